@@ -31,8 +31,10 @@ pub(crate) struct ResponseContext {
     pub(crate) shared: Arc<Shared>,
     pub(crate) origin: Option<HeaderValue>,
     pub(crate) version: Version,
-    /// Transport and start of a subscription. `None` for a POST.
+    /// Transport and start of a subscription. `None` for a message.
     pub(crate) stream: Option<(Transport, Start)>,
+    /// Set for a GET, the only method of an `EventSource`. Others get no soft reject.
+    pub(crate) is_get: bool,
     /// Part of the request that a refusal shows. `None` if no hook is set.
     pub(crate) caller: Option<Box<Caller>>,
 }
@@ -91,7 +93,7 @@ impl ResponseContext {
     #[cfg(feature = "sse")]
     fn soft_reject(&self, refusal: &Refusal) -> Option<Response<Body>> {
         match (refusal.retry_after, self.stream) {
-            (Some(retry), Some((Transport::Sse, start))) => {
+            (Some(retry), Some((Transport::Sse, start))) if self.is_get => {
                 super::stream::soft_reject::retry_later(&self.shared, retry, start, self.version)
             }
             _ => None,

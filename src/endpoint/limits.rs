@@ -169,8 +169,9 @@ impl EndpointBuilder {
     ///
     /// A soft reject is a refusal for clients that a status does not reach:
     ///
-    /// - An `EventSource` takes a 503 as final. It gets a 200 with one block that has the time to reconnect, and the
-    ///   stream breaks off after 100 ms.
+    /// - An `EventSource` takes a 503 as final. A GET of server-sent events gets a 200 with one block that has the time
+    ///   to reconnect, and the stream breaks off after 100 ms. An `EventSource` cannot send a POST, so other methods get
+    ///   the 503.
     /// - A page's script cannot see the status of a failed WebSocket handshake. If the publisher rejects it for good,
     ///   the WebSocket is opened and closed with 1008 and the reason.
     ///

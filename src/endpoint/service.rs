@@ -7,10 +7,11 @@ use std::task::{Context, Poll};
 
 use bytes::Buf;
 use http::header::COOKIE;
-use http::{Request, Response};
+use http::request::Parts;
+use http::{Method, Request, Response};
 use tower_service::Service;
 
-use super::accepted::{Accepted, IntoAccepted};
+use super::accepted::Accepted;
 use super::body::Body;
 use super::builder::EndpointBuilder;
 use super::future::{ResponseContext, ResponseFuture};
@@ -25,8 +26,9 @@ use crate::endpoint::publisher::Publisher;
 
 /// Endpoint that answers every transport at one URL.
 ///
-/// It is a tower `Service` for any body, so routers such as axum's take it as a route; [`handle`](Self::handle) and
-/// [`respond`](Self::respond) answer a request from a handler of the application. Clones refer to the same endpoint. It
+/// It is a tower `Service` for any body, so routers such as axum's take it as a route. [`handle`](Self::handle) and
+/// [`respond`](Self::respond) answer a request from a handler of the application, which calls [`check`](Self::check)
+/// first. Clones refer to the same endpoint. It
 /// needs a driver: with the feature `tokio` it starts one itself, see [`driver`](Self::driver).
 ///
 /// | request | answer |
@@ -41,11 +43,12 @@ use crate::endpoint::publisher::Publisher;
 /// | HEAD | the head of the GET's answer, without a subscription |
 /// | OPTIONS | 204 with `Allow`, and the answer to a preflight |
 /// | other methods | 405 |
+/// | by [`respond`](Self::respond): POST and other methods | SSE, or a stream of JSON lines by `Accept` |
 ///
 /// A transport of the first two rows that is not offered is a 400. A transport of the other rows that is not offered is
 /// skipped, so there is no 406. Of several media types the endpoint chooses the one with the greatest weight (`q=`),
 /// and SSE between equal ones. A type with `q=0` is not chosen, nor is a stream if `application/json`, `application/*`
-/// or `*/*` has a greater weight. A POST whose `Content-Encoding` is not `identity` gets 415.
+/// or `*/*` has a greater weight. A message by POST whose `Content-Encoding` is not `identity` gets 415.
 ///
 /// The endpoint reads these parameters of the query:
 ///
@@ -84,7 +87,7 @@ use crate::endpoint::publisher::Publisher;
 /// asks for [`Subprotocol::TidingsV1`](crate::transport::websocket::Subprotocol::TidingsV1).
 ///
 /// A client that must retry later gets 503 with `{"error":"…","cursor":"…"}`. `cursor` repeats the client's, and is
-/// absent if it sent none. An `EventSource` gets a soft reject, see [`EndpointBuilder::max_soft_rejects`].
+/// absent if it sent none. A GET of an `EventSource` gets a soft reject, see [`EndpointBuilder::max_soft_rejects`].
 ///
 /// # Test your endpoint
 ///
@@ -239,52 +242,8 @@ impl Endpoint {
         B::Data: Buf,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        infallible(self.begin(request, None))
-    }
-
-    /// Answers a request with a subscriber, or an [`Accepted`], that a handler of the application made. It does what
-    /// [`handle`](Self::handle) does, except that it does not call [`Publisher::subscribe`].
-    ///
-    /// Messages from the client still go to the publisher's [`receive`](Publisher::receive), and gaps to its
-    /// [`snapshot`](Publisher::snapshot). If the request needs no subscriber, such as a HEAD or a refused origin, the
-    /// subscriber is dropped.
-    ///
-    /// An application that answers every request this way needs no publisher: pass `()` to [`new`](Self::new) or
-    /// [`builder`](Self::builder).
-    ///
-    /// ```
-    /// use tidings::{Body, Endpoint, LocalHub, Rejection, SubscribeRequest};
-    ///
-    /// struct App {
-    ///     hub: LocalHub,
-    ///     events: Endpoint,
-    /// }
-    ///
-    /// impl App {
-    ///     fn new() -> Self {
-    ///         Self { hub: LocalHub::new(), events: Endpoint::new(()) }
-    ///     }
-    ///
-    ///     /// Answers `GET /rooms/{room}/events`.
-    ///     async fn room(&self, room: &str, request: http::Request<String>) -> Result<http::Response<Body>, Rejection> {
-    ///         let (head, body) = request.into_parts();
-    ///         let topic = tidings::Topic::from_segments(["rooms", room])?;
-    ///         let subscription = self.hub.subscribe(SubscribeRequest::read(&head)?.subscribe_to([topic]))?;
-    ///         Ok(self.events.respond(http::Request::from_parts(head, body), subscription).await)
-    ///     }
-    /// }
-    /// ```
-    pub fn respond<B>(
-        &self,
-        request: Request<B>,
-        accepted: impl IntoAccepted,
-    ) -> impl Future<Output = Response<Body>> + Send + 'static
-    where
-        B: http_body::Body + Send + 'static,
-        B::Data: Buf,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
-        infallible(self.begin(request, Some(accepted.into_accepted().boxed())))
+        let (parts, body) = request.into_parts();
+        infallible(self.begin(parts, body, None))
     }
 
     /// Returns the driver, a future that advances the endpoint's timers: keep-alives, timeouts, drains.
@@ -325,19 +284,24 @@ impl Endpoint {
         self.shared.counters.read(self.shared.sessions.counts(), self.shared.soft_rejects.counts())
     }
 
-    fn begin<B>(&self, request: Request<B>, accepted: Option<Accepted<BoxSubscriber>>) -> ResponseFuture
+    /// Begins to answer a request. Without a subscriber of the application the publisher is asked.
+    pub(crate) fn begin<B>(
+        &self,
+        mut parts: Parts,
+        body: B,
+        accepted: Option<Accepted<BoxSubscriber>>,
+    ) -> ResponseFuture
     where
         B: http_body::Body + Send + 'static,
         B::Data: Buf,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let (mut parts, body) = request.into_parts();
-        let Dispatch { action, origin, access } = self.shared.dispatch(&parts);
+        let Dispatch { action, origin, access } = self.shared.dispatch(&parts, accepted.is_some());
         if access == Access::Anonymous {
             parts.headers.remove(COOKIE);
         }
         let shared = self.shared.clone();
-        let (version, stream) = (parts.version, action.stream());
+        let (version, stream, is_get) = (parts.version, action.stream(), parts.method == Method::GET);
         let caller = shared.hook.as_ref().map(|_| Caller::of(&parts, stream.map(|(transport, _)| transport)).into());
         let work: Work = match action {
             RequestAction::Respond(mut response) => {
@@ -349,11 +313,14 @@ impl Endpoint {
                 Box::pin(async move { shared.receive(parts, body, posted).await.map(Answer::Now) })
             }
         };
-        ResponseFuture::working(work, ResponseContext { shared: self.shared.clone(), origin, version, stream, caller })
+        ResponseFuture::working(
+            work,
+            ResponseContext { shared: self.shared.clone(), origin, version, stream, is_get, caller },
+        )
     }
 }
 
-fn infallible(mut future: ResponseFuture) -> impl Future<Output = Response<Body>> + Send + 'static {
+pub(crate) fn infallible(mut future: ResponseFuture) -> impl Future<Output = Response<Body>> + Send + 'static {
     poll_fn(move |cx| future.poll_response(cx))
 }
 
@@ -373,7 +340,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        self.begin(request, None)
+        let (parts, body) = request.into_parts();
+        self.begin(parts, body, None)
     }
 }
 

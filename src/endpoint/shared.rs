@@ -20,6 +20,7 @@ use super::request::cors;
 use super::request::head::RequestHead;
 use super::request::negotiate::{self, MessageParams, SubscribeParams};
 use super::request::origin::Access;
+use super::request::stream_only;
 use super::request::upgrade_request;
 use super::response::answer;
 use super::response::headers::{self, METHODS};
@@ -79,7 +80,9 @@ impl RequestAction {
 impl Shared {
     /// Checks the head of a request. A request that can be answered by its head alone is answered without a
     /// subscription.
-    pub(crate) fn dispatch(&self, parts: &Parts) -> Dispatch {
+    ///
+    /// `is_given` is set if the application passed a subscriber. Then every method subscribes, except HEAD and OPTIONS.
+    pub(crate) fn dispatch(&self, parts: &Parts, is_given: bool) -> Dispatch {
         let head = RequestHead::of(parts);
         let (origin, checked) = self.config.origins.check(parts, &head);
         let access = *checked.as_ref().unwrap_or(&Access::Full);
@@ -87,14 +90,32 @@ impl Shared {
             Err(refusal) => Err(refusal.caused_by(RefusalCause::Origin)),
             Ok(_) => head
                 .check(parts, self.config.max_request_head)
-                .and_then(|()| self.action(parts, &head, origin.as_ref())),
+                .and_then(|()| self.action(parts, &head, origin.as_ref(), is_given)),
         };
-        let action = action.unwrap_or_else(|refusal| {
-            let refused = Refused::new(refusal.cause, refusal.log_text());
-            self.report_refusal(&refused.of_parts(parts).status_is(refusal.status));
-            RequestAction::Respond(answer::refusal(refusal))
-        });
+        let action = action.unwrap_or_else(|refusal| RequestAction::Respond(self.refuse(parts, refusal)));
         Dispatch { action, origin, access }
+    }
+
+    /// Applies the rules for hosts and origins, and no other check.
+    ///
+    /// # Errors
+    ///
+    /// Returns the answer to a request that is not allowed.
+    pub(crate) fn check_origin(&self, parts: &Parts) -> Result<(), Box<Response<Body>>> {
+        let (origin, checked) = self.config.origins.check(parts, &RequestHead::of(parts));
+        checked.map(drop).map_err(|refusal| {
+            let mut response = self.refuse(parts, refusal.caused_by(RefusalCause::Origin));
+            headers::add_common_headers(&mut response, origin.as_ref());
+            Box::new(response)
+        })
+    }
+
+    /// Reports a refusal that follows from the head of a request. Returns its answer without the common headers.
+    #[cold]
+    fn refuse(&self, parts: &Parts, refusal: Refusal) -> Response<Body> {
+        let refused = Refused::new(refusal.cause, refusal.log_text());
+        self.report_refusal(&refused.of_parts(parts).status_is(refusal.status));
+        answer::refusal(refusal)
     }
 
     fn action(
@@ -102,9 +123,13 @@ impl Shared {
         parts: &Parts,
         head: &RequestHead<'_>,
         origin: Option<&HeaderValue>,
+        is_given: bool,
     ) -> Result<RequestAction, Refusal> {
         let Config { transports, max_topics_per_request, .. } = self.config;
         let params = match parts.method {
+            _ if is_given && stream_only::is_for(&parts.method) => {
+                negotiate::subscribe_params(parts, head, transports, max_topics_per_request)?
+            }
             Method::OPTIONS => {
                 let allow_headers = || cors::allow_headers(&self.config.origins.headers, &parts.headers);
                 return Ok(RequestAction::Respond(headers::options(origin, allow_headers)));

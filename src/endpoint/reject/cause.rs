@@ -11,7 +11,8 @@ pub enum RefusalCause {
     Busy,
     /// The request or the message is malformed or too large. Counter: `refused_request`.
     Request,
-    /// The endpoint lacks a driver or a spawner, or the server does not support upgrades. Counter: `refused_internal`.
+    /// The endpoint lacks a driver, a spawner or a stream, or the server does not support upgrades. Counter:
+    /// `refused_internal`.
     Internal,
 }
 

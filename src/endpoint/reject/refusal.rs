@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::RefusalCause;
 use super::challenge::Challenge;
-use crate::contract::Rejection;
+use crate::contract::{Rejection, Transport};
 
 /// Refusal of a request: a status, the text for the client, and the headers that the status needs.
 #[derive(Debug, Clone)]
@@ -37,6 +37,11 @@ impl Refusal {
     pub(crate) fn method(allowed: &'static str) -> Self {
         let message = format!("method not allowed: use {allowed}");
         Self::new(StatusCode::METHOD_NOT_ALLOWED, message).with_header(ALLOW, HeaderValue::from_static(allowed))
+    }
+
+    /// Returns the refusal of a transport that the client named: 400.
+    pub(crate) fn not_offered(transport: Transport) -> Self {
+        Self::bad(format!("transport {} is not offered here: choose another, or none", transport.as_str()))
     }
 
     /// Returns the refusal of an extended CONNECT with an unknown protocol: 501 (RFC 8441 §4).

@@ -1,4 +1,3 @@
-use http::Method;
 use http::request::Parts;
 
 use super::head::RequestHead;
@@ -10,7 +9,7 @@ use crate::endpoint::request::SubscribeRequest;
 
 impl SubscribeRequest {
     /// Reads a request as a publisher gets it: its topics, start and transport. For a handler of the application,
-    /// before [`Endpoint::respond`](crate::Endpoint::respond).
+    /// before [`Endpoint::respond`](crate::Endpoint::respond). A POST has the transport of the stream that answers it.
     ///
     /// ```
     /// use tidings::{Rejection, SubscribeRequest};
@@ -33,11 +32,8 @@ impl SubscribeRequest {
     pub fn read(parts: &Parts) -> Result<Self, Rejection> {
         let invalid = |refusal: crate::endpoint::reject::refusal::Refusal| Rejection::Invalid(refusal.message);
         let head = RequestHead::of(parts);
-        if parts.method != Method::POST {
-            if let Ok(mut params) = negotiate::subscribe_params(parts, &head, Transports::BUILT, MAX_TOPICS_PER_REQUEST)
-            {
-                return Ok(params.request(parts.clone()));
-            }
+        if let Ok(mut params) = negotiate::subscribe_params(parts, &head, Transports::BUILT, MAX_TOPICS_PER_REQUEST) {
+            return Ok(params.request(parts.clone()));
         }
         let params = negotiate::message_params(parts, &head, MAX_TOPICS_PER_REQUEST).map_err(invalid)?;
         Ok(Self::new(parts.clone(), params.topics, params.start, Transport::ShortPoll))
@@ -47,17 +43,19 @@ impl SubscribeRequest {
 /// Extractor for handlers of axum, which calls [`read`](SubscribeRequest::read).
 ///
 /// ```
-/// use axum::extract::{Request, State};
-/// use http::Response;
-/// use tidings::{Body, Endpoint, LocalHub, Rejection, SubscribeRequest};
+/// use axum::extract::State;
+/// use http::{Response, request::Parts};
+/// use tidings::endpoint::RefusalResponse;
+/// use tidings::{Body, Endpoint, LocalHub, SubscribeRequest};
 ///
 /// async fn events(
 ///     State((endpoint, hub)): State<(Endpoint, LocalHub)>,
 ///     wanted: SubscribeRequest,
-///     request: Request,
-/// ) -> Result<Response<Body>, Rejection> {
+///     parts: Parts,
+/// ) -> Result<Response<Body>, RefusalResponse> {
+///     endpoint.check(&parts)?;
 ///     let subscription = hub.subscribe(wanted.subscribe_to(["news"]))?;
-///     Ok(endpoint.respond(request, subscription).await)
+///     Ok(endpoint.respond(parts, subscription).await)
 /// }
 /// ```
 #[cfg(feature = "axum")]

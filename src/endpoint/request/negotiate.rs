@@ -8,6 +8,7 @@ use super::accept::LinesType;
 use super::entity_tag::HeldCursor;
 use super::head::{LastEventId, RequestHead};
 use super::prefer;
+use super::stream_only;
 use super::transports::Transports;
 use super::upgrade_request;
 use crate::contract::{Start, Transport};
@@ -75,7 +76,8 @@ impl SubscribeParams {
     }
 }
 
-/// Reads the parameters of a GET, or of an extended CONNECT. A malformed cursor is not an error.
+/// Reads the parameters of a GET, of an extended CONNECT, or of another method whose answer is a stream. A malformed
+/// cursor is not an error.
 pub(crate) fn subscribe_params(
     parts: &Parts,
     head: &RequestHead<'_>,
@@ -99,7 +101,8 @@ pub(crate) fn subscribe_params(
     })
 }
 
-/// Chooses the transport by the first of these that applies:
+/// Chooses the transport by the first of these that applies. A method other than GET, HEAD and CONNECT has its own
+/// rules, see [`stream_only`].
 ///
 /// 1. `?transport=`: the transport of that name.
 /// 2. A WebSocket handshake: WebSocket.
@@ -117,6 +120,9 @@ fn choose(
     wait: Option<Duration>,
     offered: Transports,
 ) -> Result<Transport, Refusal> {
+    if stream_only::is_for(&parts.method) {
+        return stream_only::choose(head, named, wait, offered);
+    }
     let handshake = upgrade_request::is_upgrade_request(parts, head);
     let demanded = match named {
         Some(Transport::WebSocket) if !handshake => {
@@ -126,9 +132,7 @@ fn choose(
         named => named,
     };
     if let Some(transport) = demanded {
-        let refuse =
-            || Refusal::bad(format!("transport {} is not offered here: choose another, or none", transport.as_str()));
-        return offered.has(transport).then_some(transport).ok_or_else(refuse);
+        return offered.has(transport).then_some(transport).ok_or_else(|| Refusal::not_offered(transport));
     }
     let poll = wait.map(|wait| if wait.is_zero() { Transport::ShortPoll } else { Transport::LongPoll });
     head.accepted

@@ -76,13 +76,14 @@ impl SubscribeRequest {
         self.0.start
     }
 
-    /// Returns the transport of the events. For a POST it is [`Transport::ShortPoll`].
+    /// Returns the transport of the events. For a message by POST it is [`Transport::ShortPoll`].
     #[must_use]
     pub fn transport(&self) -> Transport {
         self.0.transport
     }
 
-    /// Returns the request's method: GET, CONNECT for a WebSocket over HTTP/2, or POST for a message.
+    /// Returns the request's method: GET, CONNECT for a WebSocket over HTTP/2, POST for a message, or any method of a
+    /// request that [`Endpoint::respond`](crate::Endpoint::respond) answers.
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.0.method

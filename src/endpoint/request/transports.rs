@@ -39,6 +39,11 @@ impl Transports {
         self.0 & bit(transport, true) != 0
     }
 
+    /// Returns the transports of the set whose response is a stream.
+    pub(crate) fn streams(self) -> Self {
+        Self(self.0 & (bit(Transport::Sse, true) | bit(Transport::Chunked, true)))
+    }
+
     /// Returns the transport of a client that did not ask for one: the first in this order that the set has.
     pub(crate) fn fallback(self) -> Option<Transport> {
         [Transport::ShortPoll, Transport::LongPoll, Transport::Sse, Transport::Chunked]

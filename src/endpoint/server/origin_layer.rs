@@ -22,6 +22,9 @@ use crate::endpoint::shared::Shared;
 impl Endpoint {
     /// Returns a tower layer that applies the endpoint's rules for origins and hosts to the application's own routes.
     ///
+    /// For a handler that answers by [`respond`](Self::respond) use [`check`](Self::check), which also refuses GETs of
+    /// foreign pages and sends CORS headers.
+    ///
     /// A browser sends the user's cookies with a form that a page of another site posts, so a route with effects needs
     /// a check of the origin. The layer refuses these requests; the body is `{"error":"…"}` and names the origin and
     /// the host:

@@ -17,6 +17,7 @@ mod poll_hint;
 mod polls;
 mod reconnect;
 mod replies;
+mod respond;
 mod sessions;
 mod shared_encoding;
 mod streams;

@@ -1,0 +1,9 @@
+//! Requests that a handler answers with a subscriber of its own, by any method.
+
+mod busy;
+mod cancel;
+mod check;
+mod choice;
+mod clients;
+mod support;
+mod wire;
