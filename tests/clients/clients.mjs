@@ -5,7 +5,7 @@
 import * as reader from './node/reader.mjs';
 import * as sse from './node/sse.mjs';
 import * as websocket from './node/websocket.mjs';
-import { aiTransport, aiChat } from './node/ai.mjs';
+import { aiGet, aiPost } from './node/ai.mjs';
 
 const CLIENTS = {
   'npm-eventsource-2': sse.eventsource2,
@@ -14,12 +14,13 @@ const CLIENTS = {
   'eventsource-of-undici': sse.undici,
   'eventsource-of-node': sse.builtin,
   'npm-eventsource-client': sse.eventsourceClient,
-  'ai-chat-transport': aiTransport,
-  'ai-chat': aiChat,
+  'ai-get': aiGet,
+  'ai-post': aiPost,
   ws: websocket.ws,
   'fetch-ndjson': reader.ndjson,
   'curl-ndjson': reader.curl,
   'fetch-long-poll': reader.longPoll,
+  'fetch-long-poll-without-a-pause': reader.longPollWithoutPause,
   'fetch-short-poll': reader.shortPoll,
 };
 

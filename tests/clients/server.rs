@@ -7,6 +7,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /events/{scenario}/{client}` | the events of the topic `{scenario}/{client}`, by the crate's endpoint |
+//! | `POST /events/{scenario}/{client}` | the same events, by `Endpoint::respond` |
 //! | `GET /page/{scenario}/{client}` | `pages/page.html`, which runs that client |
 //! | `GET /files/{path}` | a file of the folder |
 //! | `POST /seen/{scenario}/{client}` | 204; an entry in the log |
@@ -31,11 +32,13 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::UPGRADE;
+use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{get, get_service, post};
 use serde_json::{Value, json};
-use tidings::{EndpointBuilder, LocalHub, Rejection, Topic};
+use tidings::endpoint::RefusalResponse;
+use tidings::{Endpoint, EndpointBuilder, LocalHub, Rejection, SubscribeRequest, Topic};
 use tokio::net::TcpListener;
 
 use log::Log;
@@ -45,6 +48,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 struct Server {
     hub: LocalHub,
+    events: Endpoint,
     log: Log,
     folder: PathBuf,
 }
@@ -53,15 +57,13 @@ struct Server {
 async fn main() -> std::io::Result<()> {
     let folder = std::env::args().nth(1).map_or_else(|| PathBuf::from("tests/clients"), PathBuf::from);
     let hub = LocalHub::new();
-    // The topic is the path after `/events/`.
-    let events = EndpointBuilder::from_fn(&hub, async |request| {
-        let topic = request.path().strip_prefix("/events/").and_then(|path| Topic::new(path).ok());
-        Ok(request.subscribe_to([topic.ok_or(Rejection::NotFound)?]))
-    });
-    let events = events.retry(RETRY..=RETRY).short_poll_interval(RETRY..=RETRY).build();
-    let server = Arc::new(Server { hub, log: Log::default(), folder });
+    let events = EndpointBuilder::from_fn(&hub, async |request| Ok(request.subscribe_to([topic_of(request.path())?])))
+        .retry(RETRY..=RETRY)
+        .short_poll_interval(RETRY..=RETRY)
+        .build();
+    let server = Arc::new(Server { hub, events: events.clone(), log: Log::default(), folder });
     let app = Router::new()
-        .route_service("/events/{scenario}/{client}", events)
+        .route("/events/{scenario}/{client}", get_service(events).post(answer))
         .layer(from_fn_with_state(server.clone(), follow))
         .route("/page/{scenario}/{client}", get(files::page))
         .route("/files/{*path}", get(files::file))
@@ -71,6 +73,20 @@ async fn main() -> std::io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("listening on http://{}", listener.local_addr()?);
     tidings::server::serve(listener, app).await
+}
+
+/// Returns the topic of a path: what follows `/events/`.
+fn topic_of(path: &str) -> Result<Topic, Rejection> {
+    let name = path.strip_prefix("/events/").ok_or(Rejection::NotFound)?;
+    Topic::new(name).map_err(|_| Rejection::NotFound)
+}
+
+/// Answers a POST with a stream.
+async fn answer(State(server): State<Arc<Server>>, parts: Parts) -> Result<Response<tidings::Body>, RefusalResponse> {
+    server.events.check(&parts)?;
+    let request = SubscribeRequest::read(&parts)?;
+    let subscription = server.hub.subscribe(request.subscribe_to([topic_of(parts.uri.path())?]))?;
+    Ok(server.events.respond(parts, subscription).await)
 }
 
 /// Logs a request for events with the status of its response, and starts the script of its topic.

@@ -1,21 +1,15 @@
 import { AbstractChat, DefaultChatTransport } from 'ai';
 
-/** Returns a transport that takes a stream in progress from `url`. */
-function transport(url) {
-  const api = `${url}${url.includes('?') ? '&' : '?'}events=chunks`;
-  return new DefaultChatTransport({ prepareReconnectToStreamRequest: () => ({ api }) });
-}
+/** `useChat` with a stream that is the answer to a POST. */
+export const aiPost = (url, options) => chat(url, options, (chat) => chat.sendMessage({ text: 'question' }));
 
-/** The reader below `useChat`: a stream of chunks. */
-export async function aiTransport(url, { see }) {
-  const chunks = await transport(url).reconnectToStream({ chatId: 'chat' });
-  if (chunks === null) return see('no stream');
-  for await (const chunk of chunks) see('chunk', JSON.stringify(chunk));
-  see('returned');
-}
+/** `useChat` that takes up a stream in progress by a GET, as after a reload of the page. */
+export const aiGet = (url, options) => chat(url, options, (chat) => chat.resumeStream());
 
 /** The logic of `useChat` without its user interface. */
-export async function aiChat(url, { see }) {
+async function chat(url, { see }, act) {
+  const api = `${url}${url.includes('?') ? '&' : '?'}transport=sse&events=chunks`;
+  const transport = new DefaultChatTransport({ api, prepareReconnectToStreamRequest: () => ({ api }) });
   const state = {
     status: 'ready',
     error: undefined,
@@ -31,11 +25,10 @@ export async function aiChat(url, { see }) {
     },
     snapshot: structuredClone,
   };
-  class Chat extends AbstractChat {}
-  const chat = new Chat({ id: 'chat', state, transport: transport(url), onError: (error) => see('error', String(error)) });
-  const resumed = async () => {
-    await chat.resumeStream();
-    see(`status ${chat.status}`, JSON.stringify(chat.messages.map(({ parts }) => parts)));
-  };
-  await resumed();
+  const chat = new (class extends AbstractChat {})({
+    id: 'chat', state, transport, onError: (error) => see('error', String(error).slice(0, 60)),
+  });
+  await act(chat);
+  const answers = chat.messages.filter(({ role }) => role === 'assistant').flatMap(({ parts }) => parts);
+  see(`status ${chat.status}`, answers.map(({ text }) => text).join(' '));
 }

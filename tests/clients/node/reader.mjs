@@ -49,10 +49,11 @@ export async function curl(url, { see }) {
 }
 
 export const longPoll = (url, options) => poll(url, { prefer: 'wait=20' }, options);
+export const longPollWithoutPause = (url, options) => poll(url, { prefer: 'wait=20' }, { ...options, pauses: false });
 export const shortPoll = (url, options) => poll(url, { prefer: 'wait=0' }, options);
 
-/** A loop that waits for `Tidings-Retry-Ms` between short polls. With `stop` it ends after `"end":true`. */
-async function poll(url, headers, { stop, see }) {
+/** A loop that waits for `Tidings-Retry-Ms` between polls. With `stop` it ends after `"end":true`. */
+async function poll(url, headers, { stop, see, pauses = true }) {
   let cursor = null;
   for (let requests = 0; requests < MAX_REQUESTS; requests++) {
     const query = cursor === null ? '' : `?cursor=${cursor}`;
@@ -62,7 +63,7 @@ async function poll(url, headers, { stop, see }) {
     see(`reply, retry ${retry}`, JSON.stringify(reply));
     cursor = reply.cursor ?? cursor;
     if (stop && reply.end) return see('returned');
-    if (retry !== null) await pause(Number(retry));
+    if (pauses && retry !== null) await pause(Number(retry));
   }
   see('still polling', MAX_REQUESTS);
 }

@@ -38,10 +38,13 @@ export async function reconnectingEventSource(url, { stop, see }) {
   }
 }
 
-export async function fetchEventSource(url, { stop, see }) {
+export const fetchEventSourcePost = (url, options) => fetchEventSource(url, options, { method: 'POST', body: '{}' });
+
+export async function fetchEventSource(url, { stop, see }, request = {}) {
   const { fetchEventSource } = await import(`${MODULES}/@microsoft/fetch-event-source/lib/esm/index.js`);
   const ended = new AbortController();
   await fetchEventSource(url, {
+    ...request,
     signal: ended.signal,
     onmessage({ event, data }) {
       see(event || 'message', data);
@@ -90,20 +93,25 @@ export async function htmx2(url, { stop, see }) {
   element(`<div hx-ext="sse" sse-connect="${url}" sse-swap="message" ${stop ? 'sse-close="tidings.end"' : ''}></div>`);
 }
 
-export async function htmx4(url, { stop, see }) {
+export const htmx4Post = (url, options) => htmx4(url, options, `hx-post="${url}" hx-trigger="load"`);
+
+export async function htmx4(url, { stop, see }, attributes = `hx-sse:connect="${url}"`) {
   await script('htmx4/dist/htmx.js');
   await script('htmx4/dist/ext/hx-sse.js');
   document.body.addEventListener('htmx:sse:after:message', ({ detail: { message } }) =>
     see(message.event || 'message', message.data));
   document.body.addEventListener('htmx:sse:error', ({ detail }) => see('error', String(detail.error)));
   document.body.addEventListener('htmx:sse:close', ({ detail }) => see('closed', detail.reason));
-  element(`<div hx-sse:connect="${url}" ${stop ? 'hx-sse:close="tidings.end"' : ''}></div>`);
+  element(`<div ${attributes} ${stop ? 'hx-sse:close="tidings.end"' : ''}></div>`);
 }
 
-export async function datastar(url, { see }) {
+export const datastarPost = (url, options) => datastar(url, options, 'post');
+
+export async function datastar(url, { see }, action = 'get') {
   document.addEventListener('datastar-sse', ({ detail }) => see(detail.type, detail.argsRaw));
   const ask = url.includes('?') ? '&' : '?';
-  document.body.insertAdjacentHTML('beforeend', `<div id="seen"></div><div data-on-load="@get('${url}${ask}events=fragments')"></div>`);
+  const load = `@${action}('${url}${ask}events=fragments')`;
+  document.body.insertAdjacentHTML('beforeend', `<div id="seen"></div><div data-on-load="${load}"></div>`);
   await import(`${MODULES}/@starfederation/datastar/dist/datastar.js`);
 }
 

@@ -24,8 +24,12 @@ const LIST = [
   ...sse('node', ['npm eventsource-client']),
   ...sse('python', ['httpx-sse loop', 'sseclient-py loop', 'requests-sse', 'aiohttp-sse-client']),
   ...sse('rust', ['reqwest-eventsource', 'rust eventsource-client']),
-  { name: 'ai, chat transport', host: 'node', kind: 'sse', scenarios: ['end', 'end-off', 'greet-off'], goals: { end: 0, 'end-off': 0 } },
-  { name: 'ai, chat', host: 'node', kind: 'sse', scenarios: ['end', 'end-off', 'greet-off'], goals: { end: 0, 'end-off': 0 } },
+  ...['ai, GET', 'ai, POST'].map((name) => ({
+    name, host: 'node', kind: 'sse', scenarios: ['end', 'end-off', 'greet-off'], goals: { end: 0, 'end-off': 0 },
+  })),
+  ...['fetch-event-source, POST', 'htmx 4, hx-post', 'Datastar, @post'].map((name) => ({
+    name, host: 'chromium', kind: 'sse', scenarios: ['end', 'stop', 'greet'], goals: { end: 0 },
+  })),
   ...websocket('chromium', ['WebSocket of Chromium']),
   ...websocket('firefox', ['WebSocket of Firefox']),
   ...websocket('webkit', ['WebSocket of WebKitGTK']),
@@ -33,7 +37,9 @@ const LIST = [
   ...websocket('node', ['ws']),
   ...websocket('python', ['websockets (Python), one connection', 'websockets (Python), loop']),
   ...websocket('rust', ['tokio-tungstenite']),
-  ...['fetch, NDJSON', 'fetch, long poll', 'fetch, short poll'].map((name) => ({ name, host: 'node', kind: 'reader' })),
+  ...['fetch, NDJSON', 'fetch, long poll', 'fetch, long poll without a pause'].map((name) => ({ name, host: 'node', kind: 'reader' })),
+  // The poll that gets the end is one after it.
+  { name: 'fetch, short poll', host: 'node', kind: 'reader', goals: { stop: 1 } },
   { name: 'curl, NDJSON', host: 'node', kind: 'reader', scenarios: ['end'] },
 ];
 
