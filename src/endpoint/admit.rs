@@ -8,7 +8,7 @@ use super::request::negotiate::SubscribeParams;
 use super::session::session_table::NoPlace;
 use super::session::{Label, NoEffect, Session, SessionGuard};
 use super::shared::Shared;
-use crate::contract::{Rejection, Transport};
+use crate::contract::{EndState, Rejection, Transport};
 use crate::model::Pattern;
 
 /// Result of the publisher's authorization of a request, apart from the subscriber.
@@ -21,6 +21,8 @@ pub(crate) struct Authorization {
     pub(crate) expires: Option<Instant>,
     /// Topics and patterns of the session. Empty if the request makes no session.
     pub(crate) topics: Vec<Pattern>,
+    /// State of the subscriber with regard to the ends of its topics. `Live` if the request makes no session.
+    pub(crate) end_state: EndState,
     pub(crate) authorized_at: Instant,
 }
 

@@ -93,7 +93,7 @@ impl ResponseContext {
     #[cfg(feature = "sse")]
     fn soft_reject(&self, refusal: &Refusal) -> Option<Response<Body>> {
         match (refusal.retry_after, self.stream) {
-            (Some(retry), Some((Transport::Sse, start))) if self.is_get => {
+            (Some(retry), Some((Transport::Sse, start))) if self.is_get && !refusal.is_hard => {
                 super::stream::soft_reject::retry_later(&self.shared, retry, start, self.version)
             }
             _ => None,

@@ -30,6 +30,7 @@ mod check;
 mod config;
 mod connection;
 mod drain;
+mod ended_source;
 mod erased;
 mod future;
 mod gate;

@@ -60,6 +60,7 @@ use crate::endpoint::publisher::Publisher;
 /// | `session` | the client's name for its session, 1 to 64 visible ASCII characters: its polls form one poll session |
 /// | `wait` | seconds to hold a poll |
 /// | `format=object` | event objects as the data of server-sent events |
+/// | `controls=off` | server-sent events without control blocks, see [`EndpointBuilder::sse_controls`] |
 /// | `heartbeat=visible` | keep-alives that scripts can see |
 ///
 /// The path and all other parameters are the application's. A query with a name or a value that is not UTF-8 is a 400.
@@ -85,6 +86,22 @@ use crate::endpoint::publisher::Publisher;
 /// most 1 s, or [`EndpointBuilder::long_poll_min_wait`] if that is longer; if the source has no cursors, it is held for
 /// its whole wait. Raw WebSocket frames carry no cursor, so a client loses the events between two connections unless it
 /// asks for [`Subprotocol::TidingsV1`](crate::transport::websocket::Subprotocol::TidingsV1).
+///
+/// # End
+///
+/// When all topics of a client have [ended](crate::Hub::finish), its stream ends cleanly, and a client that returns is told so:
+///
+/// | transport | at the end of the last topic | a client that returns after it |
+/// |---|---|---|
+/// | NDJSON, `tidings.v1` | `{"id":"…","end":{"topic":"…","reason":"done"}}`, then the end of the body, or a close with 1000 | hello and `{"id":"…","end":{}}`, then the same |
+/// | SSE | a block `event: tidings.end` with `retry: 86400000` (a day), then the end of the body | 204 |
+/// | short and long poll | the object in `events`, `"end":true`, and `Tidings-Retry-Ms: 86400000` | answered at once with `"end":true`, never 304 |
+/// | raw WebSocket | a close with 1000, `finished` | a close with 1000; the history only with `?session=` or a cursor |
+///
+/// The 204 and all other answers are sent after the publisher has accepted the client. The exception is a client of a source
+/// without cursors that has ended, such as a finite [`from_stream`](crate::subscriber::from_stream): its reserved cursor is
+/// answered after the checks of host and origin, and the source is not started again. A request that gets 204, and a
+/// request with the reserved cursor, is no session.
 ///
 /// A client that must retry later gets 503 with `{"error":"…","cursor":"…"}`. `cursor` repeats the client's, and is
 /// absent if it sent none. A GET of an `EventSource` gets a soft reject, see [`EndpointBuilder::max_soft_rejects`].

@@ -16,4 +16,34 @@ impl EndpointBuilder {
         self.config.sse_hello = hello;
         self
     }
+
+    /// Sets whether streams of server-sent events have blocks of the endpoint's own beside those of events. Default: `true`.
+    /// A request with `?controls=off` turns them off for its stream, and cannot turn them on.
+    ///
+    /// Set it to `false` for readers that parse the data of every block, such as `useChat` and clients of AI answers. A stream
+    /// then consists of comments and blocks of events, with `id:` and `retry:`. What a control block would tell is told
+    /// otherwise:
+    ///
+    /// | occasion | the client gets |
+    /// |---|---|
+    /// | a gap before the first event | 410 with the [gap object](crate::transport#objects) as its body |
+    /// | a later gap | the stream breaks off |
+    /// | a gap that a snapshot replaces | the snapshot alone |
+    /// | a limit is reached, or the endpoint drains, at the request | 503 with `Retry-After` |
+    /// | a drain of an open stream | the stream breaks off |
+    /// | the end of a topic | nothing |
+    /// | the end of the last topic | a clean end; 204 if the client returns |
+    ///
+    /// A client whose connection is cut before its first event has no id, so it misses the events until it reconnects. See
+    /// [`SseEncoder::controls`](crate::transport::sse::SseEncoder::controls).
+    ///
+    /// ```
+    /// use tidings::{EndpointBuilder, LocalHub};
+    ///
+    /// let answers = EndpointBuilder::public(&LocalHub::new(), ["answers"]).sse_controls(false).build();
+    /// ```
+    pub fn sse_controls(mut self, controls: bool) -> Self {
+        self.config.sse_controls = controls;
+        self
+    }
 }

@@ -1,4 +1,4 @@
-use std::future::Future;
+use std::future::{Future, ready};
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -6,13 +6,14 @@ use http::request::Parts;
 use super::accepted::Accepted;
 use super::admit::Authorization;
 use super::connection::Hop;
+use super::ended_source;
 use super::reject::refusal::Refusal;
 use super::request::SubscribeRequest;
 use super::request::negotiate::SubscribeParams;
 use super::response::answer::{Answer, Work};
 use super::shared::Shared;
 use super::time::timeout::timeout;
-use crate::contract::{BoxSubscriber, Subscriber, Transport};
+use crate::contract::{BoxSubscriber, EndState, Subscriber, Transport};
 use crate::time::Clock;
 
 /// Request to subscribe that is not authorized yet.
@@ -33,6 +34,9 @@ impl Shared {
         mut params: SubscribeParams,
         accepted: Option<Accepted<BoxSubscriber>>,
     ) -> Work {
+        if ended_source::is_cursor_of(params.start) {
+            return Box::pin(async move { ended_source::answer(&self, parts, &params).map(Answer::Now) });
+        }
         #[cfg(feature = "websocket")]
         if params.transport == Transport::WebSocket {
             return Box::pin(async move { self.upgrade(parts, params, accepted).await.map(Answer::Now) });
@@ -51,7 +55,7 @@ impl Shared {
             #[cfg(feature = "sse")]
             Transport::Sse => Box::pin(super::stream::response::sse(pending, hop)),
             #[allow(unreachable_patterns, reason = "the transports that are left depend on the features")]
-            _ => Box::pin(std::future::ready(Err(Refusal::bad("transport is not built in: enable its cargo feature")))),
+            _ => Box::pin(ready(Err(Refusal::bad("transport is not built in: enable its cargo feature")))),
         }
     }
 
@@ -112,9 +116,13 @@ impl PendingSubscribe {
         let wheel = &self.shared.runtime.wheel;
         self.shared.counters.subscribed();
         let expires = accepted.lifetime.map(|lifetime| wheel.after(lifetime));
-        let topics = if is_session { accepted.subscriber.info().into_topics() } else { Vec::new() };
+        let (mut end_state, mut topics) = (EndState::Live, Vec::new());
+        if is_session {
+            let info = accepted.subscriber.info();
+            (end_state, topics) = (info.end_state(), info.into_topics());
+        }
         let authorization =
-            Authorization { key, data: accepted.data.take(), expires, topics, authorized_at: wheel.now() };
+            Authorization { key, data: accepted.data.take(), expires, topics, end_state, authorized_at: wheel.now() };
         (authorization, accepted)
     }
 }

@@ -28,6 +28,9 @@ pub struct TopicEnd {
 }
 
 impl TopicEnd {
+    /// Reserved cursor of the end of a source without cursors. No hub has its epoch.
+    pub(crate) const RESERVED_CURSOR: Cursor = Cursor::new(0, 1);
+
     /// Creates the end of one topic, while other topics of the subscriber go on.
     #[must_use]
     pub fn new(topic: Topic, cursor: Cursor, reason: EndReason) -> Self {

@@ -1,10 +1,10 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::task::{Context, Poll};
 
-use crate::contract::{Batch, Delivery, Subscriber, SubscriptionEnd};
+use crate::contract::{Batch, Delivery, EndState, Subscriber, SubscriberInfo, SubscriptionEnd};
 use crate::model::{Cursor, Gap, GapReason, Topic, TopicEnd};
 use crate::subscriber::Snapshot;
-use crate::subscriber::snapshot::Known;
+use crate::subscriber::snapshot::{Known, NOWHERE};
 
 /// Delivery of a stage, which precedes the deliveries of the inner subscriber.
 pub(super) enum Step {
@@ -24,6 +24,11 @@ pub(super) struct Following {
     /// Delivery of the inner subscriber that was not returned yet. Until then the client's cursor is `held`.
     pub(super) next: Option<Delivery>,
     pub(super) begun: Begun,
+    /// Ends of topics up to the newest event of the snapshot, which the snapshot does not contain. They are yielded after it.
+    /// Until the last of them, a client that is cut starts over.
+    ends: VecDeque<TopicEnd>,
+    /// Cursor of the client after these ends.
+    after_ends: Option<Cursor>,
 }
 
 /// Topics with delivered events that a snapshot without a cursor may contain. These events overwrite the topic's part of the
@@ -32,9 +37,68 @@ pub(super) struct Following {
 pub(super) struct Begun(BTreeSet<Topic>);
 
 impl Following {
-    /// Returns the cursor of a client that has the snapshot and all deliveries of the inner subscriber that were returned.
-    pub(super) fn cursor(&self, inner: Option<Cursor>) -> Option<Cursor> {
-        self.state.after(inner.filter(|_| self.next.is_none()))
+    /// Returns the stage after a snapshot of this extent. `next` is a delivery that the subscriber yielded before.
+    ///
+    /// Polls the subscriber up to the newest event of the snapshot: a client that resumes from that event would not receive
+    /// the ends of topics before it.
+    pub(super) fn new<S: Subscriber>(
+        state: Known,
+        next: Option<Delivery>,
+        subscriber: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Self {
+        let mut this = Self { state, ..Self::default() };
+        next.into_iter().for_each(|delivery| this.put(delivery));
+        while this.next.is_none() && state.is_ahead_of(subscriber.cursor()) {
+            match subscriber.poll_next(cx) {
+                Poll::Ready(delivery) => this.put(delivery),
+                Poll::Pending => break,
+            }
+        }
+        this
+    }
+
+    /// Keeps a delivery that was polled early, apart from events and gaps that the snapshot contains.
+    fn put(&mut self, delivery: Delivery) {
+        match delivery {
+            Delivery::TopicEnd(end) if self.state.holds(Some(end.cursor)) => self.ends.push_back(end),
+            Delivery::Gap(gap) if !gap.snapshot && self.state.has_mended(&gap) => {}
+            Delivery::Events(batch) => self.next = self.state.rest_of(&batch).map(Delivery::Events),
+            other => self.next = Some(other),
+        }
+    }
+
+    /// Returns the cursor of a client that has the snapshot: `held` if ends follow it, else that of all deliveries of the
+    /// inner subscriber that were returned.
+    pub(super) fn begin(&mut self, inner: Option<Cursor>, held: Option<Cursor>) -> Option<Cursor> {
+        let after = self.state.after(inner.filter(|_| self.next.is_none())).or(held);
+        if self.ends.is_empty() {
+            return after;
+        }
+        self.after_ends = after;
+        held
+    }
+
+    /// Returns the next end that follows the snapshot. Sets `held` to the client's cursor after it.
+    pub(super) fn take_end(&mut self, held: &mut Option<Cursor>) -> Option<TopicEnd> {
+        let end = self.ends.pop_front()?;
+        let cursor = if self.ends.is_empty() { self.after_ends } else { *held };
+        let cursor = cursor.unwrap_or(NOWHERE);
+        *held = Some(cursor);
+        Some(TopicEnd { cursor, ..end })
+    }
+
+    /// Returns whether something is left that was polled early.
+    pub(super) fn has_more(&self) -> bool {
+        self.next.is_some() || !self.ends.is_empty()
+    }
+}
+
+/// Returns the description of a subscriber that has more to deliver than the inner one, of which `info` is.
+pub(super) fn with_more(info: SubscriberInfo<'_>) -> SubscriberInfo<'_> {
+    match info.end_state() {
+        EndState::Finished => info.with_end_state(EndState::Ended),
+        _ => info,
     }
 }
 

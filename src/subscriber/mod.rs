@@ -40,6 +40,7 @@ mod pieces;
 mod recover;
 mod recovery;
 pub(crate) mod snapshot;
+mod stage;
 
 pub use ext::{IntoStream, Next, SubscriberExt};
 pub use from_stream::{FromStream, from_stream};

@@ -5,6 +5,7 @@ use crate::contract::{
 };
 use crate::model::Cursor;
 use crate::subscriber::SubscriberExt;
+use crate::subscriber::following::with_more;
 
 /// Returns a subscriber that obeys the limit of bytes: the given one if it does, else one that encodes its batches.
 pub(crate) fn heeding(subscriber: BoxSubscriber) -> BoxSubscriber {
@@ -71,7 +72,8 @@ impl<S: Subscriber> Subscriber for Pieces<S> {
     }
 
     fn info(&self) -> SubscriberInfo<'_> {
-        self.inner.info()
+        let info = self.inner.info();
+        if self.rest.is_some() { with_more(info) } else { info }
     }
 
     fn release(&mut self) {

@@ -2,13 +2,14 @@ use std::fmt;
 use std::task::{Context, Poll, ready};
 
 use crate::contract::{Batch, Delivery, EncodedBatch, EncodedDelivery, Format};
-use crate::contract::{Start, Subscriber, SubscriberInfo, SubscriptionEnd};
-use crate::model::{Cursor, Gap, GapReason};
+use crate::contract::{Start, Subscriber, SubscriberInfo};
+use crate::model::{Cursor, Gap, GapReason, TopicEnd};
 use crate::subscriber::Snapshot;
-use crate::subscriber::following::{Begun, Following, Step, look};
+use crate::subscriber::following::{Following, Step, look, with_more};
 use crate::subscriber::oversize::{self, Fit};
-use crate::subscriber::recovery::{Recovering, Recovery};
+use crate::subscriber::recovery::Recovery;
 use crate::subscriber::snapshot::{NOWHERE, State};
+use crate::subscriber::stage::Stage;
 
 /// Subscriber that recovers from gaps by snapshots of the application's state.
 ///
@@ -19,7 +20,8 @@ use crate::subscriber::snapshot::{NOWHERE, State};
 ///
 /// A client that received only part of a snapshot starts over: the gap and all events of the snapshot but the last have the
 /// cursor `0.0`, which is of no hub's epoch, so the client resumes at an [`Epoch`](GapReason::Epoch) gap. The last event has
-/// the cursor of the events that follow. The client keeps its own cursor while the snapshot is pending, during a snapshot that
+/// the cursor of the events that follow. If topics ended before the newest event of the snapshot, their
+/// [ends](Delivery::TopicEnd) follow the snapshot, and the last of them has that cursor. The client keeps its own cursor while the snapshot is pending, during a snapshot that
 /// it [begins with](Self::with_snapshot), and before the first poll if the subscriber has no cursor because of a gap. An
 /// unreadable cursor is `0.0` in these cases.
 ///
@@ -66,26 +68,6 @@ pub struct Recover<S, F> {
     recovery: F,
     /// Cursor of the client when it subscribed, or after the last snapshot or events of a stage.
     held: Option<Cursor>,
-}
-
-enum Stage {
-    /// Before the first poll, if the inner subscriber has no cursor because of a gap. Contains the client's cursor or `0.0`.
-    New(Cursor),
-    /// Snapshot that is sent before the first event.
-    Opening(Snapshot),
-    /// Gap that is yielded when its snapshot is ready.
-    Recovering {
-        gap: Gap,
-        /// `None` if the snapshot is to be requested, also after a panic of an earlier future.
-        snapshot: Option<Recovering>,
-        /// Head of the source when the snapshot was requested.
-        asked: Option<Cursor>,
-    },
-    /// Snapshot that is being sent. It is empty when all events were taken.
-    Sending(State, Following),
-    Following(Following),
-    /// The recovery ended the subscriber.
-    Over(SubscriptionEnd),
 }
 
 impl<S: Subscriber, F: Recovery> Recover<S, F> {
@@ -152,8 +134,9 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
                 }
                 Stage::Opening(snapshot) => {
                     let next = look(&mut self.inner, snapshot, cx);
+                    let following = Following::new(snapshot.known(None), next, &mut self.inner, cx);
                     let snapshot = std::mem::take(snapshot);
-                    self.send(snapshot, None, next, None);
+                    self.send(snapshot, following, None);
                 }
                 Stage::Recovering { gap, snapshot, asked } => {
                     // Taken out while the application's code runs, so that a future that panicked is not polled again.
@@ -167,7 +150,7 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
                     };
                     let (gap, asked) = (gap.clone(), *asked);
                     match mended {
-                        Ok(answer) => return Poll::Ready(Some(Step::Gap(self.answer(gap, answer, asked, fit)))),
+                        Ok(answer) => return Poll::Ready(Some(Step::Gap(self.answer(cx, gap, answer, asked, fit)))),
                         Err(end) => self.go_on(Stage::Over(end)),
                     }
                 }
@@ -175,7 +158,11 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
                     *stage = Stage::Following(std::mem::take(following));
                 }
                 Stage::Sending(..) => return Poll::Ready(Some(Step::State)),
-                Stage::Following(Following { state, next, begun }) => {
+                Stage::Following(following) => {
+                    if let Some(end) = following.take_end(&mut self.held) {
+                        return Poll::Ready(Some(Step::TopicEnd(end)));
+                    }
+                    let Following { state, next, begun, .. } = following;
                     let state = *state;
                     let delivery = match next.take() {
                         Some(delivery) => delivery,
@@ -200,16 +187,17 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
                         Delivery::Gap(gap) if state.has_mended(&gap) && begun.allows(&gap) => {}
                         Delivery::Gap(gap) => self.meet(gap),
                         Delivery::Events(batch) => {
-                            let held = batch.iter().take_while(|event| state.holds(event.cursor)).count();
-                            let rest = batch.without_first(u32::try_from(held).unwrap_or(u32::MAX));
-                            if !rest.is_empty() {
+                            if let Some(rest) = state.rest_of(&batch) {
                                 begun.add(&rest, state);
                                 *next = Some(Delivery::Events(rest.clone()));
                                 return Poll::Ready(Some(Step::Events(rest)));
                             }
                         }
-                        // The end of a topic whose events the snapshot contains is not part of the snapshot.
-                        Delivery::TopicEnd(end) => return Poll::Ready(Some(Step::TopicEnd(end))),
+                        Delivery::TopicEnd(end) => {
+                            // The client's cursor must not move back to before the newest event of the snapshot.
+                            let cursor = state.after(Some(end.cursor)).unwrap_or(end.cursor);
+                            return Poll::Ready(Some(Step::TopicEnd(TopicEnd { cursor, ..end })));
+                        }
                         Delivery::End(end) => {
                             self.stage = None;
                             return Poll::Ready(Some(Step::End(end)));
@@ -223,7 +211,14 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
     }
 
     /// Returns the gap for the client, with the answer of the recovery.
-    fn answer(&mut self, mut gap: Gap, snapshot: Option<Snapshot>, asked: Option<Cursor>, fit: Option<Fit<'_>>) -> Gap {
+    fn answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut gap: Gap,
+        snapshot: Option<Snapshot>,
+        asked: Option<Cursor>,
+        fit: Option<Fit<'_>>,
+    ) -> Gap {
         let snapshot = snapshot.filter(|snapshot| snapshot.known(asked).answers(&gap, self.held));
         let Some(snapshot) = snapshot.and_then(|snapshot| oversize::fitting(snapshot, fit, &mut self.recovery)) else {
             self.held = Some(gap.cursor);
@@ -231,17 +226,17 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
             return gap;
         };
         let (is_empty, after) = (snapshot.events.is_empty(), gap.cursor);
+        let following = Following::new(snapshot.known(asked), None, &mut self.inner, cx);
         // A client that received only part of the snapshot starts over.
         self.held = Some(NOWHERE);
-        self.send(snapshot, asked, None, Some(after));
+        self.send(snapshot, following, Some(after));
         gap.cursor = self.held.filter(|_| is_empty).unwrap_or(NOWHERE);
         gap.with_snapshot()
     }
 
     /// Enters the stage of a snapshot. After it the client is at the inner subscriber's cursor, or at `gap` if that is `None`.
-    fn send(&mut self, snapshot: Snapshot, asked: Option<Cursor>, next: Option<Delivery>, gap: Option<Cursor>) {
-        let following = Following { state: snapshot.known(asked), next, begun: Begun::default() };
-        let (held, start) = (self.held, following.cursor(self.inner.cursor().or(gap)).or(self.held));
+    fn send(&mut self, snapshot: Snapshot, mut following: Following, gap: Option<Cursor>) {
+        let (held, start) = (self.held, following.begin(self.inner.cursor().or(gap), self.held));
         self.held = start;
         self.go_on(Stage::Sending(State { events: snapshot.events.into(), held, start }, following));
     }
@@ -306,19 +301,6 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         }
         self.poll_encoded(cx, format, max)
     }
-
-    #[cold]
-    fn cursor_at(&self, stage: &Stage) -> Option<Cursor> {
-        match stage {
-            Stage::New(cursor) => Some(*cursor),
-            Stage::Opening(_) | Stage::Recovering { .. } | Stage::Over(_) => self.held,
-            Stage::Sending(state, _) if !state.events.is_empty() => state.held,
-            Stage::Sending(_, following) | Stage::Following(following) => match following.next {
-                Some(_) => self.held,
-                None => following.state.after(self.inner.cursor()).or(self.held),
-            },
-        }
-    }
 }
 
 impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
@@ -381,7 +363,7 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
     fn cursor(&self) -> Option<Cursor> {
         match &self.stage {
             None => self.inner.cursor(),
-            Some(stage) => self.cursor_at(stage),
+            Some(stage) => stage.cursor(self.held, || self.inner.cursor()),
         }
     }
 
@@ -390,7 +372,11 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
     }
 
     fn info(&self) -> SubscriberInfo<'_> {
-        self.inner.info()
+        let info = self.inner.info();
+        match self.stage.as_deref() {
+            Some(stage) if stage.has_more() => with_more(info),
+            _ => info,
+        }
     }
 }
 

@@ -115,6 +115,21 @@ impl Known {
         }
     }
 
+    /// Returns the events of a batch that the snapshot does not contain. `None` if there are none.
+    pub(super) fn rest_of(self, batch: &Batch) -> Option<Batch> {
+        let held = batch.iter().take_while(|event| self.holds(event.cursor)).count();
+        let rest = batch.clone().without_first(u32::try_from(held).unwrap_or(u32::MAX));
+        Some(rest).filter(|rest| !rest.is_empty())
+    }
+
+    /// Returns whether the snapshot contains an event that a subscriber at this cursor may still yield.
+    pub(super) fn is_ahead_of(self, subscriber: Option<Cursor>) -> bool {
+        match (self.as_of, subscriber) {
+            (Some(as_of), Some(here)) => is_same_epoch(as_of, here) && !is_up_to(as_of, here),
+            _ => false,
+        }
+    }
+
     /// Returns whether the snapshot has no cursor and may contain an event, which was published before the request.
     pub(super) fn may_have(self, event: Option<Cursor>) -> bool {
         match (self.as_of, self.asked, event) {

@@ -14,6 +14,20 @@
 //! {"tidings":"bye","retry_ms":1500}
 //! ```
 //!
+//! The [end of a topic](crate::Hub::finish) is a line after its last event. After the end of the last topic the stream ends:
+//!
+//! ```json
+//! {"id":"7.b13","end":{"topic":"news","reason":"done"}}
+//! ```
+//!
+//! A client that resumes after the end of its last topic gets `hello` and an end without a topic. The stream then ends. A
+//! client can therefore tell a complete stream from one that was cut, also over HTTP/1.0, where both look alike:
+//!
+//! ```json
+//! {"tidings":"hello","cursor":"7.b13","heartbeat_ms":15000}
+//! {"id":"7.b13","end":{}}
+//! ```
+//!
 //! # When to use it
 //!
 //! Use it for programs. Any HTTP client that reads a body line by line can follow the stream, with the cursor and the topic
@@ -75,9 +89,9 @@ use futures_core::Stream;
 
 use super::keep_alive::KeepAlive;
 use super::limit;
-use super::object::{write_bye, write_event, write_gap, write_heartbeat, write_hello, write_topic_end};
+use super::object::{write_bye, write_end, write_event, write_gap, write_heartbeat, write_hello, write_topic_end};
 use crate::contract::{EncodedDelivery, EventRef, Format, Slot, Subscriber, SubscriptionEnd, place};
-use crate::model::Cursor;
+use crate::model::{Cursor, TopicEnd};
 use crate::time::Timer;
 
 /// Adapter of a chunked stream: a [`Stream`] of NDJSON lines.
@@ -86,7 +100,8 @@ use crate::time::Timer;
 ///
 /// The first item is the `hello` line, ready at once. Events and gaps follow as they come, and a keep-alive follows after
 /// each interval without an item. Each item consists of whole lines. The stream ends when the subscriber has
-/// [ended](Self::end), or after [`finish`](Self::finish).
+/// [ended](Self::end), or after [`finish`](Self::finish). If the subscriber ends as
+/// [`Finished`](SubscriptionEnd::Finished), the last line is the end of a topic, or `{"id":"7.b13","end":{}}`.
 ///
 /// # Cancel safety
 ///
@@ -133,7 +148,11 @@ pub enum Heartbeat {
 enum Stage {
     Opening,
     Open,
-    Bye { retry: Duration },
+    /// The end of the last topic was written. The subscriber yields its own end next.
+    Ended,
+    Bye {
+        retry: Duration,
+    },
     Over(Option<SubscriptionEnd>),
 }
 
@@ -171,11 +190,14 @@ impl<S: Subscriber> ChunkedStream<S> {
         Self { max_batch_bytes: max, ..self }
     }
 
-    /// Ends the stream after one more item, `{"tidings":"bye","retry_ms":…}`. Does nothing if the stream has ended.
+    /// Ends the stream after one more item, `{"tidings":"bye","retry_ms":…}`. Does nothing if the stream has ended, or the
+    /// end of the last topic was written.
     pub fn finish(&mut self, retry: Duration) {
-        if !matches!(self.stage, Stage::Over(_)) {
-            self.stage = Stage::Bye { retry };
-        }
+        self.stage = match self.stage {
+            Stage::Opening | Stage::Open | Stage::Bye { .. } => Stage::Bye { retry },
+            Stage::Ended => Stage::Over(Some(SubscriptionEnd::Finished)),
+            Stage::Over(end) => Stage::Over(end),
+        };
     }
 
     /// Returns the end of the subscriber. `None` while the stream goes on, and after [`finish`](Self::finish).
@@ -224,11 +246,8 @@ impl<S: Subscriber> ChunkedStream<S> {
                 Poll::Ready(Some(events.bytes))
             }
             Poll::Ready(EncodedDelivery::Gap(gap)) => self.line(|out| write_gap(&gap, out)),
-            Poll::Ready(EncodedDelivery::TopicEnd(end)) => self.line(|out| write_topic_end(&end, out)),
-            Poll::Ready(EncodedDelivery::End(end)) => {
-                self.stage = Stage::Over(Some(end));
-                Poll::Ready(None)
-            }
+            Poll::Ready(EncodedDelivery::TopicEnd(end)) => self.topic_end(&end),
+            Poll::Ready(EncodedDelivery::End(end)) => self.finished(end),
             Poll::Pending => {
                 ready!(self.keep_alive.poll_due(cx));
                 self.beat()
@@ -237,7 +256,7 @@ impl<S: Subscriber> ChunkedStream<S> {
     }
 
     #[cold]
-    fn poll_unopened(&mut self, stage: Stage) -> Poll<Option<Bytes>> {
+    fn poll_unopened(&mut self, cx: &mut Context<'_>, stage: Stage) -> Poll<Option<Bytes>> {
         match stage {
             Stage::Opening => {
                 self.stage = Stage::Open;
@@ -248,8 +267,28 @@ impl<S: Subscriber> ChunkedStream<S> {
                 self.stage = Stage::Over(None);
                 self.line(|out| write_bye(retry, out))
             }
+            Stage::Ended => self.poll_events(cx),
             Stage::Open | Stage::Over(_) => Poll::Ready(None),
         }
+    }
+
+    #[cold]
+    fn topic_end(&mut self, end: &TopicEnd) -> Poll<Option<Bytes>> {
+        if end.is_last {
+            self.stage = Stage::Ended;
+        }
+        self.line(|out| write_topic_end(end, out))
+    }
+
+    /// Ends the stream. If all topics have ended and the client was not told now, one more line tells it.
+    #[cold]
+    fn finished(&mut self, end: SubscriptionEnd) -> Poll<Option<Bytes>> {
+        let was_told = matches!(std::mem::replace(&mut self.stage, Stage::Over(Some(end))), Stage::Ended);
+        if was_told || end != SubscriptionEnd::Finished {
+            return Poll::Ready(None);
+        }
+        let cursor = self.cursor();
+        self.line(|out| write_end(cursor, out))
     }
 
     #[cold]
@@ -273,7 +312,7 @@ impl<S: Subscriber> Stream for ChunkedStream<S> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match self.stage {
             Stage::Open => self.poll_events(cx),
-            stage => self.poll_unopened(stage),
+            stage => self.poll_unopened(cx, stage),
         }
     }
 }

@@ -5,3 +5,7 @@ pub(crate) const BATCH: usize = 64 * 1024;
 /// Number of bytes that a client must read within each write timeout. It is the size of a frame of a body, and the unit by
 /// which the deadline of a WebSocket's ping grows with the bytes written before it.
 pub(crate) const FRAME: usize = 64 * 1024;
+
+/// Time after which a client may return when all its topics have ended: a day. Clients that honour it make no further request
+/// in practice.
+pub(crate) const AFTER_END: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);

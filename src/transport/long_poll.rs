@@ -9,6 +9,13 @@
 //! {"cursor":"7.a9","events":[]}
 //! ```
 //!
+//! A poll at or after the end of all its topics is never held. Its reply has `"end":true`, and the client needs no further
+//! poll:
+//!
+//! ```json
+//! {"cursor":"7.b10","events":[{"id":"7.b10","end":{"topic":"news","reason":"done"}}],"end":true}
+//! ```
+//!
 //! An [`Endpoint`](crate::Endpoint) takes the wait from `Prefer: wait=20` (RFC 7240 §4.3) or `?wait=20`, in seconds.
 //!
 //! # When to use it

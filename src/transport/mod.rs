@@ -33,6 +33,14 @@
 //! {"id":"7.a9","gap":{"reason":"evicted","missed":12,"topic":"news"}}
 //! ```
 //!
+//! The **end of a topic**, after its last event, see [`Hub::finish`](crate::Hub::finish). `reason` is `done`, `stopped` or
+//! `failed`. If all topics had ended before the client came, `end` has no members.
+//!
+//! ```json
+//! {"id":"7.b13","end":{"topic":"news","reason":"done"}}
+//! {"id":"7.b13","end":{}}
+//! ```
+//!
 //! A **control object**. A stream begins with `hello`, whose `cursor` is the position where it begins, and whose
 //! `heartbeat_ms` is the longest silence that the client can observe, `null` if heartbeats are not visible. `bye` is the
 //! last object, and asks the client to reconnect after `retry_ms`. `error` rejects a message of a WebSocket client; only the

@@ -7,14 +7,16 @@ use bytes::{Bytes, BytesMut};
 
 use super::object::{write_cursor, write_event, write_gap, write_topic_end};
 use crate::contract::{EncodedDelivery, EventRef, Format, Slot, Subscriber, SubscriptionEnd, place};
-use crate::model::Cursor;
+use crate::model::{Cursor, TopicEnd};
 
 const CURSOR: &[u8] = b"{\"cursor\":";
 const EVENTS: &[u8] = b",\"events\":[";
+/// Cursor of a client that must start over, because it received only part of a snapshot.
+const NOWHERE: Cursor = Cursor::new(0, 0);
 /// Maximum length of the body up to its first event, in bytes.
 const HEAD: usize = CURSOR.len() + Cursor::MAX_LEN + 2 + EVENTS.len();
 
-/// Reply to a short or long poll: the body `{"cursor":"7.a9","events":[…],"more":true}` and its properties.
+/// Reply to a short or long poll: the body `{"cursor":"7.a9","events":[…]}` and its properties.
 ///
 /// The page of [`short_poll`](crate::transport::short_poll) describes the body. All replies from one position to the same
 /// events are equal bytes. The events are shared, not copied.
@@ -33,8 +35,9 @@ const HEAD: usize = CURSOR.len() + Cursor::MAX_LEN + 2 + EVENTS.len();
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Reply {
-    /// Cursor with which the next poll begins: the cursor of the last event or gap in the reply. In a reply without
-    /// either, the cursor up to which the source was read. `None` (JSON `null`) if the source has no cursors.
+    /// Cursor with which the next poll begins: the cursor of the last event, gap or end of a topic in the reply. In a reply
+    /// without them, the cursor up to which the source was read. `None` (JSON `null`) if the source has no cursors and has not
+    /// [ended](Self::has_ended).
     ///
     /// A client cannot continue from `None`: each poll of such a source is a new subscriber, which misses the events
     /// between two polls. Send such a reply only if it [is complete](Self::is_complete).
@@ -57,6 +60,7 @@ pub struct Reply {
 pub(crate) struct Whole {
     cursor: Option<Cursor>,
     more: bool,
+    has_ended: bool,
     /// Range of the events and gaps in the body.
     items: Range<usize>,
     pub(crate) tag: Option<Bytes>,
@@ -72,7 +76,21 @@ struct Items {
 }
 
 impl Reply {
-    /// Returns whether the reply contains neither events nor gaps.
+    /// Returns the reply to a client of a source without cursors that has everything.
+    #[cfg(feature = "http")]
+    pub(crate) fn of_ended_source() -> Self {
+        let (cursor, end) = (Some(TopicEnd::RESERVED_CURSOR), Some(SubscriptionEnd::Finished));
+        Self { cursor, more: false, end, next_in: None, has_gap: false, items: Items::default() }
+    }
+
+    /// Returns whether all topics have ended, and the client has everything with this reply. The body then has
+    /// `"end":true`, and no further poll is needed.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.end == Some(SubscriptionEnd::Finished)
+    }
+
+    /// Returns whether the reply contains neither events, gaps nor ends of topics.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.first.is_empty()
@@ -140,7 +158,8 @@ impl Reply {
         let items = head..whole.len();
         whole.extend_from_slice(tail);
         let body = whole.freeze();
-        Whole { cursor: self.cursor, more: self.more, items, tag: self.tag_in(&body, head), body }
+        let tag = self.tag_in(&body, head);
+        Whole { cursor: self.cursor, more: self.more, has_ended: self.has_ended(), items, tag, body }
     }
 
     fn head(&self) -> BytesMut {
@@ -156,7 +175,11 @@ impl Reply {
     }
 
     fn tail(&self) -> &'static [u8] {
-        if self.more { b"],\"more\":true}" } else { b"]}" }
+        match () {
+            () if self.more => b"],\"more\":true}",
+            () if self.has_ended() => b"],\"end\":true}",
+            () => b"]}",
+        }
     }
 }
 
@@ -164,7 +187,7 @@ impl Reply {
 impl Whole {
     /// Returns whether the body is that of `reply`.
     pub(crate) fn is_of(&self, reply: &Reply) -> bool {
-        (self.cursor, self.more) == (reply.cursor, reply.more)
+        (self.cursor, self.more, self.has_ended) == (reply.cursor, reply.more, reply.has_ended())
             && self.body.get(self.items.clone()).is_some_and(|items| reply.items.are(items))
     }
 }
@@ -204,7 +227,7 @@ impl Items {
 pub(crate) struct Draft {
     max: usize,
     len: usize,
-    /// Whether a snapshot belongs to the gap that was taken last. It is taken whole: a part of it would have no cursor after
+    /// Whether the next item is taken whatever its length. A snapshot belongs to the gap before it: a part of it would have no cursor after
     /// the gap, and the client would poll for it forever.
     owes_state: bool,
     reply: Reply,
@@ -239,20 +262,16 @@ impl Draft {
         while !self.reply.more && self.reply.end.is_none() {
             let room = self.max.saturating_sub(self.len);
             let mut owes_state = false;
-            let (item, gap) = match subscriber.poll_encoded(cx, &Item, room) {
-                Poll::Ready(EncodedDelivery::Events(events)) => (events.bytes, None),
+            let (item, at, has_gap) = match subscriber.poll_encoded(cx, &Item, room) {
+                Poll::Ready(EncodedDelivery::Events(events)) => (events.bytes, None, false),
                 Poll::Ready(EncodedDelivery::Gap(gap)) => {
                     owes_state = gap.snapshot;
-                    let mut out = BytesMut::with_capacity(128);
-                    write_gap(&gap, &mut out);
-                    out.extend_from_slice(b",");
-                    (out.freeze(), Some(gap.cursor))
+                    (object(|out| write_gap(&gap, out)), Some(gap.cursor), true)
                 }
                 Poll::Ready(EncodedDelivery::TopicEnd(end)) => {
-                    let mut out = BytesMut::with_capacity(128);
-                    write_topic_end(&end, &mut out);
-                    out.extend_from_slice(b",");
-                    (out.freeze(), None)
+                    // Without it the client of a source without cursors would have no cursor to poll with.
+                    self.owes_state |= end.is_last && self.reply.cursor.is_none();
+                    (object(|out| write_topic_end(&end, out)), Some(end.cursor), false)
                 }
                 Poll::Ready(EncodedDelivery::End(end)) => {
                     self.reply.end = Some(end);
@@ -264,15 +283,19 @@ impl Draft {
                 self.reply.more = true;
             } else if !item.is_empty() {
                 // Read here, because the next poll may move the subscriber's cursor past the items of the reply.
-                self.reply.cursor = gap.or_else(|| subscriber.cursor());
-                self.reply.has_gap |= gap.is_some();
-                self.owes_state = owes_state;
+                self.reply.cursor = at.or_else(|| subscriber.cursor());
+                self.reply.has_gap |= has_gap;
+                // A snapshot goes on while the client would start over.
+                self.owes_state = owes_state || self.reply.cursor == Some(NOWHERE);
                 self.len += item.len();
                 self.reply.items.push(item);
             }
         }
         if self.reply.is_empty() {
             self.reply.cursor = subscriber.cursor();
+        }
+        if self.reply.has_ended() {
+            self.reply.cursor.get_or_insert(TopicEnd::RESERVED_CURSOR);
         }
         match &self.reply {
             reply if reply.has_gap || reply.more || reply.end.is_some() => Progress::Urgent,
@@ -286,6 +309,15 @@ impl Draft {
     pub(crate) fn finish(self) -> Reply {
         self.reply
     }
+}
+
+/// Returns an object and a comma.
+#[cold]
+fn object(write: impl FnOnce(&mut BytesMut)) -> Bytes {
+    let mut out = BytesMut::with_capacity(128);
+    write(&mut out);
+    out.extend_from_slice(b",");
+    out.freeze()
 }
 
 /// Format of an event in a reply: the event object and a comma.

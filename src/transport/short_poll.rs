@@ -12,8 +12,17 @@
 //! | member | content |
 //! |---|---|
 //! | `cursor` | cursor for the next poll; `null` if the source has no cursors |
-//! | `events` | [event objects and gap objects](crate::transport#objects), in order |
+//! | `events` | [objects](crate::transport#objects) of events, gaps and ends of topics, in order |
 //! | `more` | `true` if the reply reached its limit of bytes while more was ready; else absent |
+//! | `end` | `true` if all topics have ended and the client has everything with this reply; else absent |
+//!
+//! The [end of a topic](crate::Hub::finish) is an object after its last event. A client that polls after the end of its last
+//! topic is answered at once:
+//!
+//! ```json
+//! {"cursor":"7.b10","events":[{"id":"7.b10","end":{"topic":"news","reason":"done"}}],"end":true}
+//! {"cursor":"7.b10","events":[],"end":true}
+//! ```
 //!
 //! # When to use it
 //!

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "long-poll")]
 pub(crate) mod long;
-mod reply;
+pub(crate) mod reply;
 pub(crate) mod reply_cache;
 #[cfg(feature = "short-poll")]
 pub(crate) mod short;

@@ -18,6 +18,7 @@ use crate::endpoint::stream::live_body::LiveBody;
 use crate::model::Cursor;
 use crate::time::Clock;
 use crate::transport::Reply;
+use crate::transport::limit::AFTER_END;
 
 /// Parameters of a poll's reply, apart from its events.
 pub(super) struct ReplyParams {
@@ -84,7 +85,10 @@ impl ReplyParams {
             return Err(no_cursors(guard.shared().config.transports));
         }
         let held_cursor = self.held_cursor.as_deref().copied();
-        let unchanged = reply.is_empty() && reply.cursor.is_some() && reply.cursor == held_cursor;
+        // A 304 could not tell the end.
+        let (has_ended, at_cursor) = (reply.has_ended(), reply.cursor.is_some() && reply.cursor == held_cursor);
+        let unchanged = reply.is_empty() && at_cursor && !has_ended;
+        let retry = if has_ended { AFTER_END } else { retry };
         let (tag, payload) = guard.shared().reply_cache.of(reply);
         let len = payload.len();
         let is_watched = !unchanged && len > self.hop.first_frame();
@@ -120,6 +124,17 @@ impl ReplyParams {
         let flow = EventStream::Reply(Box::new(ReplyStream::new(payload.into_parts(), guard)));
         Body::live(LiveBody::new(body, flow, self.hop.clone()))
     }
+}
+
+/// Returns the reply to a poll with the cursor of a source without cursors that has ended.
+#[cold]
+pub(crate) fn of_ended_source(shared: &Shared, params: &SubscribeParams) -> Response<Body> {
+    let (tag, payload) = shared.reply_cache.of(Reply::of_ended_source());
+    shared.counters.sent(payload.len() as u64);
+    let mut response = Response::new(Body::reply(payload));
+    *response.headers_mut() = headers::of_reply(tag, params.applied(shared.config.max_wait()));
+    response.headers_mut().insert(TIDINGS_RETRY_MS, number(AFTER_END.as_millis()));
+    response
 }
 
 /// Returns a 400 for a poll of a source without cursors. The text names the transports that can carry such a source.

@@ -20,6 +20,8 @@ pub(crate) struct Refusal {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// Time after which the client is to retry. `None` if the refusal is final.
     pub(crate) retry_after: Option<Duration>,
+    /// Whether a client of server-sent events gets the status too, in place of a soft reject.
+    pub(crate) is_hard: bool,
     /// Rejection of the publisher, if it rejected the request.
     pub(crate) rejection: Option<Rejection>,
 }
@@ -27,7 +29,16 @@ pub(crate) struct Refusal {
 impl Refusal {
     pub(crate) fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
         let (cause, message) = (RefusalCause::Request, message.into());
-        Self { cause, status, message, log: None, headers: Vec::new(), retry_after: None, rejection: None }
+        Self {
+            cause,
+            status,
+            message,
+            log: None,
+            headers: Vec::new(),
+            retry_after: None,
+            is_hard: false,
+            rejection: None,
+        }
     }
 
     pub(crate) fn bad(message: impl Into<Cow<'static, str>>) -> Self {
@@ -76,6 +87,11 @@ impl Refusal {
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// Prevents a soft reject.
+    pub(crate) fn hard(self) -> Self {
+        Self { is_hard: true, ..self }
     }
 
     pub(crate) fn caused_by(self, cause: RefusalCause) -> Self {

@@ -34,6 +34,8 @@ pub(crate) struct SubscribeParams {
     pub(crate) objects: bool,
     /// Set by `?heartbeat=visible`.
     pub(crate) visible: bool,
+    /// Unset by `?controls=off`: SSE without control blocks.
+    pub(crate) controls: bool,
     /// Content type of a chunked stream.
     pub(crate) lines: LinesType,
     /// Cursor of `If-None-Match`: an empty reply at it is a 304.
@@ -47,7 +49,6 @@ impl SubscribeParams {
     }
 
     /// Returns whether the client asked for a start: by a cursor.
-    #[allow(dead_code, reason = "raw WebSockets will use it")]
     pub(crate) fn has_explicit_start(&self) -> bool {
         self.start != Start::Now
     }
@@ -96,6 +97,7 @@ pub(crate) fn subscribe_params(
         preferred: preferred.is_some(),
         objects: query.objects,
         visible: query.visible,
+        controls: !query.controls_off,
         lines: head.accepted.lines(),
         held_cursor: head.held.cursor(),
     })
@@ -173,6 +175,7 @@ struct Query<'a> {
     wait: Option<Duration>,
     objects: bool,
     visible: bool,
+    controls_off: bool,
 }
 
 impl<'a> Query<'a> {
@@ -246,6 +249,7 @@ fn query(parts: &Parts, max_topics_per_request: usize) -> Result<Query<'_>, Refu
             }
             "format" => query.objects = value == "object",
             "heartbeat" => query.visible = value == "visible",
+            "controls" => query.controls_off = value == "off",
             _ => {}
         }
     }

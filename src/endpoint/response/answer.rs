@@ -3,11 +3,12 @@ use std::pin::Pin;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Response, Version};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 
 use super::headers::{self, JSON, TIDINGS_RETRY_MS, number};
 use crate::contract::Transport;
 use crate::endpoint::body::Body;
+use crate::endpoint::ended_source;
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::request::accept::LinesType;
 use crate::endpoint::request::negotiate::SubscribeParams;
@@ -59,7 +60,17 @@ pub(crate) fn text(refusal: Refusal, cursor: Option<Cursor>) -> Response<Bytes> 
 
 /// Returns the answer to a HEAD: the head that a GET would get, and no body.
 pub(crate) fn head(params: &SubscribeParams, version: Version) -> Response<Body> {
+    if params.transport == Transport::Sse && ended_source::is_cursor_of(params.start) {
+        return no_content();
+    }
     ok_response(params.transport, params.lines, version, Body::empty())
+}
+
+/// Returns a 204: an `EventSource` that gets it does not reconnect.
+pub(crate) fn no_content() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
 }
 
 /// Returns a 200 with the content type of a transport.

@@ -89,6 +89,11 @@ impl ReplyStream {
 }
 
 impl EventStream {
+    /// Returns a stream that begins with an item which was polled before.
+    pub(crate) fn after(item: Bytes, stream: Self) -> Self {
+        Self::Cut(Box::new(Cut { rest: item, stream: Some(stream) }))
+    }
+
     /// Yields the next frame, of 1 to `limit` bytes. `None`: the stream is over.
     #[inline(always)]
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<Option<Bytes>> {
@@ -163,15 +168,26 @@ impl EventStream {
     /// Returns the error that the body ends with, after which the client must come again: it fell behind, its source
     /// failed, or its poll was ended.
     pub(crate) fn error(&self) -> Option<BodyError> {
-        let end: Option<SubscriptionEnd> = match *self {
+        if let Self::Reply(reply) = self {
+            return reply.broken;
+        }
+        let end = self.end().filter(|end| matches!(end, SubscriptionEnd::TooSlow | SubscriptionEnd::Failed));
+        end.map(|_| BodyError::Ended)
+    }
+
+    /// Returns whether all topics have ended, and the client was told. The body then ends cleanly, also in a drain.
+    pub(crate) fn has_finished(&self) -> bool {
+        self.end() == Some(SubscriptionEnd::Finished)
+    }
+
+    fn end(&self) -> Option<SubscriptionEnd> {
+        match *self {
             #[cfg(feature = "chunked")]
             Self::Chunked(ref stream) => stream.end(),
             #[cfg(feature = "sse")]
             Self::Sse(ref encoder) => encoder.end(),
-            Self::Reply(ref reply) => return reply.broken,
-            Self::Cut(_) => None,
-        };
-        end.filter(|end| matches!(end, SubscriptionEnd::TooSlow | SubscriptionEnd::Failed)).map(|_| BodyError::Ended)
+            Self::Reply(_) | Self::Cut(_) => None,
+        }
     }
 
     /// Notes that the write of the body timed out. The session of a reply is not that of its body.

@@ -42,10 +42,11 @@ pub struct SessionId(u64);
 pub enum SessionEnd {
     /// The client went: it closed, or its connection broke.
     Gone,
-    /// The source was at its end, and the client has all of it.
+    /// All topics have ended, or the hub was closed, and the client has everything.
     Finished,
-    /// The client fell behind history and had asked to be let go then: [`Overflow::Disconnect`](crate::Overflow). Or
-    /// there was a gap that its transport, raw WebSocket, can't tell of.
+    /// The client fell behind history, and its policy is [`Overflow::Disconnect`](crate::Overflow::Disconnect). Or there was
+    /// a gap that its stream cannot express: raw WebSocket, or server-sent events without
+    /// [controls](crate::EndpointBuilder::sse_controls).
     TooSlow,
     /// The client took nothing, or answered no ping, for too long.
     Stalled,

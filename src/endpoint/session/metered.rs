@@ -55,7 +55,7 @@ impl MeteredSubscriber {
                 }
                 self.entry.track.told(gap, self.feed.cursor());
             }
-            EncodedDelivery::TopicEnd(_) => {}
+            EncodedDelivery::TopicEnd(end) => self.entry.track.ended(end.cursor),
             EncodedDelivery::End(end) => self.ended(*end),
         }
         Poll::Ready(what)
@@ -83,7 +83,7 @@ impl Subscriber for MeteredSubscriber {
                 self.entry.track.delivered(0, batch.count(), batch.conflated(), self.feed.cursor());
             }
             Poll::Ready(Delivery::Gap(gap)) => self.entry.track.told(gap, self.feed.cursor()),
-            Poll::Ready(Delivery::TopicEnd(_)) => {}
+            Poll::Ready(Delivery::TopicEnd(end)) => self.entry.track.ended(end.cursor),
             Poll::Ready(Delivery::End(end)) => self.ended(*end),
         }
         polled

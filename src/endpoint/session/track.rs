@@ -60,6 +60,13 @@ impl Track {
         self.moved(cursor);
     }
 
+    /// Notes that the end of a topic was delivered.
+    #[cold]
+    pub(super) fn ended(&self, cursor: Cursor) {
+        self.behind.store(true, Ordering::Relaxed);
+        self.moved(Some(cursor));
+    }
+
     /// A counter's one writer needs no locked instruction.
     #[inline]
     fn add(&self, counter: &AtomicU64, more: u64) {

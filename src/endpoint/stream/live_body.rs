@@ -7,7 +7,7 @@ use http_body::Frame;
 use crate::endpoint::body::BodyError;
 use crate::endpoint::connection::Hop;
 use crate::endpoint::session::event_stream::EventStream;
-use crate::endpoint::session::{Input, Phase, SessionGuard, drop_catching};
+use crate::endpoint::session::{Input, Phase, SessionEnd, SessionGuard, drop_catching};
 use crate::transport::limit;
 use crate::transport::wake_flag::FlaggedWaker;
 
@@ -129,6 +129,10 @@ impl LiveBody {
     fn end(&mut self) {
         let stream = self.take_stream();
         let error = stream.as_ref().and_then(EventStream::error);
+        if error.is_some() {
+            // Unless the subscriber has noted another reason: a stream without control blocks cannot express a gap.
+            self.guard.ends(SessionEnd::TooSlow);
+        }
         drop_catching(stream);
         self.guard.entry().give(error.map_or(Input::Finish, Input::BreakOff));
     }
@@ -169,8 +173,9 @@ impl LiveBody {
             polled = stream.poll_last_frame(cx, limit);
         }
         let Poll::Ready(Some(bytes)) = polled else {
+            let has_finished = stream.has_finished();
             drop_catching(stream);
-            self.guard.entry().give(Input::BreakOff(BodyError::Ended));
+            self.guard.entry().give(if has_finished { Input::Finish } else { Input::BreakOff(BodyError::Ended) });
             return None;
         };
         raise(&mut self.limit, bytes.len());

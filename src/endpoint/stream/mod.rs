@@ -1,6 +1,8 @@
 //! Responses that stay open: chunked streams, server-sent events, WebSockets.
 
 #[cfg(feature = "websocket")]
+pub(crate) mod end_upgrade;
+#[cfg(feature = "websocket")]
 pub(crate) mod handshake;
 pub(crate) mod live_body;
 #[cfg(feature = "websocket")]
@@ -13,3 +15,5 @@ pub(crate) mod soft_reject;
 pub(crate) mod upgrade;
 #[cfg(feature = "websocket")]
 pub(crate) mod upgraded;
+#[cfg(feature = "sse")]
+mod without_controls;

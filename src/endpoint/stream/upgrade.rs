@@ -11,10 +11,11 @@ use hyper::upgrade::OnUpgrade;
 use super::handshake::Handshake;
 use super::reject_upgrade::reject_upgrade;
 use super::upgraded::Io;
-use crate::contract::{BoxSubscriber, Message, Rejection};
+use crate::contract::{BoxSubscriber, EndState, Message, Rejection};
 use crate::endpoint::accepted::Accepted;
 use crate::endpoint::body::Body;
 use crate::endpoint::catch_panic::{catch_future_panic, catch_panic};
+use crate::endpoint::ended_source::Ended;
 use crate::endpoint::refused::Refused;
 use crate::endpoint::reject::RefusalCause;
 use crate::endpoint::reject::refusal::{Refusal, log_of};
@@ -35,15 +36,7 @@ impl Shared {
         mut params: SubscribeParams,
         accepted: Option<Accepted<BoxSubscriber>>,
     ) -> Result<Response<Body>, Refusal> {
-        let handshake = Handshake::check(&parts)?;
-        if !self.runtime.can_spawn() {
-            return Err(Refusal::internal(crate::endpoint::time::runtime::Missing::Spawner.as_str()));
-        }
-        let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else {
-            return Err(Refusal::internal(
-                "server does not support upgrades: serve the endpoint with upgrades, such as hyper's `with_upgrades`",
-            ));
-        };
+        let (handshake, upgrade) = prepare(self, &mut parts)?;
         if parts.extensions.is_empty() {
             // The session keeps the request, and an emptied map keeps its table.
             parts.extensions = Extensions::new();
@@ -58,6 +51,10 @@ impl Shared {
             authorized => authorized?,
         };
         let PendingSubscribe { params, request, .. } = pending;
+        let accepted = match would_repeat(&params, handshake.subprotocol, authorization.end_state) {
+            true => Accepted::new(Ended).boxed(),
+            false => accepted,
+        };
         let guard = self.admit(&params, authorization)?;
         let subscriber = guard.subscriber(accepted, params.start);
         let request = request.of(Some(guard.entry().session.clone()));
@@ -66,6 +63,29 @@ impl Shared {
         self.runtime.spawn(task).map_err(|missing| Refusal::internal(missing.as_str()))?;
         Ok(handshake.response())
     }
+}
+
+/// Checks a handshake, and takes the connection that follows its answer.
+pub(super) fn prepare(shared: &Shared, parts: &mut Parts) -> Result<(Handshake, OnUpgrade), Refusal> {
+    let handshake = Handshake::check(parts)?;
+    if !shared.runtime.can_spawn() {
+        return Err(Refusal::internal(crate::endpoint::time::runtime::Missing::Spawner.as_str()));
+    }
+    let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or_else(|| {
+        Refusal::internal(
+            "server does not support upgrades: serve the endpoint with upgrades, such as hyper's `with_upgrades`",
+        )
+    })?;
+    Ok((handshake, upgrade))
+}
+
+/// Returns whether a client of raw frames would get the same history at each of its connections: all topics have ended, and
+/// the request names neither a session, a cursor nor a start.
+fn would_repeat(params: &SubscribeParams, subprotocol: Subprotocol, end_state: EndState) -> bool {
+    subprotocol == Subprotocol::Raw
+        && end_state != EndState::Live
+        && params.name.is_none()
+        && !params.has_explicit_start()
 }
 
 /// Task of one WebSocket. A panic of the subscriber ends the task and its connection.

@@ -2,7 +2,7 @@ use bytes::BytesMut;
 
 use super::{write_base64, write_string};
 use crate::contract::EventRef;
-use crate::model::{Event, EventKind, Gap, TopicEnd};
+use crate::model::{Cursor, Event, EventKind, Gap, TopicEnd};
 
 /// Appends `{"id":"7.a3","topic":"news","event":"price","data":…}`.
 ///
@@ -89,4 +89,12 @@ pub(crate) fn write_topic_end(end: &TopicEnd, out: &mut BytesMut) {
     out.extend_from_slice(b",\"reason\":\"");
     out.extend_from_slice(end.reason.as_str().as_bytes());
     out.extend_from_slice(b"\"}}");
+}
+
+/// Appends `{"id":"7.a9","end":{}}`: all topics had ended before, and nothing was left. Without a cursor `id` is the reserved
+/// one.
+pub(crate) fn write_end(cursor: Option<Cursor>, out: &mut BytesMut) {
+    out.extend_from_slice(b"{\"id\":\"");
+    cursor.unwrap_or(TopicEnd::RESERVED_CURSOR).encode(out);
+    out.extend_from_slice(b"\",\"end\":{}}");
 }

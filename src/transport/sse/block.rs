@@ -3,7 +3,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use crate::model::{Cursor, Gap, TopicEnd};
-use crate::transport::object::{write_gap, write_heartbeat, write_hello, write_millis, write_topic_end};
+use crate::transport::limit;
+use crate::transport::object::{write_end, write_gap, write_heartbeat, write_hello, write_millis, write_topic_end};
 
 /// Returns a block `event: tidings.retry`, which asks a client to reconnect after `retry`, at least 1 ms.
 ///
@@ -36,11 +37,28 @@ pub(super) fn write_gap_block(gap: &Gap, out: &mut BytesMut) {
     end_block(Some(gap.cursor), out);
 }
 
-/// Appends the block of the end of one topic.
+/// Appends the block of the end of one topic. That of the last topic is the last block of the stream.
 pub(super) fn write_topic_end_block(end: &TopicEnd, out: &mut BytesMut) {
-    out.extend_from_slice(b"event: tidings.topic_end\ndata: ");
+    match end.is_last {
+        true => begin_end_block(out),
+        false => out.extend_from_slice(b"event: tidings.topic_end\ndata: "),
+    }
     write_topic_end(end, out);
     end_block(Some(end.cursor), out);
+}
+
+/// Appends the last block of a stream whose subscriber did not yield the end of its last topic.
+pub(super) fn write_end_block(cursor: Option<Cursor>, out: &mut BytesMut) {
+    let cursor = cursor.unwrap_or(TopicEnd::RESERVED_CURSOR);
+    begin_end_block(out);
+    write_end(Some(cursor), out);
+    end_block(Some(cursor), out);
+}
+
+fn begin_end_block(out: &mut BytesMut) {
+    out.extend_from_slice(b"event: tidings.end\n");
+    write_retry(limit::AFTER_END, out);
+    out.extend_from_slice(b"data: ");
 }
 
 /// Appends the block of a visible heartbeat.

@@ -1,3 +1,5 @@
+mod without_controls;
+
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -7,14 +9,17 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
 use super::block::{
-    sse_retry_block, write_gap_block, write_heartbeat_block, write_hello_block, write_retry, write_topic_end_block,
+    sse_retry_block, write_end_block, write_gap_block, write_heartbeat_block, write_hello_block, write_retry,
+    write_topic_end_block,
 };
 use super::format::{Object, Plain};
 use crate::contract::{EncodedDelivery, Format, Subscriber, SubscriptionEnd};
-use crate::model::Cursor;
+use crate::model::{Cursor, Gap, TopicEnd};
 use crate::time::Timer;
 use crate::transport::keep_alive::KeepAlive;
 use crate::transport::limit;
+#[cfg(feature = "http")]
+pub(crate) use without_controls::FirstDelivery;
 
 /// Keep-alive. It has no empty line, because some readers would take it for an empty event.
 const COMMENT: Bytes = Bytes::from_static(b":\n");
@@ -25,7 +30,9 @@ const COMMENT: Bytes = Bytes::from_static(b":\n");
 ///
 /// The first item is a comment and the [hello](Self::hello), ready at once. A block for each event and gap follows, and a
 /// keep-alive after each interval without an item. Each item consists of whole blocks or is a comment. The stream ends when
-/// the subscriber has [ended](Self::end), or after [`finish`](Self::finish).
+/// the subscriber has [ended](Self::end), or after [`finish`](Self::finish). If the subscriber ends as
+/// [`Finished`](SubscriptionEnd::Finished), the last block is `event: tidings.end` with `retry: 86400000`, a day. End the body
+/// cleanly after it, so that no client loses the block.
 ///
 /// # Cancel safety
 ///
@@ -55,6 +62,7 @@ pub struct SseEncoder<S> {
     objects: bool,
     visible: bool,
     hello: bool,
+    controls: bool,
     subscriber: S,
 }
 
@@ -64,6 +72,8 @@ enum Stage {
     /// There was no hello. The next block is the client's first and has the `retry:` line.
     Retry,
     Open,
+    /// The end of the last topic was written. The subscriber yields its own end next.
+    Ended,
     Finishing,
     Over(Option<SubscriptionEnd>),
 }
@@ -84,6 +94,7 @@ impl<S: Subscriber> SseEncoder<S> {
             objects: false,
             visible: false,
             hello: true,
+            controls: true,
         }
     }
 
@@ -99,6 +110,17 @@ impl<S: Subscriber> SseEncoder<S> {
     /// until that gap.
     pub fn hello(self, hello: bool) -> Self {
         Self { hello, ..self }
+    }
+
+    /// Sets whether the stream has blocks of its own beside those of events. Default: `true`. Set it to `false` for readers
+    /// that parse the data of every block, such as clients of AI answers.
+    ///
+    /// The stream then begins with a comment, keep-alives are comments, and `retry:` is in the first block of an event. Ends
+    /// of topics and [`finish`](Self::finish) write nothing. A gap ends the stream as
+    /// [`TooSlow`](SubscriptionEnd::TooSlow), since the format cannot express it, unless a snapshot follows the gap. End the
+    /// body with an error after a gap and after `finish`, so that the client reconnects.
+    pub fn controls(self, controls: bool) -> Self {
+        Self { controls, ..self }
     }
 
     /// Sets the longest silence. [`Duration::MAX`] disables keep-alives, less than 2 ms is 2 ms. Default: 15 s. It is a
@@ -133,13 +155,18 @@ impl<S: Subscriber> SseEncoder<S> {
     }
 
     /// Ends the stream after one more item, a block `event: tidings.retry` with `retry:` and the current cursor as its id.
-    /// Without a [hello](Self::hello) the stream ends at once. Does nothing if the stream has ended.
+    /// Without a [hello](Self::hello) or [controls](Self::controls) the stream ends at once. Does nothing if the stream has
+    /// ended, or the end of the last topic was written.
     ///
     /// Keep the connection open for at least 100 ms after the last item, and then end the body with an error, as an endpoint
     /// does. Most clients reconnect after either end of a body, but some do not after a clean one.
     pub fn finish(&mut self, retry: Duration) {
-        if !matches!(self.stage, Stage::Over(_)) {
-            (self.stage, self.retry) = (Stage::Finishing, Some(retry));
+        match self.stage {
+            Stage::Opening | Stage::Retry | Stage::Open | Stage::Finishing => {
+                (self.stage, self.retry) = (Stage::Finishing, Some(retry));
+            }
+            Stage::Ended => self.stage = Stage::Over(Some(SubscriptionEnd::Finished)),
+            Stage::Over(_) => {}
         }
     }
 
@@ -174,8 +201,7 @@ impl<S: Subscriber> SseEncoder<S> {
     /// Polls the subscriber. The shared bytes of a batch are returned without a copy.
     #[inline(always)]
     fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Option<Bytes>> {
-        let format: &dyn Format = if self.objects { &Object } else { &Plain };
-        match self.subscriber.poll_encoded(cx, format, max) {
+        match self.subscriber.poll_encoded(cx, self.format(), max) {
             Poll::Ready(EncodedDelivery::Events(events)) => {
                 self.keep_alive.wrote();
                 Poll::Ready(Some(events.bytes))
@@ -184,18 +210,51 @@ impl<S: Subscriber> SseEncoder<S> {
                 ready!(self.keep_alive.poll_due(cx));
                 self.beat()
             }
-            Poll::Ready(EncodedDelivery::Gap(gap)) => self.block(|out| write_gap_block(&gap, out)),
-            Poll::Ready(EncodedDelivery::TopicEnd(end)) => self.block(|out| write_topic_end_block(&end, out)),
-            Poll::Ready(EncodedDelivery::End(end)) => {
-                self.stage = Stage::Over(Some(end));
-                Poll::Ready(None)
-            }
+            Poll::Ready(EncodedDelivery::Gap(gap)) => self.gap(&gap, cx, max),
+            Poll::Ready(EncodedDelivery::TopicEnd(end)) => self.topic_end(&end, cx, max),
+            Poll::Ready(EncodedDelivery::End(end)) => self.finished(end),
+        }
+    }
+
+    #[inline]
+    fn format(&self) -> &'static dyn Format {
+        if self.objects { &Object } else { &Plain }
+    }
+
+    #[cold]
+    fn gap(&mut self, gap: &Gap, cx: &mut Context<'_>, max: usize) -> Poll<Option<Bytes>> {
+        match self.controls {
+            true => self.block(|out| write_gap_block(gap, out)),
+            false if gap.snapshot => self.poll_past_controls(cx, max),
+            false => self.break_off(),
         }
     }
 
     #[cold]
+    fn topic_end(&mut self, end: &TopicEnd, cx: &mut Context<'_>, max: usize) -> Poll<Option<Bytes>> {
+        if !self.controls {
+            return self.poll_past_controls(cx, max);
+        }
+        if end.is_last {
+            self.stage = Stage::Ended;
+        }
+        self.block(|out| write_topic_end_block(end, out))
+    }
+
+    /// Ends the stream. If all topics have ended and the client was not told now, one more block tells it.
+    #[cold]
+    fn finished(&mut self, end: SubscriptionEnd) -> Poll<Option<Bytes>> {
+        let was_told = matches!(std::mem::replace(&mut self.stage, Stage::Over(Some(end))), Stage::Ended);
+        if was_told || !self.controls || end != SubscriptionEnd::Finished {
+            return Poll::Ready(None);
+        }
+        let cursor = self.cursor();
+        self.block(|out| write_end_block(cursor, out))
+    }
+
+    #[cold]
     fn beat(&mut self) -> Poll<Option<Bytes>> {
-        if self.visible {
+        if self.visible && self.controls {
             let cursor = self.cursor();
             return self.block(|out| write_heartbeat_block(cursor, out));
         }
@@ -207,6 +266,7 @@ impl<S: Subscriber> SseEncoder<S> {
         match stage {
             Stage::Opening => self.open(),
             Stage::Retry => self.poll_retry(cx),
+            Stage::Ended => self.poll_events(cx, 1),
             Stage::Finishing => Poll::Ready(self.last_block()),
             Stage::Open | Stage::Over(_) => Poll::Ready(None),
         }
@@ -214,7 +274,7 @@ impl<S: Subscriber> SseEncoder<S> {
 
     fn open(&mut self) -> Poll<Option<Bytes>> {
         self.keep_alive.wrote();
-        if !self.hello && !self.objects {
+        if !self.has_control_blocks() {
             self.stage = if self.retry.is_some() { Stage::Retry } else { Stage::Open };
             return Poll::Ready(Some(COMMENT));
         }
@@ -230,15 +290,20 @@ impl<S: Subscriber> SseEncoder<S> {
 
     fn last_block(&mut self) -> Option<Bytes> {
         self.stage = Stage::Over(None);
-        let retry = self.retry.filter(|_| self.hello || self.objects)?;
+        let retry = self.retry.filter(|_| self.has_control_blocks())?;
         Some(sse_retry_block(retry, self.cursor()))
     }
 
-    /// Adds the retry line to the first block. It requests one event only, because the shared bytes are copied.
+    /// Returns whether the stream begins with a hello, and ends with the time to reconnect.
+    fn has_control_blocks(&self) -> bool {
+        self.controls && (self.hello || self.objects)
+    }
+
+    /// Adds the retry line to the first block, unless that is the last one of the stream and has a retry of its own. It requests one event only, because the shared bytes are copied.
     fn poll_retry(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let item = ready!(self.poll_events(cx, 1));
         let block = match item {
-            Some(block) if block != COMMENT => block,
+            Some(block) if block != COMMENT && matches!(self.stage, Stage::Retry) => block,
             comment_or_end => return Poll::Ready(comment_or_end),
         };
         self.stage = Stage::Open;

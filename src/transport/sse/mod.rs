@@ -29,6 +29,35 @@
 //!
 //! ```
 //!
+//! The [end of a topic](crate::Hub::finish) is a block after its last event. That of the last topic is the last block of the
+//! stream, which then ends cleanly. Its `retry:` of a day keeps an `EventSource` from reconnecting; an endpoint answers a client
+//! that does with 204. Close the `EventSource` in a listener for `tidings.end`: else its `readyState` remains 0.
+//!
+//! ```text
+//! event: tidings.topic_end
+//! data: {"id":"7.b13","end":{"topic":"news","reason":"done"}}
+//! id: 7.b13
+//!
+//! event: tidings.end
+//! retry: 86400000
+//! data: {"id":"7.b15","end":{"topic":"scores","reason":"stopped"}}
+//! id: 7.b15
+//!
+//! ```
+//!
+//! If all topics had ended before, the data of `tidings.end` is `{"id":"7.b15","end":{}}`.
+//!
+//! Without [`controls`](SseEncoder::controls), for readers that parse the data of every block, the stream consists of comments
+//! and blocks of events:
+//!
+//! ```text
+//! :
+//! retry: 2000
+//! data: 42.17
+//! id: 7.a8
+//!
+//! ```
+//!
 //! With [`objects`](SseEncoder::objects), `data:` is the [event object](crate::transport#objects), and the block has no
 //! `event:`.
 //!
@@ -95,4 +124,6 @@ mod format;
 
 #[cfg(feature = "http")]
 pub(crate) use block::sse_retry_block;
+#[cfg(feature = "http")]
+pub(crate) use encoder::FirstDelivery;
 pub use encoder::SseEncoder;

@@ -19,6 +19,15 @@
 //! 81 2B                        {"id":"7.a8","topic":"news","data":"first"}
 //! ```
 //!
+//! Under `tidings.v1` the [end of a topic](crate::Hub::finish) is an object after its last event. After that of the last topic
+//! the connection closes with 1000, `finished`. A client that resumes after the end of its last topic gets `hello`, an end
+//! without a topic, and the Close. A client of raw frames gets the Close only.
+//!
+//! ```json
+//! {"id":"7.a9","end":{"topic":"news","reason":"done"}}
+//! {"id":"7.a9","end":{}}
+//! ```
+//!
 //! The client's messages are its own. An answer to a message is an event without `id` and `topic`, see
 //! [`WebSocketSink::receive`].
 //!
@@ -35,7 +44,7 @@
 //!
 //! | cause | code |
 //! |---|---|
-//! | the subscriber ended | 1000 |
+//! | the subscriber ended: all topics have ended, or the hub was closed | 1000 |
 //! | protocol violation | 1002 |
 //! | text that is not UTF-8 | 1007 |
 //! | too many messages, fragments or control frames; a message that takes too long; a rejection | 1008 |

@@ -9,9 +9,9 @@ use super::format::{ObjectFormat, RawFormat};
 use super::outbox::PIECES;
 use super::sink::Phase;
 use super::{CloseCause, CloseCode, WebSocketSink};
-use crate::contract::{EncodedBatch, EncodedDelivery, Format, Subscriber};
-use crate::model::Gap;
-use crate::transport::object::{write_gap, write_topic_end};
+use crate::contract::{EncodedBatch, EncodedDelivery, Format, Subscriber, SubscriptionEnd};
+use crate::model::{Gap, TopicEnd};
+use crate::transport::object::{write_end, write_gap, write_topic_end};
 
 /// Maximum number of writes in one poll, so that a socket that accepts everything does not block the thread.
 const BUDGET: u32 = 16;
@@ -133,16 +133,30 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
                 return len;
             }
             EncodedDelivery::Gap(gap) => self.gap(&gap),
-            EncodedDelivery::TopicEnd(end) if self.has_objects() => {
-                self.outbox.put_text(|out| write_topic_end(&end, out))
-            }
-            EncodedDelivery::TopicEnd(_) => {}
-            EncodedDelivery::End(end) => {
-                let (code, reason) = of_end(end);
-                self.end(CloseCause::End(end), code, reason);
-            }
+            EncodedDelivery::TopicEnd(end) => self.topic_end(&end),
+            EncodedDelivery::End(end) => self.finished(end),
         }
         0
+    }
+
+    /// Queues the end of a topic. Raw frames have no form for it.
+    #[cold]
+    fn topic_end(&mut self, end: &TopicEnd) {
+        if self.has_objects() {
+            self.cold.was_told_end |= end.is_last;
+            self.outbox.put_text(|out| write_topic_end(end, out));
+        }
+    }
+
+    /// Closes the connection. If all topics have ended and the client was not told now, one more object tells it.
+    #[cold]
+    fn finished(&mut self, end: SubscriptionEnd) {
+        if end == SubscriptionEnd::Finished && self.has_objects() && !self.cold.was_told_end && self.is_open() {
+            let cursor = self.subscriber.cursor();
+            self.outbox.put_text(|out| write_end(cursor, out));
+        }
+        let (code, reason) = of_end(end);
+        self.end(CloseCause::End(end), code, reason);
     }
 
     fn gap(&mut self, gap: &Gap) {

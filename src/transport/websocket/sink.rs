@@ -76,6 +76,8 @@ pub(super) struct Cold {
     pub(super) unparsed: Option<Box<BytesMut>>,
     /// Whether more bytes may be ready to be read.
     pub(super) has_input: bool,
+    /// Whether the end of the last topic was queued.
+    pub(super) was_told_end: bool,
     /// Number of bytes that were read and discarded after the end began.
     pub(super) discarded: u32,
     pub(super) message_queue: MessageQueue,
@@ -128,6 +130,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
                 reader: None,
                 unparsed: None,
                 has_input: false,
+                was_told_end: false,
                 discarded: 0,
                 message_queue: MessageQueue::default(),
                 controls: Rate::default(),

@@ -25,6 +25,6 @@ pub(crate) use http::{Connection, Http};
 pub(crate) use inbox::{Inbox, Wire};
 pub(crate) use ndjson::NdjsonWire;
 pub(crate) use reply::read_reply;
-pub(crate) use seen::{Data, End, Event, Gap, Seen};
+pub(crate) use seen::{Data, End, Event, Gap, Seen, TopicEnd};
 pub(crate) use sse::SseWire;
 pub(crate) use traffic::Traffic;

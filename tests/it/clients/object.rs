@@ -3,7 +3,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::inbox::Item;
-use super::{Data, End, Event, Gap, Seen};
+use super::{Data, End, Event, Gap, Seen, TopicEnd};
 
 /// Reads the object of an event, a gap or a control message. Unknown members are an error.
 pub(super) fn read_object(text: &[u8]) -> Result<Item, String> {
@@ -18,6 +18,8 @@ pub(super) fn read_value(value: Value) -> Result<Item, String> {
         control(&mut object)
     } else if object.contains_key("gap") {
         gap(&mut object).map(|gap| Item::Seen(Seen::Gap(gap)))
+    } else if object.contains_key("end") {
+        end(&mut object)
     } else {
         event(&mut object).map(|event| Item::Seen(Seen::Event(event)))
     };
@@ -51,6 +53,17 @@ fn gap(object: &mut Map<String, Value>) -> Option<Gap> {
         Some(follows) => (follows == true).then_some(true)?,
     };
     inner.is_empty().then_some(Gap { cursor: text(object, "id")?, reason, missed, topic, snapshot })
+}
+
+/// Reads the end of a topic, or an end of all topics, which only repeats the cursor.
+fn end(object: &mut Map<String, Value>) -> Option<Item> {
+    let Some(Value::Object(mut inner)) = object.remove("end") else { return None };
+    let cursor = text(object, "id")?;
+    if inner.is_empty() {
+        return Some(Item::Cursor(Some(cursor)));
+    }
+    let (topic, reason) = (text(&mut inner, "topic")?, text(&mut inner, "reason")?);
+    inner.is_empty().then_some(Item::Seen(Seen::TopicEnd(TopicEnd { cursor, topic, reason })))
 }
 
 fn control(object: &mut Map<String, Value>) -> Option<Item> {

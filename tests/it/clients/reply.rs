@@ -1,8 +1,8 @@
 use serde_json::Value;
 
-use super::Inbox;
 use super::inbox::Item;
 use super::object::read_value;
+use super::{End, Inbox, Seen};
 
 /// Reads a poll reply into an inbox. Returns its cursor. Unknown members are an error.
 pub(crate) fn read_reply(body: &[u8], inbox: &mut Inbox) -> Result<Option<String>, String> {
@@ -13,9 +13,12 @@ pub(crate) fn read_reply(body: &[u8], inbox: &mut Inbox) -> Result<Option<String
     let (Some(cursor), Some(Value::Array(events))) = (reply.remove("cursor"), reply.remove("events")) else {
         return Err(format!("no cursor or no events: {shown}"));
     };
-    let more = reply.remove("more");
-    if !reply.is_empty() || more.is_some_and(|more| more != true) {
+    let (more, end) = (reply.remove("more"), reply.remove("end"));
+    if !reply.is_empty() || [&more, &end].into_iter().flatten().any(|member| *member != true) {
         return Err(format!("unknown members: {shown}"));
+    }
+    if more.is_some() && end.is_some() {
+        return Err(format!("an end before the last event: {shown}"));
     }
     let cursor = match cursor {
         Value::Null => None,
@@ -32,5 +35,8 @@ pub(crate) fn read_reply(body: &[u8], inbox: &mut Inbox) -> Result<Option<String
         return Err(format!("the cursor is not the last event's: {shown}"));
     }
     inbox.put(Item::Cursor(cursor.clone()));
+    if end.is_some() {
+        inbox.put(Item::Seen(Seen::End(End::AllEnded)));
+    }
     Ok(cursor)
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 pub(crate) enum Seen {
     Event(Event),
     Gap(Gap),
+    TopicEnd(TopicEnd),
     End(End),
 }
 
@@ -34,11 +35,21 @@ pub(crate) struct Gap {
     pub(crate) snapshot: bool,
 }
 
+/// The end of a topic.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TopicEnd {
+    pub(crate) cursor: String,
+    pub(crate) topic: String,
+    pub(crate) reason: String,
+}
+
 /// Cause of the end of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     /// The source ended.
     Finished,
+    /// All topics have ended, and the client has everything. Only a poll's reply tells it apart from the end of the source.
+    AllEnded,
     /// The client should reconnect: the server said so, or the connection broke.
     Later,
     /// Events are missing, and the wire format can express that only by its end.
@@ -51,6 +62,7 @@ impl Seen {
         match self {
             Self::Event(event) => event.cursor.as_deref(),
             Self::Gap(gap) => Some(&gap.cursor),
+            Self::TopicEnd(end) => Some(&end.cursor),
             Self::End(_) => None,
         }
     }

@@ -23,7 +23,9 @@ impl SseWire {
         let SseEvent { name, data, id } = event;
         let item = match &*name {
             "tidings.retry" => return Ok(Item::Seen(Seen::End(End::Later))),
-            "tidings.gap" | "tidings.hello" | "tidings.heartbeat" => read_object(data.as_bytes())?,
+            "tidings.gap" | "tidings.hello" | "tidings.heartbeat" | "tidings.topic_end" | "tidings.end" => {
+                read_object(data.as_bytes())?
+            }
             "message" if self.objects => read_object(data.as_bytes())?,
             _ if self.objects => return Err(format!("an object in a block named {name}")),
             _ => {

@@ -24,11 +24,16 @@ impl<W: Wire> StreamClient<W> {
     ) -> Result<Self, String> {
         let response = connection.send(request, "").await?;
         let found = response.headers().get(CONTENT_TYPE).map(|found| found.as_bytes().escape_ascii().to_string());
+        let inbox = Inbox::after(cursor);
+        if response.status() == StatusCode::NO_CONTENT && media == "text/event-stream" && found.is_none() {
+            let mut this = Self { _connection: connection, body: response.into_body(), wire, inbox };
+            this.inbox.put(Item::Seen(Seen::End(End::Finished)));
+            return Ok(this);
+        }
         if response.status() != StatusCode::OK || found.as_deref() != Some(media) {
             return Err(format!("{} of {found:?}", response.status()));
         }
-        let (body, inbox) = (response.into_body(), Inbox::after(cursor));
-        let mut this = Self { _connection: connection, body, wire, inbox };
+        let mut this = Self { _connection: connection, body: response.into_body(), wire, inbox };
         while this.wire.has_hello() && !this.inbox.has_begun() && this.inbox.is_empty() {
             this.read().await?;
         }

@@ -45,6 +45,7 @@ impl ClientKind {
                 Seen::Event(event)
             }
             (Self::RawWebSocket, Seen::Gap(_)) => Seen::End(End::Gap),
+            (_, Seen::End(End::AllEnded)) if self.is_live() => Seen::End(End::Finished),
             (_, seen) => seen,
         }
     }

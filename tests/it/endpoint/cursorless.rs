@@ -10,7 +10,7 @@ use futures_core::Stream;
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use tidings::subscriber::{BoxSubscriber, Delivery, SubscriberExt, SubscriptionEnd, from_stream};
-use tidings::{Body, Endpoint, Event, Rejection, Subscriber, Topic, Transport};
+use tidings::{Body, Cursor, Endpoint, Event, Rejection, Subscriber, Topic, Transport};
 use tokio::time::Instant;
 
 use crate::support::Feed;
@@ -76,11 +76,19 @@ async fn answer(response: Response<Body>) -> (StatusCode, String) {
     (response.status(), text(response).await)
 }
 
+/// Returns the reply with two events and the end of the source. It has the reserved cursor, so that the client can tell that it
+/// has everything.
+fn ended_body() -> String {
+    let cursor = Cursor::new(0, 1);
+    format!(
+        r#"{{"cursor":"{cursor}","events":[{{"topic":"t","data":"a"}},{{"topic":"t","data":"b"}},{{"id":"{cursor}","end":{{"topic":"t","reason":"done"}}}}],"end":true}}"#
+    )
+}
+
 #[tokio::test(start_paused = true)]
 async fn poll_of_a_source_that_ends_at_once_gets_all_of_it() {
     for target in POLLS {
-        let body = r#"{"cursor":null,"events":[{"topic":"t","data":"a"},{"topic":"t","data":"b"}]}"#;
-        let expected = (StatusCode::OK, body.to_owned());
+        let expected = (StatusCode::OK, ended_body());
         let steps = [event("a"), event("b"), Step::End];
         assert_eq!(polled(target, &steps).await, [expected.clone(), expected], "{target}");
     }
@@ -91,8 +99,7 @@ async fn long_poll_waits_for_the_end_of_a_source_without_cursors() {
     let steps =
         [event("a"), Step::Pause(Duration::from_secs(3)), event("b"), Step::Pause(Duration::from_secs(2)), Step::End];
     let begin = Instant::now();
-    let body = r#"{"cursor":null,"events":[{"topic":"t","data":"a"},{"topic":"t","data":"b"}]}"#;
-    let expected = (StatusCode::OK, body.to_owned());
+    let expected = (StatusCode::OK, ended_body());
     assert_eq!(polled(POLLS[1], &steps).await, [expected.clone(), expected]);
     assert_eq!(begin.elapsed().as_secs(), 2 * 5);
 }

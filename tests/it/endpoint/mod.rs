@@ -4,6 +4,7 @@ mod cursorless;
 mod drain;
 mod drain_resume;
 mod driver;
+mod ends;
 mod from_fn;
 mod layers;
 mod long_poll_min_wait;

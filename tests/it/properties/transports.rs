@@ -39,7 +39,7 @@ async fn sequences(client: &mut dyn Client, last: u64) -> Vec<u64> {
     while seen.last() != Some(&last) {
         match timeout(PATIENCE, client.next_item()).await.expect("no event") {
             Ok(Seen::Event(event)) => seen.push(sequence(event.cursor.as_deref().unwrap())),
-            Ok(Seen::Gap(gap)) => panic!("{gap:?}"),
+            Ok(unexpected @ (Seen::Gap(_) | Seen::TopicEnd(_))) => panic!("{unexpected:?}"),
             Ok(Seen::End(_)) | Err(_) => break,
         }
     }

@@ -1,5 +1,6 @@
 //! Recovery: an application's snapshot in place of a gap, and the events after it, over every transport.
 
+mod ends;
 mod panics;
 mod recover;
 mod recover_sequences;

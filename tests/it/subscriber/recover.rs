@@ -46,6 +46,7 @@ fn lines<S: Subscriber>(subscriber: &mut S, max: usize) -> Vec<String> {
                 all.push(format!("{end:?}"));
                 return all;
             }
+            Poll::Ready(EncodedDelivery::TopicEnd(end)) => all.push(format!("end {} {}", end.cursor, end.topic)),
             Poll::Pending => return all,
             Poll::Ready(other) => panic!("{other:?}"),
         }
@@ -137,7 +138,8 @@ fn source_without_cursors_skips_no_event_after_a_snapshot() {
 
     let source = from_stream(Topic::new("a").unwrap(), Once(Some("one".into())));
     let mut subscriber = source.recover_with(|_: &Gap| async { None }).with_snapshot(snapshot(2));
-    assert_eq!(lines(&mut subscriber, 100), ["- state 0", "- state 1", "- a one", "Finished"]);
+    let end = format!("end {} a", Cursor::new(0, 1));
+    assert_eq!(lines(&mut subscriber, 100), ["- state 0", "- state 1", "- a one", &end, "Finished"]);
 }
 
 #[test]

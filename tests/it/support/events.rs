@@ -2,7 +2,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tidings::{Event, EventKind, GapReason, Topic};
+use tidings::{EndReason, Event, EventKind, GapReason, Topic};
 
 use super::Feed;
 
@@ -88,6 +88,8 @@ fn any_json() -> impl Strategy<Value = Event> {
 pub(crate) enum Step {
     Event(String, Event),
     Gap(GapReason, Option<u64>),
+    /// The end of a topic, while others go on.
+    TopicEnd(String, EndReason),
     /// An event of a topic that the readers do not follow.
     Pass,
 }
@@ -100,6 +102,7 @@ pub(crate) fn any_history() -> impl Strategy<Value = Vec<Step>> {
         prop_oneof![
             8 => (any_topic(), any_event()).prop_map(|(topic, event)| Step::Event(topic, event)),
             1 => gap.prop_map(|(reason, missed)| Step::Gap(reason, missed)),
+            1 => (any_topic(), prop::sample::select(EndReason::ALL)).prop_map(|(topic, reason)| Step::TopicEnd(topic, reason)),
             1 => Just(Step::Pass),
         ],
         0..12,
@@ -118,6 +121,10 @@ pub(crate) fn put(history: &[Step], feed: &Feed) -> Vec<Value> {
             Step::Gap(reason, missed) => {
                 let id = feed.gap(*reason, *missed).to_string();
                 objects.push(json!({ "id": id, "gap": { "reason": reason.as_str(), "missed": missed } }));
+            }
+            Step::TopicEnd(topic, reason) => {
+                let id = feed.topic_end(topic, *reason).to_string();
+                objects.push(json!({ "id": id, "end": { "topic": topic, "reason": reason.as_str() } }));
             }
             Step::Pass => feed.pass(),
         }

@@ -3,8 +3,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
-use tidings::subscriber::{Batch, Delivery, EncodedBatch, EncodedDelivery, EventRef, Format, SubscriptionEnd};
-use tidings::{Cursor, Event, Gap, GapReason, Subscriber, Topic};
+use tidings::subscriber::{
+    Batch, Delivery, EncodedBatch, EncodedDelivery, EndState, EventRef, Format, SubscriberInfo, SubscriptionEnd,
+};
+use tidings::{Cursor, EndReason, Event, Gap, GapReason, Subscriber, Topic, TopicEnd};
 
 /// A scripted source. Every reader gets the items that are put in, in that order. Clones share the script.
 ///
@@ -26,6 +28,7 @@ struct State {
 enum Step {
     Event { topic: Topic, sequence: u64, event: Event },
     Gap(Gap),
+    TopicEnd(TopicEnd),
     End(SubscriptionEnd),
 }
 
@@ -37,6 +40,8 @@ pub(crate) struct Reader {
     sequence: u64,
     /// Maximum events of a poll.
     batch: usize,
+    /// Gap that is yielded first.
+    gap: Option<Gap>,
 }
 
 impl Feed {
@@ -62,6 +67,22 @@ impl Feed {
         Cursor::new(epoch, self.state().watermark)
     }
 
+    /// Puts in the end of a topic with the next sequence, while others go on. Returns its cursor.
+    pub(crate) fn topic_end(&self, topic: &str, reason: EndReason) -> Cursor {
+        let (epoch, topic) = (self.state().epoch, Topic::new(topic).unwrap());
+        self.put(|sequence| Step::TopicEnd(TopicEnd::new(topic, Cursor::new(epoch, sequence), reason)));
+        Cursor::new(epoch, self.state().watermark)
+    }
+
+    /// Puts in the end of the last topic with the next sequence, and the end. Returns its cursor.
+    pub(crate) fn last_topic_end(&self, topic: &str, reason: EndReason) -> Cursor {
+        let (epoch, topic) = (self.state().epoch, Topic::new(topic).unwrap());
+        self.put(|sequence| Step::TopicEnd(TopicEnd::new(topic, Cursor::new(epoch, sequence), reason).with_last()));
+        let cursor = Cursor::new(epoch, self.state().watermark);
+        self.end(SubscriptionEnd::Finished);
+        cursor
+    }
+
     /// Moves the watermark past an event that the readers do not follow.
     pub(crate) fn pass(&self) {
         self.state().watermark += 1;
@@ -76,15 +97,22 @@ impl Feed {
     pub(crate) fn reader(&self) -> Reader {
         let mut state = self.state();
         state.readers += 1;
-        Reader { feed: self.clone(), id: state.readers, at: 0, sequence: 0, batch: usize::MAX }
+        Reader { feed: self.clone(), id: state.readers, at: 0, sequence: 0, batch: usize::MAX, gap: None }
     }
 
-    /// Returns a reader of the items after a cursor.
+    /// Returns a reader of the items after a cursor. A cursor of another epoch is followed by a gap and all items.
     pub(crate) fn resume(&self, cursor: Cursor) -> Reader {
+        let epoch = self.state().epoch;
+        if cursor.epoch() != epoch {
+            let mut reader = self.reader();
+            reader.gap = Some(Gap::new(GapReason::Epoch, Cursor::new(epoch, 0)));
+            return reader;
+        }
         let sequence = cursor.sequence();
         let at = self.state().script.partition_point(|step| match step {
             Step::Event { sequence: here, .. } => *here <= sequence,
             Step::Gap(gap) => gap.cursor.sequence() <= sequence,
+            Step::TopicEnd(end) => end.cursor.sequence() <= sequence,
             Step::End(_) => false,
         });
         let mut reader = self.reader();
@@ -117,6 +145,9 @@ impl Reader {
 
     /// Returns the events from the position on, with the epoch, or else the next gap or end.
     fn look(&mut self, cx: &mut Context<'_>) -> Poll<Result<(u64, Vec<Step>), Delivery>> {
+        if let Some(gap) = self.gap.take() {
+            return Poll::Ready(Err(Delivery::Gap(gap)));
+        }
         let mut state = self.feed.state();
         match state.script.get(self.at) {
             None => {
@@ -128,6 +159,11 @@ impl Reader {
                 self.at += 1;
                 self.sequence = gap.cursor.sequence();
                 Poll::Ready(Err(Delivery::Gap(gap.clone())))
+            }
+            Some(Step::TopicEnd(end)) => {
+                self.at += 1;
+                self.sequence = end.cursor.sequence();
+                Poll::Ready(Err(Delivery::TopicEnd(end.clone())))
             }
             Some(Step::End(end)) => Poll::Ready(Err(Delivery::End(*end))),
             Some(Step::Event { .. }) => {
@@ -165,6 +201,7 @@ impl Subscriber for Reader {
             let (epoch, steps) = match looked {
                 Ok(events) => events,
                 Err(Delivery::Gap(gap)) => return EncodedDelivery::Gap(gap),
+                Err(Delivery::TopicEnd(end)) => return EncodedDelivery::TopicEnd(end),
                 Err(Delivery::End(end)) => return EncodedDelivery::End(end),
                 Err(other) => panic!("unexpected {other:?}"),
             };
@@ -187,7 +224,17 @@ impl Subscriber for Reader {
 
     fn cursor(&self) -> Option<Cursor> {
         let epoch = self.feed.state().epoch;
-        (epoch != 0).then(|| Cursor::new(epoch, self.sequence))
+        (epoch != 0 && self.gap.is_none()).then(|| Cursor::new(epoch, self.sequence))
+    }
+
+    fn info(&self) -> SubscriberInfo<'_> {
+        let state = self.feed.state();
+        let last = state.script.iter().position(|step| matches!(step, Step::TopicEnd(end) if end.is_last));
+        SubscriberInfo::new().with_end_state(match last {
+            None => EndState::Live,
+            Some(last) if self.at <= last => EndState::Ended,
+            Some(_) => EndState::Finished,
+        })
     }
 }
 

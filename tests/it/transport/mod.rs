@@ -2,6 +2,8 @@
 
 #[cfg(feature = "chunked")]
 mod chunked;
+#[cfg(feature = "full")]
+mod ends;
 #[cfg(feature = "long-poll")]
 mod long_poll;
 #[cfg(feature = "short-poll")]

@@ -222,7 +222,7 @@ impl Reader {
                 self.counted.event(event.cursor.as_deref(), "a", text);
             }
             Seen::Gap(gap) => self.counted.gap(&gap.cursor, gap.topic.as_deref(), gap.snapshot),
-            Seen::End(_) => {}
+            Seen::TopicEnd(_) | Seen::End(_) => {}
         }
         Ok(seen)
     }

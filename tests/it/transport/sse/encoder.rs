@@ -64,7 +64,11 @@ proptest! {
         for event in events {
             let object = parse(event);
             prop_assert_eq!(&object["id"], &*event.id);
-            let name = if object.get("gap").is_some() { "tidings.gap" } else { "message" };
+            let name = match () {
+                () if object.get("gap").is_some() => "tidings.gap",
+                () if object.get("end").is_some() => "tidings.topic_end",
+                () => "message",
+            };
             prop_assert_eq!(&*event.name, name);
         }
         prop_assert_eq!(events.iter().map(parse).collect::<Vec<_>>(), expected);
@@ -240,6 +244,7 @@ fn expected(history: &[Step], objects: &[Value]) -> Vec<SseEvent> {
     let read = steps.zip(objects).map(|(step, object)| {
         let (name, data) = match step {
             Step::Event(_, event) => (event.name().unwrap_or("message"), data(event, object)),
+            Step::TopicEnd(..) => ("tidings.topic_end", object.to_string()),
             _ => ("tidings.gap", object.to_string()),
         };
         SseEvent { name: name.to_owned(), data, id: object["id"].as_str().unwrap().to_owned() }
@@ -264,7 +269,7 @@ fn data(event: &Event, object: &Value) -> String {
 /// Returns the event with the keys of its JSON in one order.
 fn normal(event: SseEvent) -> SseEvent {
     match &*event.name {
-        "tidings.gap" | "tidings.hello" => SseEvent { data: parse(&event).to_string(), ..event },
+        "tidings.gap" | "tidings.hello" | "tidings.topic_end" => SseEvent { data: parse(&event).to_string(), ..event },
         _ => event,
     }
 }

@@ -4,6 +4,7 @@ mod answers;
 mod close;
 mod close_now;
 mod connection;
+mod ends;
 mod gate;
 mod handshake;
 mod inbound;

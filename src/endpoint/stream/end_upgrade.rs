@@ -1,0 +1,33 @@
+use std::sync::Arc;
+
+use http::Response;
+use http::request::Parts;
+use hyper::upgrade::OnUpgrade;
+
+use super::handshake::Handshake;
+use super::upgrade::prepare;
+use super::upgraded::Io;
+use crate::endpoint::body::Body;
+use crate::endpoint::ended_source::Ended;
+use crate::endpoint::reject::refusal::Refusal;
+use crate::endpoint::reject::soft_rejects::SoftRejectPermit;
+use crate::endpoint::shared::Shared;
+use crate::transport::websocket::WebSocketSink;
+
+/// Opens a WebSocket whose client has everything, and closes it with 1000 and `finished`. Under `tidings.v1` the client gets
+/// `hello` and an end before that.
+///
+/// The connection is no session. It counts as a soft reject, whose number is limited.
+pub(crate) fn end_upgrade(shared: &Arc<Shared>, mut parts: Parts) -> Result<Response<Body>, Refusal> {
+    let (handshake, upgrade): (Handshake, OnUpgrade) = prepare(shared, &mut parts)?;
+    let permit = SoftRejectPermit::acquire(shared)
+        .ok_or_else(|| shared.busy("too many soft rejects: max_soft_rejects is reached"))?;
+    let (timer, config, subprotocol) = (shared.runtime.timer.clone(), shared.websocket.clone(), handshake.subprotocol);
+    let task = async move {
+        let _permit = permit;
+        let Ok(connection) = upgrade.await else { return };
+        WebSocketSink::new(Io::new(connection), Ended, timer, config).subprotocol(subprotocol).await;
+    };
+    shared.runtime.spawn(task).map_err(|missing| Refusal::internal(missing.as_str()))?;
+    Ok(handshake.response())
+}

@@ -1,0 +1,52 @@
+use crate::contract::SubscriptionEnd;
+use crate::model::{Cursor, Gap};
+use crate::subscriber::Snapshot;
+use crate::subscriber::following::Following;
+use crate::subscriber::recovery::Recovering;
+use crate::subscriber::snapshot::State;
+
+/// State of a [`Recover`](crate::subscriber::Recover) that does not pass on the deliveries of its inner subscriber.
+pub(super) enum Stage {
+    /// Before the first poll, if the inner subscriber has no cursor because of a gap. Contains the client's cursor or `0.0`.
+    New(Cursor),
+    /// Snapshot that is sent before the first event.
+    Opening(Snapshot),
+    /// Gap that is yielded when its snapshot is ready.
+    Recovering {
+        gap: Gap,
+        /// `None` if the snapshot is to be requested, also after a panic of an earlier future.
+        snapshot: Option<Recovering>,
+        /// Head of the source when the snapshot was requested.
+        asked: Option<Cursor>,
+    },
+    /// Snapshot that is being sent. It is empty when all events were taken.
+    Sending(State, Following),
+    Following(Following),
+    /// The recovery ended the subscriber.
+    Over(SubscriptionEnd),
+}
+
+impl Stage {
+    /// Returns the cursor of the client. `held` is its cursor before the stage, or after the last snapshot or events of it.
+    #[cold]
+    pub(super) fn cursor(&self, held: Option<Cursor>, inner: impl FnOnce() -> Option<Cursor>) -> Option<Cursor> {
+        match self {
+            Self::New(cursor) => Some(*cursor),
+            Self::Opening(_) | Self::Recovering { .. } | Self::Over(_) => held,
+            Self::Sending(state, _) if !state.events.is_empty() => state.held,
+            Self::Sending(_, following) | Self::Following(following) => match following.has_more() {
+                true => held,
+                false => following.state.after(inner()).or(held),
+            },
+        }
+    }
+
+    /// Returns whether a delivery is left that is not the inner subscriber's next one.
+    pub(super) fn has_more(&self) -> bool {
+        match self {
+            Self::New(_) | Self::Opening(_) | Self::Recovering { .. } | Self::Over(_) => true,
+            Self::Sending(state, following) => !state.events.is_empty() || following.has_more(),
+            Self::Following(following) => following.has_more(),
+        }
+    }
+}

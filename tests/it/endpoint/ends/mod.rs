@@ -1,0 +1,9 @@
+//! Ends of topics over an endpoint.
+
+mod ended_source;
+mod polls;
+mod script;
+mod streams;
+mod websocket;
+mod wire;
+mod without_controls;
