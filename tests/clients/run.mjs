@@ -2,10 +2,11 @@
 // a greeting whose connection is cut before the first event.
 //
 //   ./check clients
-//   node run.mjs ADDRESS TARGET [--only TEXT] [--scenarios NAME,NAME]
+//   node run.mjs ADDRESS TARGET [--only TEXT] [--scenarios NAME,NAME] [--write]
 //
 // ADDRESS is that of `server.rs`, TARGET the folder that `setup` filled. Prints tables, and writes them with all that was seen
-// to TARGET/clients.json. Exits with 1 if a client makes more requests than its goal, or does not start.
+// to TARGET/clients.json; with --write also to docs/clients.md. Exits with 1 if a client makes more requests than its goal,
+// misses an event after a cut greeting, or does not start.
 //
 // | scenario | the server | the client |
 // |---|---|---|
@@ -15,14 +16,14 @@
 // | greet | cuts the connection after the greeting | as its documentation shows |
 // | greet-off | the same, for `?controls=off` | as its documentation shows |
 
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { CLIENTS, SCENARIOS } from './run/clients.mjs';
+import { CLIENTS } from './run/clients.mjs';
 import { Hosts } from './run/hosts.mjs';
 import { Log } from './run/log.mjs';
-import { tables } from './run/tables.mjs';
+import { replaceTables, tables } from './run/tables.mjs';
 import { versions } from './run/versions.mjs';
 
 /** Time after the end of a topic in which requests are counted, in ms. */
@@ -34,17 +35,20 @@ const PATIENCE = 240_000;
 
 const { values, positionals: [address, target] } = parseArgs({
   allowPositionals: true,
-  options: { only: { type: 'string', default: '' }, scenarios: { type: 'string', default: '' } },
+  options: {
+    only: { type: 'string', default: '' },
+    scenarios: { type: 'string', default: '' },
+    write: { type: 'boolean', default: false },
+  },
 });
 if (!target) {
-  console.error('usage: node run.mjs ADDRESS TARGET [--only TEXT] [--scenarios NAME,NAME]');
+  console.error('usage: node run.mjs ADDRESS TARGET [--only TEXT] [--scenarios NAME,NAME] [--write]');
   process.exit(2);
 }
 const wanted = CLIENTS.filter(({ name }) => name.toLowerCase().includes(values.only.toLowerCase()))
   .map((client) => ({
     ...client,
-    scenarios: (client.scenarios ?? SCENARIOS[client.kind])
-      .filter((scenario) => !values.scenarios || values.scenarios.split(',').includes(scenario)),
+    scenarios: client.scenarios.filter((scenario) => !values.scenarios || values.scenarios.split(',').includes(scenario)),
   }));
 
 await mkdir(join(target, 'logs'), { recursive: true });
@@ -62,7 +66,9 @@ try {
   const report = { date: new Date().toISOString(), versions: await versions(target, hosts), results };
   await writeFile(join(target, 'clients.json'), `${JSON.stringify(report, null, 1)}\n`);
   await writeFile(join(target, 'log.json'), JSON.stringify(log.entries));
-  console.log(tables(report));
+  const found = tables(report);
+  for (const [name, table] of Object.entries(found)) console.log(`${name}\n\n${table}\n`);
+  if (values.write) await write(found);
   const mistakes = missed(results);
   mistakes.forEach((mistake) => console.error(`not ok - ${mistake}`));
   const rows = results.reduce((sum, { scenarios }) => sum + scenarios.length, 0);
@@ -91,12 +97,25 @@ async function finished(clients) {
 
 /** Returns what missed its goal. */
 function missed(results) {
-  return results.flatMap(({ name, goals, results }) =>
+  return results.flatMap(({ name, goals, returns, results }) =>
     Object.entries(results).flatMap(([scenario, result]) => {
       if (!result.started) return [`${name}, ${scenario}: did not start`];
-      const goal = goals?.[scenario] ?? (scenario === 'stop' ? 0 : undefined);
-      return result.after !== undefined && goal !== undefined && result.after > goal
-        ? [`${name}, ${scenario}: ${result.after} requests after the end, not at most ${goal}`]
-        : [];
+      if (result.after > goals[scenario]) {
+        return [`${name}, ${scenario}: ${result.after} requests after the end, not at most ${goals[scenario]}`];
+      }
+      if (scenario === 'greet' && returns) {
+        const times = (text) => result.seen.filter((seen) => seen.includes(text)).length;
+        if (!result.kept) return [`${name}, ${scenario}: returns with ${result.id}, not with the id of the greeting`];
+        if (times('while it was away') !== 1 || times('after the return') !== 1) {
+          return [`${name}, ${scenario}: sees ${JSON.stringify(result.seen)}`];
+        }
+      }
+      return [];
     }));
+}
+
+/** Writes the tables to docs/clients.md. */
+async function write(tables) {
+  const file = join(import.meta.dirname, '../../docs/clients.md');
+  await writeFile(file, replaceTables(await readFile(file, 'utf8'), tables));
 }

@@ -5,43 +5,75 @@ export const SCENARIOS = {
   reader: ['end', 'stop'],
 };
 
-const sse = (host, names, end = 0) => names.map((name) => ({ name, host, kind: 'sse', goals: { end } }));
-const websocket = (host, names) => names.map((name) => ({ name, host, kind: 'websocket' }));
-
-const LIST = [
-  ...sse('chromium', ['EventSource of Chromium']),
-  ...sse('firefox', ['EventSource of Firefox']),
-  ...sse('webkit', ['EventSource of WebKitGTK']),
-  ...sse('node', [
-    'npm eventsource 2', 'npm eventsource 4', 'npm eventsource 5', 'EventSource of undici', 'EventSource of Node',
-  ]),
-  ...sse('chromium', [
-    'event-source-polyfill', 'reconnecting-eventsource', 'fetch-event-source', 'fetch-event-source, README recipe', 'htmx 2',
-  ]),
+/** By host: the names of clients of server-sent events, with the names of their versions. */
+const SSE = [
+  ['chromium', 'EventSource of Chromium', 'Chromium'],
+  ['firefox', 'EventSource of Firefox', 'Firefox'],
+  ['webkit', 'EventSource of WebKitGTK', 'WebKitGTK'],
+  ['node', 'npm eventsource 2', 'eventsource2'],
+  ['node', 'npm eventsource 4', 'eventsource4'],
+  ['node', 'npm eventsource 5', 'eventsource5'],
+  ['node', 'EventSource of undici', 'undici'],
+  ['node', 'EventSource of Node', 'Node'],
+  ['chromium', 'event-source-polyfill', 'event-source-polyfill'],
+  ['chromium', 'reconnecting-eventsource', 'reconnecting-eventsource'],
+  ['chromium', 'fetch-event-source', '@microsoft/fetch-event-source'],
+  ['chromium', 'fetch-event-source, README recipe', '@microsoft/fetch-event-source'],
+  ['chromium', 'fetch-event-source, POST', '@microsoft/fetch-event-source'],
+  ['chromium', 'htmx 2', 'htmx2'],
   // Its longest pause is 60 s ± 30 %.
-  ...sse('chromium', ['htmx 4'], 1),
-  ...sse('chromium', ['Datastar']),
-  ...sse('node', ['npm eventsource-client']),
-  ...sse('python', ['httpx-sse loop', 'sseclient-py loop', 'requests-sse', 'aiohttp-sse-client']),
-  ...sse('rust', ['reqwest-eventsource', 'rust eventsource-client']),
-  ...['ai, GET', 'ai, POST'].map((name) => ({
-    name, host: 'node', kind: 'sse', scenarios: ['end', 'end-off', 'greet-off'], goals: { end: 0, 'end-off': 0 },
-  })),
-  ...['fetch-event-source, POST', 'htmx 4, hx-post', 'Datastar, @post'].map((name) => ({
-    name, host: 'chromium', kind: 'sse', scenarios: ['end', 'stop', 'greet'], goals: { end: 0 },
-  })),
-  ...websocket('chromium', ['WebSocket of Chromium']),
-  ...websocket('firefox', ['WebSocket of Firefox']),
-  ...websocket('webkit', ['WebSocket of WebKitGTK']),
-  ...websocket('chromium', ['reconnecting-websocket', 'partysocket']),
-  ...websocket('node', ['ws']),
-  ...websocket('python', ['websockets (Python), one connection', 'websockets (Python), loop']),
-  ...websocket('rust', ['tokio-tungstenite']),
-  ...['fetch, NDJSON', 'fetch, long poll', 'fetch, long poll without a pause'].map((name) => ({ name, host: 'node', kind: 'reader' })),
-  // The poll that gets the end is one after it.
-  { name: 'fetch, short poll', host: 'node', kind: 'reader', goals: { stop: 1 } },
-  { name: 'curl, NDJSON', host: 'node', kind: 'reader', scenarios: ['end'] },
+  ['chromium', 'htmx 4', 'htmx4', { goals: { end: 1 } }],
+  // Without `hx-sse:connect` it does not reconnect.
+  ['chromium', 'htmx 4, hx-post', 'htmx4', { returns: false }],
+  ['chromium', 'Datastar', '@starfederation/datastar'],
+  ['chromium', 'Datastar, @post', '@starfederation/datastar'],
+  ['node', 'npm eventsource-client', 'eventsource-client'],
+  ['python', 'httpx-sse loop', 'httpx-sse'],
+  ['python', 'sseclient-py loop', 'sseclient-py'],
+  ['python', 'requests-sse', 'requests-sse'],
+  // It raises at a broken connection.
+  ['python', 'aiohttp-sse-client', 'aiohttp-sse-client', { returns: false }],
+  ['rust', 'reqwest-eventsource', 'rust reqwest-eventsource'],
+  ['rust', 'rust eventsource-client', 'rust eventsource-client'],
+  // It takes no control blocks, so there is nothing to write and no greeting to keep.
+  ['node', 'ai, GET', 'ai', { scenarios: ['end', 'end-off'], goals: { end: 0, 'end-off': 0 } }],
+  ['node', 'ai, POST', 'ai', { scenarios: ['end', 'end-off'], goals: { end: 0, 'end-off': 0 } }],
 ];
 
-/** All clients: `id` in addresses, `host` that runs it, `goals` with the most requests after the end. */
-export const CLIENTS = LIST.map((client) => ({ ...client, id: client.name.toLowerCase().replace(/\W+/g, '-').replace(/-$/, '') }));
+const WEBSOCKETS = [
+  ['chromium', 'WebSocket of Chromium', 'Chromium'],
+  ['firefox', 'WebSocket of Firefox', 'Firefox'],
+  ['webkit', 'WebSocket of WebKitGTK', 'WebKitGTK'],
+  ['chromium', 'reconnecting-websocket', 'reconnecting-websocket'],
+  ['chromium', 'partysocket', 'partysocket'],
+  ['node', 'ws', 'ws'],
+  ['python', 'websockets (Python), one connection', 'websockets'],
+  ['python', 'websockets (Python), loop', 'websockets'],
+  ['rust', 'tokio-tungstenite', 'rust tokio-tungstenite'],
+];
+
+const READERS = [
+  ['node', 'fetch, NDJSON', 'Node'],
+  ['node', 'curl, NDJSON', 'curl', { scenarios: ['end'] }],
+  ['node', 'fetch, long poll', 'Node'],
+  ['node', 'fetch, long poll without a pause', 'Node'],
+  // The poll that gets the end is one after it.
+  ['node', 'fetch, short poll', 'Node', { goals: { stop: 1 } }],
+];
+
+const of = (kind, goals) => ([host, name, version, options = {}]) => ({
+  id: name.toLowerCase().replace(/\W+/g, '-').replace(/-$/, ''),
+  kind, host, name, version, returns: true, scenarios: SCENARIOS[kind],
+  ...options,
+  goals: { stop: 0, ...goals, ...options.goals },
+});
+
+/**
+ * All clients: `id` in addresses, `host` that runs it, `goals` with the most requests after the end by scenario, `returns` after a
+ * connection that was cut.
+ */
+export const CLIENTS = [
+  ...SSE.map(of('sse', { end: 0 })),
+  ...WEBSOCKETS.map(of('websocket')),
+  ...READERS.map(of('reader')),
+];
