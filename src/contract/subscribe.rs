@@ -103,6 +103,12 @@ impl Subscribe {
         Self::collect(patterns.map(|pattern| pattern.try_into().map_err(|error| SubscribeError::Pattern(error.into()))))
     }
 
+    /// Returns whether a pattern has a wildcard.
+    #[cfg(feature = "http")]
+    pub(crate) fn has_wildcard(&self) -> bool {
+        self.patterns.iter().any(|pattern| pattern.as_topic().is_none())
+    }
+
     #[inline]
     fn collect(patterns: impl Iterator<Item = Result<Pattern, SubscribeError>>) -> Self {
         let room = Vec::with_capacity(patterns.size_hint().0);

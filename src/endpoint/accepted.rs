@@ -63,8 +63,9 @@ impl<S> Accepted<S> {
     /// Subscribe first and load the snapshot afterwards, so that no event is missed between the two. The application
     /// must change its state before it publishes the event, or do both under one lock.
     ///
-    /// Give a snapshot only to a client without a cursor, whose start is [`Start::Now`](crate::Start::Now). With a snapshot
-    /// for each request, every poll gets the whole snapshot, and a long poll is answered at once.
+    /// Give a snapshot only to a client whose start is [`Start::Now`](crate::Start::Now): it has no cursor, and does not ask
+    /// for history by `?last=` or `?start=`. With a snapshot for each request, every poll gets the whole snapshot, and a
+    /// long poll is answered at once.
     ///
     /// ```
     /// use tidings::{
@@ -88,7 +89,7 @@ impl<S> Accepted<S> {
     ///     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
     ///         let subscription = self.hub.subscribe(request.subscribe_to(["scores"]))?; // first
     ///         if request.start() != Start::Now {
-    ///             return Ok(subscription.into()); // the client has a cursor, and resumes
+    ///             return Ok(subscription.into()); // the client has a cursor, or asks for history
     ///         }
     ///         let scores = Snapshot::new([(Topic::new("scores")?, Event::from(self.load().await))]);
     ///         Ok(Accepted::new(subscription).with_snapshot(scores))

@@ -62,6 +62,7 @@ use crate::time::Timer;
 /// | concurrent [soft rejects](Self::max_soft_rejects) | 1,024 | [`max_soft_rejects`](Self::max_soft_rejects) | each takes 100 ms, so 10,000 refused clients per second |
 /// | target and headers of a request | 16 KiB | [`max_request_head`](Self::max_request_head) | common limit of HTTP/2 servers, and room for many cookies; a session may keep the head |
 /// | topics of a request | 64 | [`max_topics_per_request`](Self::max_topics_per_request) | use a pattern for more |
+/// | events of a topic by `?last=N` | 1,000 | [`max_last`](Self::max_last) | default history of a topic |
 /// | topic name; cursor | 255; 64 bytes | fixed | see [`Topic`](crate::Topic), [`Cursor`](crate::Cursor) |
 /// | delivered event | any number | [`max_event`](Self::max_event) | only the application knows the limits of its clients: some refuse more than 1 MiB |
 /// | message from a client | 64 KiB | [`max_message`](Self::max_message) | messages are short; upload files another way |

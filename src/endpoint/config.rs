@@ -2,6 +2,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::reject::challenge::Challenge;
+use super::request::negotiate::QueryLimits;
 use super::request::origin::OriginRule;
 use super::request::transports::Transports;
 use super::session::Timeouts;
@@ -27,7 +28,8 @@ const MAX_CONCURRENT_CALLS: usize = 1_024;
 const MAX_SOFT_REJECTS: usize = 1_024;
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_REQUEST_HEAD: usize = 16 * 1024;
-pub(crate) const MAX_TOPICS_PER_REQUEST: usize = 64;
+/// Limits of a query.
+pub(crate) const QUERY_LIMITS: QueryLimits = QueryLimits { max_topics_per_request: 64, max_last: 1_000 };
 const MAX_MESSAGE: usize = 64 * 1024;
 const MAX_FRAGMENTS: u32 = 65_536;
 const CONTROL_RATE: u32 = 10;
@@ -70,7 +72,7 @@ pub(crate) struct Config {
     pub(crate) max_soft_rejects: usize,
     pub(crate) subscribe_timeout: Duration,
     pub(crate) max_request_head: usize,
-    pub(crate) max_topics_per_request: usize,
+    pub(crate) query_limits: QueryLimits,
     pub(crate) max_event: usize,
     pub(crate) max_message: usize,
     pub(crate) max_fragments: u32,
@@ -109,7 +111,7 @@ impl Default for Config {
             max_soft_rejects: MAX_SOFT_REJECTS,
             subscribe_timeout: SUBSCRIBE_TIMEOUT,
             max_request_head: MAX_REQUEST_HEAD,
-            max_topics_per_request: MAX_TOPICS_PER_REQUEST,
+            query_limits: QUERY_LIMITS,
             max_event: usize::MAX,
             max_message: MAX_MESSAGE,
             max_fragments: MAX_FRAGMENTS,

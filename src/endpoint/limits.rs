@@ -193,7 +193,17 @@ impl EndpointBuilder {
 
     /// Sets the most topics that a request may name. More get 400. Default: 64.
     pub fn max_topics_per_request(mut self, max: usize) -> Self {
-        self.config.max_topics_per_request = max;
+        self.config.query_limits.max_topics_per_request = max;
+        self
+    }
+
+    /// Sets the most events of each topic that a client without a cursor may ask for by `?last=N`. A greater number gets
+    /// this many. With 0, `?last=` has no effect. Default: 1,000.
+    ///
+    /// `?start=oldest` has no limit but the [retention](crate::Retention) of the topics. A publisher that wants another start
+    /// sets it itself, with [`Subscribe::start`](crate::Subscribe::start).
+    pub fn max_last(mut self, max: usize) -> Self {
+        self.config.query_limits.max_last = max;
         self
     }
 

@@ -57,6 +57,8 @@ use crate::endpoint::publisher::Publisher;
 /// | `transport` | name of the transport: see [`Transport`](crate::Transport) |
 /// | `topic` | name of a topic; it may repeat |
 /// | `cursor`, `lastEventId` | position to resume at |
+/// | `last=N` | without a cursor: the last N events of each topic, then live ones; at most [`max_last`](EndpointBuilder::max_last) |
+/// | `start=oldest` | without a cursor and `last`: all retained events, then live ones; `start=now`: live ones only, as without it |
 /// | `session` | the client's name for its session, 1 to 64 visible ASCII characters: its polls form one poll session |
 /// | `wait` | seconds to hold a poll |
 /// | `format=object` | event objects as the data of server-sent events |
@@ -64,7 +66,9 @@ use crate::endpoint::publisher::Publisher;
 /// | `heartbeat=visible` | keep-alives that scripts can see |
 ///
 /// The path and all other parameters are the application's. A query with a name or a value that is not UTF-8 is a 400.
-/// An invalid cursor is never an error status: it becomes an `invalid` gap.
+/// An invalid cursor is never an error status: it becomes an `invalid` gap. An unreadable `last` or `start` gets live events
+/// only. Both are ignored by [`subscribe_to_patterns`](crate::SubscribeRequest::subscribe_to_patterns) if a pattern has a
+/// wildcard, and the publisher may choose another start.
 ///
 /// The host and the origin are checked first, then the publisher is called; nothing is sent before it returns. A panic
 /// of the publisher ends its request with 500, its WebSocket with 1011, or breaks its stream off, and affects no other

@@ -125,10 +125,10 @@ impl Shared {
         origin: Option<&HeaderValue>,
         is_given: bool,
     ) -> Result<RequestAction, Refusal> {
-        let Config { transports, max_topics_per_request, .. } = self.config;
+        let Config { transports, query_limits, .. } = self.config;
         let params = match parts.method {
             _ if is_given && stream_only::is_for(&parts.method) => {
-                negotiate::subscribe_params(parts, head, transports, max_topics_per_request)?
+                negotiate::subscribe_params(parts, head, transports, query_limits)?
             }
             Method::OPTIONS => {
                 let allow_headers = || cors::allow_headers(&self.config.origins.headers, &parts.headers);
@@ -139,17 +139,17 @@ impl Shared {
                     return Err(Refusal::bad("a WebSocket handshake must be a GET"));
                 }
                 content_encoding::check(&parts.headers)?;
-                let params = negotiate::message_params(parts, head, max_topics_per_request)?;
+                let params = negotiate::message_params(parts, head, query_limits)?;
                 self.runtime.ready().map_err(|missing| Refusal::internal(missing.as_str()))?;
                 return Ok(RequestAction::Receive(params));
             }
             Method::HEAD => {
-                let params = negotiate::subscribe_params(parts, head, transports, max_topics_per_request)?;
+                let params = negotiate::subscribe_params(parts, head, transports, query_limits)?;
                 return Ok(RequestAction::Respond(answer::head(&params, parts.version)));
             }
-            Method::GET => negotiate::subscribe_params(parts, head, transports, max_topics_per_request)?,
+            Method::GET => negotiate::subscribe_params(parts, head, transports, query_limits)?,
             Method::CONNECT => match upgrade_request::extended_protocol(parts) {
-                Some("websocket") => negotiate::subscribe_params(parts, head, transports, max_topics_per_request)?,
+                Some("websocket") => negotiate::subscribe_params(parts, head, transports, query_limits)?,
                 Some(_) => return Err(Refusal::protocol()),
                 None => return Err(Refusal::method(METHODS)),
             },

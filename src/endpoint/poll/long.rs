@@ -30,7 +30,8 @@ pub(crate) fn long(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Outpu
         let subscriber = guard.subscriber(accepted, params.start);
         // A client without a cursor cannot resume if its held poll is cut, so its first poll is answered soon, with
         // one.
-        let is_first = params.start == Start::Now && subscriber.cursor().is_some();
+        let has_cursor = matches!(params.start, Start::After(_) | Start::Unreadable);
+        let is_first = !has_cursor && subscriber.cursor().is_some();
         let longest = if is_first { interval.unwrap_or_default().max(FIRST_HOLD) } else { Duration::MAX };
         let hold = authorized_at + config.jittered_hold(params.wait).min(longest);
         let deadline = guard.expires().map_or(hold, |at| at.min(hold));

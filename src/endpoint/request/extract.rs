@@ -4,12 +4,13 @@ use super::head::RequestHead;
 use super::negotiate;
 use super::transports::Transports;
 use crate::contract::{Rejection, Transport};
-use crate::endpoint::config::MAX_TOPICS_PER_REQUEST;
+use crate::endpoint::config::QUERY_LIMITS;
 use crate::endpoint::request::SubscribeRequest;
 
 impl SubscribeRequest {
     /// Reads a request as a publisher gets it: its topics, start and transport. For a handler of the application,
     /// before [`Endpoint::respond`](crate::Endpoint::respond). A POST has the transport of the stream that answers it.
+    /// `?last=` is limited to 1,000 events.
     ///
     /// ```
     /// use tidings::{Rejection, SubscribeRequest};
@@ -32,10 +33,10 @@ impl SubscribeRequest {
     pub fn read(parts: &Parts) -> Result<Self, Rejection> {
         let invalid = |refusal: crate::endpoint::reject::refusal::Refusal| Rejection::Invalid(refusal.message);
         let head = RequestHead::of(parts);
-        if let Ok(mut params) = negotiate::subscribe_params(parts, &head, Transports::BUILT, MAX_TOPICS_PER_REQUEST) {
+        if let Ok(mut params) = negotiate::subscribe_params(parts, &head, Transports::BUILT, QUERY_LIMITS) {
             return Ok(params.request(parts.clone()));
         }
-        let params = negotiate::message_params(parts, &head, MAX_TOPICS_PER_REQUEST).map_err(invalid)?;
+        let params = negotiate::message_params(parts, &head, QUERY_LIMITS).map_err(invalid)?;
         Ok(Self::new(parts.clone(), params.topics, params.start, Transport::ShortPoll))
     }
 }

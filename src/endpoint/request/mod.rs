@@ -11,6 +11,7 @@ pub(crate) mod negotiate;
 pub(crate) mod origin;
 pub(crate) mod prefer;
 pub(crate) mod query;
+pub(crate) mod start;
 pub(crate) mod stream_only;
 pub(crate) mod subscribe_request;
 pub(crate) mod transports;

@@ -1,13 +1,12 @@
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
 
 use super::accept::LinesType;
-use super::entity_tag::HeldCursor;
-use super::head::{LastEventId, RequestHead};
+use super::head::RequestHead;
 use super::prefer;
+use super::start::{RequestedStart, StartQuery};
 use super::stream_only;
 use super::transports::Transports;
 use super::upgrade_request;
@@ -18,12 +17,20 @@ use crate::endpoint::request::query::{NotUtf8, pairs};
 use crate::endpoint::session::Label;
 use crate::model::{Cursor, Topic};
 
+/// Limits of the values of a query.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueryLimits {
+    pub(crate) max_topics_per_request: usize,
+    pub(crate) max_last: usize,
+}
+
 /// Parameters of a request to subscribe, from its head.
 #[derive(Debug, Clone)]
 pub(crate) struct SubscribeParams {
     pub(crate) transport: Transport,
     pub(crate) topics: Vec<Topic>,
     pub(crate) start: Start,
+    is_start_explicit: bool,
     /// Session name, from `?session=`.
     pub(crate) name: Option<Arc<str>>,
     /// Time for which the client asks to hold the poll.
@@ -48,9 +55,9 @@ impl SubscribeParams {
         SubscribeRequest::new(parts, std::mem::take(&mut self.topics), self.start, self.transport)
     }
 
-    /// Returns whether the client asked for a start: by a cursor.
+    /// Returns whether the client asked for a start: by a cursor, `?last=` or `?start=`, readable or not.
     pub(crate) fn has_explicit_start(&self) -> bool {
-        self.start != Start::Now
+        self.is_start_explicit
     }
 
     /// Returns whether the request makes a session under this limit key. A short poll does only as part of a poll
@@ -83,14 +90,16 @@ pub(crate) fn subscribe_params(
     parts: &Parts,
     head: &RequestHead<'_>,
     offered: Transports,
-    max_topics_per_request: usize,
+    limits: QueryLimits,
 ) -> Result<SubscribeParams, Refusal> {
-    let query = query(parts, max_topics_per_request)?;
+    let query = query(parts, limits)?;
+    let RequestedStart { start, is_explicit } = query.start.of(head);
     let preferred = head.wait.filter(|_| query.wait.is_none());
     let wait = query.wait.or(preferred);
     Ok(SubscribeParams {
         transport: choose(parts, head, query.transport, wait, offered)?,
-        start: start(head, query.cursor()),
+        start,
+        is_start_explicit: is_explicit,
         topics: query.topics,
         name: query.name,
         wait,
@@ -156,10 +165,10 @@ pub(crate) struct MessageParams {
 pub(crate) fn message_params(
     parts: &Parts,
     head: &RequestHead<'_>,
-    max_topics_per_request: usize,
+    limits: QueryLimits,
 ) -> Result<MessageParams, Refusal> {
-    let query = query(parts, max_topics_per_request)?;
-    let start = start(head, query.cursor());
+    let query = query(parts, limits)?;
+    let RequestedStart { start, .. } = query.start.of(head);
     Ok(MessageParams { topics: query.topics, start, name: query.name })
 }
 
@@ -168,9 +177,7 @@ pub(crate) fn message_params(
 struct Query<'a> {
     transport: Option<Transport>,
     topics: Vec<Topic>,
-    cursor: Option<Cow<'a, str>>,
-    /// Value of `lastEventId`, for clients that cannot set a header.
-    last_event_id: Option<Cow<'a, str>>,
+    start: StartQuery<'a>,
     name: Option<Arc<str>>,
     wait: Option<Duration>,
     objects: bool,
@@ -178,41 +185,14 @@ struct Query<'a> {
     controls_off: bool,
 }
 
-impl<'a> Query<'a> {
-    /// Returns the newer cursor: a polyfill adds `lastEventId` to a URL that may have the `cursor` of the first
-    /// connection.
-    fn cursor(&self) -> Option<&str> {
-        self.last_event_id.as_deref().or(self.cursor.as_deref())
-    }
-
-    /// Returns the field for a parameter of this name, if it is a cursor.
-    fn cursor_mut(&mut self, name: &str) -> Option<&mut Option<Cow<'a, str>>> {
-        match name.len() {
-            6 if name == "cursor" => Some(&mut self.cursor),
-            11 | 13 if is_last_event_id(name) => Some(&mut self.last_event_id),
-            _ => None,
-        }
-    }
-}
-
-/// Returns whether a parameter is `lastEventId`, in any case and with `-`, `_` or nothing between the words, as
-/// polyfills of `EventSource` and clients of Mercure send it.
-fn is_last_event_id(name: &str) -> bool {
-    ["lasteventid", "last-event-id", "last_event_id"].iter().any(|known| name.eq_ignore_ascii_case(known))
-}
-
 /// Reads the query of a request.
-fn query(parts: &Parts, max_topics_per_request: usize) -> Result<Query<'_>, Refusal> {
+fn query(parts: &Parts, limits: QueryLimits) -> Result<Query<'_>, Refusal> {
+    let QueryLimits { max_topics_per_request, max_last } = limits;
     let mut query = Query::default();
     let not_utf8 = |NotUtf8| Refusal::bad(NOT_UTF8);
     for pair in pairs(parts.uri.query().unwrap_or_default()) {
         let key = pair.name().map_err(not_utf8)?;
-        if let Some(place) = query.cursor_mut(&key) {
-            // A malformed cursor is never an error status. `?` stands for one, and becomes an `invalid` gap.
-            let cursor = pair.value().unwrap_or(Cow::Borrowed("?"));
-            if place.is_none() && !cursor.is_empty() {
-                *place = Some(cursor);
-            }
+        if query.start.take(&key, pair, max_last) {
             continue;
         }
         // Checked for the application's parameters, too: it must not read a value that the client did not send.
@@ -267,20 +247,4 @@ const NAME: &str = "session is invalid: send a name of 1 to 64 visible ASCII cha
 
 fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// Returns the start of a client: after the cursor in `Last-Event-ID`, else in the query, else in `If-None-Match`. An
-/// empty cursor counts as absent.
-fn start(head: &RequestHead<'_>, query: Option<&str>) -> Start {
-    let read = |cursor: &[u8]| Cursor::parse(cursor).map_or(Start::Unreadable, Start::After);
-    match (head.last_event_id, query) {
-        (LastEventId::Is(id), _) => read(id),
-        (LastEventId::Unclear, _) => Start::Unreadable,
-        (LastEventId::Absent, Some(cursor)) => read(cursor.as_bytes()),
-        (LastEventId::Absent, None) => match head.held {
-            HeldCursor::Nothing => Start::Now,
-            HeldCursor::Cursor(cursor) => Start::After(cursor),
-            HeldCursor::Unreadable => Start::Unreadable,
-        },
-    }
 }

@@ -70,7 +70,9 @@ impl SubscribeRequest {
         &self.0.topics
     }
 
-    /// Returns the start that the client asks for: after its cursor, or now.
+    /// Returns the start that the client asks for: after its cursor; else the last events by `?last=N`, limited by
+    /// [`max_last`](crate::EndpointBuilder::max_last); else the oldest event by `?start=oldest`; else now. An unreadable
+    /// cursor is [`Start::Unreadable`], and another unreadable value is [`Start::Now`].
     #[must_use]
     pub fn start(&self) -> Start {
         self.0.start
@@ -105,8 +107,8 @@ impl SubscribeRequest {
     /// Returns the first query parameter with this name, decoded.
     ///
     /// A request with a name or a value that is not UTF-8 is refused with 400 before the publisher is called, so no
-    /// value is replaced to make it UTF-8. Exceptions are `cursor` and `lastEventId`, which are never an error status:
-    /// the method returns `None` if they are not UTF-8.
+    /// value is replaced to make it UTF-8. Exceptions are `cursor`, `lastEventId`, `last` and `start`, which are never an
+    /// error status: the method returns `None` if they are not UTF-8.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
         pairs(self.0.head.query()).find(|pair| pair.name().is_ok_and(|key| key == name))?.value().ok()
@@ -139,6 +141,9 @@ impl SubscribeRequest {
 
     /// Returns a subscription to these patterns, from the start that the client asks for.
     ///
+    /// If one of them has a wildcard, `?last=` and `?start=` are ignored, because the client would get the history of every
+    /// topic that matches. Call [`Subscribe::start`] or [`Subscribe::start_of`] on the result to send older events.
+    ///
     /// The patterns must not contain text of the client: a `*` in it would let the client follow other topics.
     pub fn subscribe_to_patterns<I>(&self, patterns: I) -> Subscribe
     where
@@ -146,7 +151,12 @@ impl SubscribeRequest {
         I::Item: TryInto<Pattern>,
         PatternError: From<<I::Item as TryInto<Pattern>>::Error>,
     {
-        Subscribe::patterns(patterns).start(self.0.start)
+        let subscribe = Subscribe::patterns(patterns);
+        let start = match self.0.start {
+            Start::Last(_) | Start::Oldest if subscribe.has_wildcard() => Start::Now,
+            start => start,
+        };
+        subscribe.start(start)
     }
 }
 

@@ -82,7 +82,7 @@ pub(crate) fn ok_response(transport: Transport, lines: LinesType, version: Versi
         HeaderMap::with_capacity(if is_stream { headers::STREAM_CAPACITY } else { headers::CAPACITY });
     response.headers_mut().insert(CONTENT_TYPE, content_type(transport, lines));
     if is_stream {
-        headers::close_after_stream(&mut response, version);
+        headers::add_stream_headers(&mut response, version);
     }
     response
 }

@@ -50,6 +50,9 @@ static REPLIES: LazyLock<[HeaderMap; 2]> = LazyLock::new(|| {
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 static WAITS: [OnceLock<HeaderValue>; 64] = [const { OnceLock::new() }; 64];
 
+/// Header that asks proxies to pass on each part of a body as it comes (RFC 10036).
+const INCREMENTAL: HeaderName = HeaderName::from_static("incremental");
+
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Adds the headers that every answer has, refusals included: no caching, no buffering in proxies, no type sniffing,
@@ -121,9 +124,10 @@ pub(crate) fn number(number: u128) -> HeaderValue {
     u64::try_from(number).unwrap_or(u64::MAX).into()
 }
 
-/// Adds `Connection: close` to a stream over HTTP/1.0, whose body ends with the connection (RFC 9112 §6.3). Later
-/// versions do not get the header: HTTP/2 forbids it.
-pub(crate) fn close_after_stream(response: &mut Response<Body>, version: Version) {
+/// Adds the headers of a stream: `Incremental: ?1`, and over HTTP/1.0 `Connection: close`, because the body ends with the
+/// connection (RFC 9112 §6.3). Later versions do not get the latter: HTTP/2 forbids it.
+pub(crate) fn add_stream_headers(response: &mut Response<Body>, version: Version) {
+    response.headers_mut().insert(INCREMENTAL, HeaderValue::from_static("?1"));
     if version < Version::HTTP_11 {
         // hyper adds `keep-alive` to a response of a later version if the HTTP/1.0 client asks for it.
         *response.version_mut() = version;

@@ -21,6 +21,7 @@ mod replies;
 mod respond;
 mod sessions;
 mod shared_encoding;
+mod starts;
 mod streams;
 mod takeover;
 mod wire;

@@ -48,7 +48,7 @@ async fn row_03_17_19_every_response_has_its_headers_and_no_others() {
     let long = &*format!("/{}", "x".repeat(17_000));
     let etag = &*format!("etag: \"{cursor}\"");
     let json = "content-type: application/json";
-    let stream = "content-type: text/event-stream";
+    let (stream, incremental) = ("content-type: text/event-stream", "incremental: ?1");
     let allow = "allow: GET, HEAD, POST, OPTIONS";
     let (tag, key) = (&*format!("\"{cursor}\""), "dGhlIHNhbXBsZSBub25jZQ==");
     let ws = [
@@ -75,10 +75,16 @@ async fn row_03_17_19_every_response_has_its_headers_and_no_others() {
             &["200", etag, json, "preference-applied: wait=55", "tidings-retry-ms: ms"],
         ),
         (&endpoint, "GET", "/events?wait=9", &[("prefer", "wait=90")], &["200", etag, json, "tidings-retry-ms: ms"]),
-        (&endpoint, "GET", "/events?transport=sse", &[("prefer", "wait=9")], &["200", stream]),
-        (&endpoint, "GET", "/events?transport=chunked", &[], &["200", "content-type: application/x-ndjson"]),
+        (&endpoint, "GET", "/events?transport=sse", &[("prefer", "wait=9")], &["200", stream, incremental]),
+        (
+            &endpoint,
+            "GET",
+            "/events?transport=chunked",
+            &[],
+            &["200", "content-type: application/x-ndjson", incremental],
+        ),
         (&endpoint, "HEAD", "/events", &[], &["200", json]),
-        (&endpoint, "HEAD", "/events?transport=sse", &[], &["200", stream]),
+        (&endpoint, "HEAD", "/events?transport=sse", &[], &["200", stream, incremental]),
         (&endpoint, "OPTIONS", "/events", &[], &["204", allow]),
         (&endpoint, "POST", "/events", &[], &["204"]),
         (&endpoint, "POST", "/forbidden", &[], &["403", json]),
@@ -104,7 +110,7 @@ async fn row_03_17_19_every_response_has_its_headers_and_no_others() {
             &["200", etag, json, "tidings-retry-ms: ms"],
         ),
         (&endpoint, "GET", "/busy", &[], &["503", json, "retry-after: s", "tidings-retry-ms: ms"]),
-        (&endpoint, "GET", "/busy?transport=sse", &[], &["200", stream]),
+        (&endpoint, "GET", "/busy?transport=sse", &[], &["200", stream, incremental]),
         (
             &endpoint,
             "GET",
@@ -114,7 +120,7 @@ async fn row_03_17_19_every_response_has_its_headers_and_no_others() {
         ),
         (&endpoint, "GET", "/events", &ws, &["426", json, "sec-websocket-version: 13", "upgrade: websocket"]),
         (&full, "GET", "/events?transport=chunked", &[], &["503", json, "retry-after: s", "tidings-retry-ms: ms"]),
-        (&full, "GET", "/events?transport=sse", &[], &["200", stream]),
+        (&full, "GET", "/events?transport=sse", &[], &["200", stream, incremental]),
     ] {
         for origin in [None, Some("https://app.example.org")] {
             let mut request = request(method, target);

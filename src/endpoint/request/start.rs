@@ -1,0 +1,104 @@
+use std::borrow::Cow;
+
+use super::entity_tag::HeldCursor;
+use super::head::{LastEventId, RequestHead};
+use super::query::Pair;
+use crate::contract::Start;
+use crate::model::Cursor;
+
+/// Parameters of a query that select the start of a client. Of repeated ones the first that is not empty counts.
+#[derive(Debug, Default)]
+pub(super) struct StartQuery<'a> {
+    cursor: Option<Cow<'a, str>>,
+    /// Value of `lastEventId`, for clients that cannot set a header.
+    last_event_id: Option<Cow<'a, str>>,
+    /// Start that `?last=` selects.
+    last: Option<Start>,
+    /// Start that `?start=` selects.
+    start: Option<Start>,
+}
+
+/// Start that a client asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RequestedStart {
+    pub(super) start: Start,
+    /// Set if the request has a cursor, `?last=` or `?start=`, readable or not.
+    pub(super) is_explicit: bool,
+}
+
+impl<'a> StartQuery<'a> {
+    /// Takes a parameter. Returns `false` if it is another one.
+    ///
+    /// A value is never an error status, not even if it is not UTF-8: an unreadable cursor becomes an `invalid` gap, and
+    /// any other unreadable value [`Start::Now`].
+    #[inline]
+    pub(super) fn take(&mut self, name: &str, pair: Pair<'a>, max_last: usize) -> bool {
+        let place = match name.len() {
+            4 if name == "last" => {
+                self.take_last(pair, max_last);
+                return true;
+            }
+            5 if name == "start" => {
+                self.take_start(pair);
+                return true;
+            }
+            6 if name == "cursor" => &mut self.cursor,
+            11 | 13 if is_last_event_id(name) => &mut self.last_event_id,
+            _ => return false,
+        };
+        // `?` is not a cursor.
+        let cursor = pair.value().unwrap_or(Cow::Borrowed("?"));
+        if place.is_none() && !cursor.is_empty() {
+            *place = Some(cursor);
+        }
+        true
+    }
+
+    #[cold]
+    fn take_last(&mut self, pair: Pair<'_>, max_last: usize) {
+        let value = pair.value().unwrap_or(Cow::Borrowed("?"));
+        if value.is_empty() {
+            return;
+        }
+        let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
+        // A number above `usize::MAX` is above the limit, too.
+        let count = if is_number { value.parse().unwrap_or(usize::MAX).min(max_last) } else { 0 };
+        self.last.get_or_insert(if count == 0 { Start::Now } else { Start::Last(count) });
+    }
+
+    #[cold]
+    fn take_start(&mut self, pair: Pair<'_>) {
+        let value = pair.value().unwrap_or(Cow::Borrowed("?"));
+        if !value.is_empty() {
+            self.start.get_or_insert(if value == "oldest" { Start::Oldest } else { Start::Now });
+        }
+    }
+
+    /// Returns the start of a client: after the cursor in `Last-Event-ID`, else in the query, else in `If-None-Match`;
+    /// else the one of `?last=`, else of `?start=`. An empty value counts as absent. `lastEventId` counts before
+    /// `cursor`, because a polyfill adds it to a URL that may have the `cursor` of the first connection.
+    #[inline]
+    pub(super) fn of(&self, head: &RequestHead<'_>) -> RequestedStart {
+        let read = |cursor: &[u8]| Cursor::parse(cursor).map_or(Start::Unreadable, Start::After);
+        let start = match (head.last_event_id, self.last_event_id.as_deref().or(self.cursor.as_deref())) {
+            (LastEventId::Is(id), _) => read(id),
+            (LastEventId::Unclear, _) => Start::Unreadable,
+            (LastEventId::Absent, Some(cursor)) => read(cursor.as_bytes()),
+            (LastEventId::Absent, None) => match head.held {
+                HeldCursor::Cursor(cursor) => Start::After(cursor),
+                HeldCursor::Unreadable => Start::Unreadable,
+                HeldCursor::Nothing => {
+                    let history = self.last.or(self.start);
+                    return RequestedStart { start: history.unwrap_or_default(), is_explicit: history.is_some() };
+                }
+            },
+        };
+        RequestedStart { start, is_explicit: true }
+    }
+}
+
+/// Returns whether a parameter is `lastEventId`, in any case and with `-`, `_` or nothing between the words, as
+/// polyfills of `EventSource` and clients of Mercure send it.
+fn is_last_event_id(name: &str) -> bool {
+    ["lasteventid", "last-event-id", "last_event_id"].iter().any(|known| name.eq_ignore_ascii_case(known))
+}
