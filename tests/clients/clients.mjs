@@ -1,6 +1,6 @@
 // Clients on Node: node clients.mjs ADDRESS CLIENT SCENARIO…
 //
-// A scenario `stop` is the client with what its user must write. Each reports what its application sees.
+// A scenario `stop…` is the client with what its user must write. Each reports what its application sees.
 
 import * as reader from './node/reader.mjs';
 import * as sse from './node/sse.mjs';
@@ -38,7 +38,7 @@ await Promise.all(scenarios.map(async (scenario) => {
   };
   const query = scenario.endsWith('-off') ? '?controls=off' : '';
   try {
-    await CLIENTS[client](`${address}/events/${path}${query}`, { stop: scenario === 'stop', see });
+    await CLIENTS[client](`${address}/events/${path}${query}`, { stop: scenario.startsWith('stop'), see });
   } catch (error) {
     console.error(error);
     see('raised', String(error));

@@ -1,6 +1,6 @@
 """Clients in Python: clients.py ADDRESS CLIENT SCENARIO…
 
-A scenario `stop` is the client with what its user must write. Each reports what its application sees.
+A scenario `stop…` is the client with what its user must write. Each reports what its application sees.
 """
 
 import asyncio
@@ -134,7 +134,7 @@ def run(address, client, scenario):
         urllib.request.urlopen(urllib.request.Request(f"{address}/seen/{path}", body), timeout=60).close()
 
     try:
-        done = CLIENTS[client](url, scenario == "stop", see)
+        done = CLIENTS[client](url, scenario.startswith("stop"), see)
         if asyncio.iscoroutine(done):
             asyncio.run(done)
         see("returned")

@@ -90,13 +90,16 @@ async fn answer(State(server): State<Arc<Server>>, parts: Parts) -> Result<Respo
 }
 
 /// Logs a request for events with the status of its response, and starts the script of its topic.
-async fn follow(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+async fn follow(State(server): State<Arc<Server>>, mut request: Request, next: Next) -> Response {
     let Some(topic) = request.uri().path().strip_prefix("/events/").map(str::to_owned) else {
         return next.run(request).await;
     };
     let entry = server.log.push("request", &topic, described(&request));
-    let number = server.log.requests(&topic);
+    let number = server.log.count("request", &topic);
     let script = script::Script::of(&topic, request.uri().query().unwrap_or_default());
+    if script.begins_at_the_end() {
+        script::at_the_end(&server, &topic, &mut request);
+    }
     tokio::spawn(script::on_request(server.clone(), topic.clone(), script.clone(), number));
     let response = next.run(request).await;
     server.log.add(entry, "status", response.status().as_u16().into());

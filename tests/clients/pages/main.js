@@ -1,6 +1,6 @@
 // Runs one client: /page/SCENARIO/CLIENT. /page/frames/CLIENT?end&stop… has a frame for each of these scenarios.
 //
-// A scenario `stop` is the client with what its user must write. Each reports what its application sees.
+// A scenario `stop…` is the client with what its user must write. Each reports what its application sees.
 
 import * as sse from './sse.js';
 import * as websocket from './websocket.js';
@@ -38,7 +38,7 @@ if (scenario === 'frames') {
   const query = scenario.endsWith('-off') ? '?controls=off' : '';
   addEventListener('error', ({ message }) => see('page error', message));
   addEventListener('unhandledrejection', ({ reason }) => see('page error', String(reason)));
-  await run(`/events/${scenario}/${client}${query}`, { stop: scenario === 'stop', see });
+  await run(`/events/${scenario}/${client}${query}`, { stop: scenario.startsWith('stop'), see });
 }
 
 /** Reports what the application sees, one report after another. */

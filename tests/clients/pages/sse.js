@@ -46,6 +46,11 @@ export async function fetchEventSource(url, { stop, see }, request = {}) {
   await fetchEventSource(url, {
     ...request,
     signal: ended.signal,
+    ...(stop && {
+      async onopen({ status }) {
+        if (status === 204) ended.abort();
+      },
+    }),
     onmessage({ event, data }) {
       see(event || 'message', data);
       if (stop && event === 'tidings.end') ended.abort();
@@ -64,6 +69,7 @@ export async function fetchEventSourceRecipe(url, { stop, see }) {
   await fetchEventSource(url, {
     signal: ended.signal,
     async onopen(response) {
+      if (stop && response.status === 204) return ended.abort();
       if (response.ok && response.headers.get('content-type') === EventStreamContentType) return;
       if (response.status >= 400 && response.status < 500 && response.status !== 429) throw new FatalError();
       throw new RetriableError();
@@ -102,6 +108,11 @@ export async function htmx4(url, { stop, see }, attributes = `hx-sse:connect="${
     see(message.event || 'message', message.data));
   document.body.addEventListener('htmx:sse:error', ({ detail }) => see('error', String(detail.error)));
   document.body.addEventListener('htmx:sse:close', ({ detail }) => see('closed', detail.reason));
+  if (stop) {
+    document.body.addEventListener('htmx:sse:before:connection', (event) => {
+      if (event.detail.connection.status === 204) event.preventDefault();
+    });
+  }
   element(`<div ${attributes} ${stop ? 'hx-sse:close="tidings.end"' : ''}></div>`);
 }
 

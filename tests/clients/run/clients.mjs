@@ -1,8 +1,8 @@
 /** The scenarios of each kind of client, see run.mjs. */
 export const SCENARIOS = {
-  sse: ['end', 'stop', 'end-off', 'greet', 'greet-off'],
+  sse: ['end', 'stop', 'late', 'stop-late', 'end-off', 'greet', 'greet-off'],
   websocket: ['end', 'stop'],
-  reader: ['end', 'stop'],
+  reader: ['end', 'stop', 'late', 'stop-late'],
 };
 
 /** By host: the names of clients of server-sent events, with the names of their versions. */
@@ -36,8 +36,8 @@ const SSE = [
   ['rust', 'reqwest-eventsource', 'rust reqwest-eventsource'],
   ['rust', 'rust eventsource-client', 'rust eventsource-client'],
   // It takes no control blocks, so there is nothing to write and no greeting to keep.
-  ['node', 'ai, GET', 'ai', { scenarios: ['end', 'end-off'], goals: { end: 0, 'end-off': 0 } }],
-  ['node', 'ai, POST', 'ai', { scenarios: ['end', 'end-off'], goals: { end: 0, 'end-off': 0 } }],
+  ['node', 'ai, GET', 'ai', { scenarios: ['end', 'late', 'end-off'], goals: { end: 0, 'end-off': 0 } }],
+  ['node', 'ai, POST', 'ai', { scenarios: ['end', 'late', 'end-off'], goals: { end: 0, 'end-off': 0 } }],
 ];
 
 const WEBSOCKETS = [

@@ -10,7 +10,7 @@ const FLAGS = [
   '--disable-component-update', '--disable-sync',
 ];
 /** Pages that open at the same time. */
-const OPENING = 4;
+const OPENING = 6;
 
 /** The programs that run the clients. */
 export class Hosts {

@@ -9,6 +9,12 @@ export function tables({ versions, results }) {
         const { end, stop, 'end-off': off } = client.results;
         return [name(client), requests(end), requests(stop), requests(off), sights(end?.seenAfter)];
       })),
+    'sse-late': table(
+      ['client', 'version', 'as documented', 'with what its user writes', 'its application sees'],
+      of('sse').map((client) => {
+        const { late, 'stop-late': stop } = client.results;
+        return [name(client), requests(late), requests(stop), sights(late?.seenAfter)];
+      })),
     greeting: table(
       ['client', 'version', 'returns after', 'with the id', 'gets the event', 'its application also sees', '`controls=off`: returns after', 'gets the event'],
       of('sse').filter(({ results }) => results.greet).map((client) =>
@@ -20,10 +26,10 @@ export function tables({ versions, results }) {
         return [name(client), requests(end), requests(stop), sights(end?.seenAfter)];
       })),
     'reader-end': table(
-      ['client', 'version', 'without a check of `end`', 'with a check of `end`', 'it sees at the end'],
+      ['client', 'version', 'without a check of `end`', 'with a check of `end`', 'it sees at the end', 'comes after the end: without a check', 'with a check'],
       of('reader').map((client) => {
-        const { end, stop } = client.results;
-        return [name(client), requests(end), requests(stop), sights(end && [...end.seen.slice(-1), ...end.seenAfter])];
+        const { end, stop, late, 'stop-late': stopLate } = client.results;
+        return [name(client), requests(end), requests(stop), sights(end && [...end.seen.slice(-1), ...end.seenAfter]), requests(late), requests(stopLate)];
       })),
   };
 }

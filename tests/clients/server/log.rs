@@ -28,6 +28,13 @@ impl Log {
         entries.len() - 1
     }
 
+    /// Appends an entry, unless the topic has one of this kind.
+    pub(crate) fn push_first(&self, kind: &str, topic: &str, detail: Value) {
+        if self.count(kind, topic) == 0 {
+            self.push(kind, topic, detail);
+        }
+    }
+
     /// Adds a field to the detail of an entry.
     pub(crate) fn add(&self, entry: usize, name: &str, value: Value) {
         if let Some(entry) = self.entries().get_mut(entry) {
@@ -35,9 +42,9 @@ impl Log {
         }
     }
 
-    /// Returns the number of requests for a topic.
-    pub(crate) fn requests(&self, topic: &str) -> usize {
-        self.entries().iter().filter(|entry| entry["kind"] == "request" && entry["topic"] == topic).count()
+    /// Returns the number of entries of this kind for a topic.
+    pub(crate) fn count(&self, kind: &str, topic: &str) -> usize {
+        self.entries().iter().filter(|entry| entry["kind"] == kind && entry["topic"] == topic).count()
     }
 
     /// Returns the entries, and the time in the header `x-now`.

@@ -1,9 +1,10 @@
-//! Events of a topic: first those of [`Payloads`], then the end; in a scenario with a cut, one while the client is away and one
-//! after its return.
+//! Events of a topic: two and the end; in a scenario with a cut, one while the client is away and one after its return; in
+//! `late` and `stop-late`, the end before the first request.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::Request;
 use serde_json::{Value, json};
 use tidings::{EndReason, Event, Topic};
 use tokio::time::sleep;
@@ -18,6 +19,7 @@ const BETWEEN: Duration = Duration::from_millis(200);
 #[derive(Clone)]
 pub(crate) struct Script {
     cuts: bool,
+    late: bool,
     payloads: Payloads,
 }
 
@@ -33,18 +35,23 @@ enum Payloads {
 }
 
 impl Script {
-    /// Returns the script of a topic: a scenario that begins with `greet` has a cut. `?events=` names the payloads.
+    /// Returns the script of a topic by its scenario. `?events=` names the payloads.
     pub(crate) fn of(topic: &str, query: &str) -> Self {
         let payloads = match query.split('&').find_map(|pair| pair.strip_prefix("events=")) {
             Some("chunks") => Payloads::Chunks,
             Some("fragments") => Payloads::Fragments,
             _ => Payloads::Text,
         };
-        Self { cuts: topic.starts_with("greet"), payloads }
+        let scenario = topic.split('/').next().unwrap_or_default();
+        Self { cuts: scenario.starts_with("greet"), late: scenario.ends_with("late"), payloads }
     }
 
     pub(crate) fn cuts(&self) -> bool {
         self.cuts
+    }
+
+    pub(crate) fn begins_at_the_end(&self) -> bool {
+        self.late
     }
 
     /// Publishes one event, or the chunks that make up a message.
@@ -74,7 +81,7 @@ fn chunks(text: &str) -> [Value; 3] {
 /// Runs after the request of this number for a topic, from 1.
 pub(crate) async fn on_request(server: Arc<Server>, topic: String, script: Script, number: usize) {
     match (number, script.cuts) {
-        (1, false) => {
+        (1, false) if !script.late => {
             sleep(BEFORE).await;
             for text in ["first", "second"] {
                 script.publish(&server, &topic, text).await;
@@ -92,6 +99,27 @@ pub(crate) async fn on_request(server: Arc<Server>, topic: String, script: Scrip
         }
         _ => {}
     }
+}
+
+/// Ends the topic before its first request, and adds the position of the end to a request without one, as by a client that has
+/// kept it.
+pub(crate) fn at_the_end(server: &Server, topic: &str, request: &mut Request) {
+    let end = finish(server, topic);
+    if request.headers().contains_key("last-event-id") || request.uri().to_string().contains("ursor=") {
+        return;
+    }
+    let uri = request.uri().to_string();
+    let separator = if uri.contains('?') { '&' } else { '?' };
+    *request.uri_mut() = format!("{uri}{separator}cursor={end}").parse().expect("a valid address");
+}
+
+/// Ends the topic and returns the position of the end. Logs the first end.
+fn finish(server: &Server, topic: &str) -> String {
+    let ended = Topic::new(topic).expect("the endpoint took the topic");
+    let end = server.hub.finish(&ended, EndReason::Done).expect("a hub can end its topics");
+    let cursor = end.cursor.to_string();
+    server.log.push_first("finished", topic, json!(cursor));
+    cursor
 }
 
 /// Runs when the first response for a topic was cut.

@@ -1,6 +1,6 @@
 //! Clients in Rust: `clients ADDRESS CLIENT SCENARIO…`.
 //!
-//! A scenario `stop` is the client with what its user must write. Each reports what its application sees.
+//! A scenario `stop…` is the client with what its user must write. Each reports what its application sees.
 
 mod seen;
 mod sse;
@@ -27,7 +27,7 @@ async fn run(address: String, client: String, scenario: String) {
     let controls = if scenario.ends_with("-off") { "?controls=off" } else { "" };
     let url = format!("{address}/events/{scenario}/{client}{controls}");
     let seen = Seen::new(format!("{address}/seen/{scenario}/{client}"));
-    let stop = scenario == "stop";
+    let stop = scenario.starts_with("stop");
     match &*client {
         "reqwest-eventsource" => sse::reqwest_eventsource(&url, stop, &seen).await,
         "rust-eventsource-client" => sse::eventsource_client(&url, stop, &seen).await,
