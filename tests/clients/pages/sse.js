@@ -52,8 +52,9 @@ export async function fetchEventSource(url, { stop, see }, request = {}) {
       },
     }),
     onmessage({ event, data }) {
+      if (stop && event === 'tidings.end') return ended.abort();
+      if (stop && event.startsWith('tidings.')) return;
       see(event || 'message', data);
-      if (stop && event === 'tidings.end') ended.abort();
     },
   });
   see('returned');

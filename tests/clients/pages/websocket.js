@@ -17,15 +17,15 @@ export async function reconnectingWebSocket(url, { stop, see }) {
   socket.addEventListener('message', ({ data }) => see('message', data));
   socket.addEventListener('close', ({ code, reason }) => {
     see('close', `${code} ${reason}`);
-    if (stop && code === 1000) socket.close();
+    // Its timeout of a connection attempt is a close with 1000, too.
+    if (stop && reason === 'finished') socket.close();
   });
 }
 
 export async function partySocket(url, { stop, see }) {
   const { default: WebSocket } = await import(`${MODULES}/partysocket/dist/ws.js`);
   const socket = new WebSocket(new URL(url, location.href.replace('http', 'ws')).href, [], {
-    // Not called without `stop`.
-    ...(stop && { shouldReconnectOnClose: ({ code }) => code !== 1000 }),
+    ...(stop && { shouldReconnectOnClose: ({ reason }) => reason !== 'finished' }),
   });
   socket.addEventListener('message', ({ data }) => see('message', data));
   socket.addEventListener('close', ({ code, reason }) => see('close', `${code} ${reason}`));

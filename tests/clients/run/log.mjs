@@ -26,8 +26,8 @@ export class Log {
   result(scenario, client, window) {
     const entries = this.of(scenario, client);
     const requests = entries.filter(({ kind }) => kind === 'request');
-    const seen = entries.filter(({ kind }) => kind === 'seen');
     const mark = entries.find(({ kind }) => kind === 'finished' || kind === 'cut');
+    const seen = entries.filter(({ kind, at }) => kind === 'seen' && !(at > mark?.at + window));
     if (!mark) return { started: false, requests: requests.length, seen: sights(seen) };
     const after = requests.filter(({ at }) => at > mark.at && at <= mark.at + window);
     const described = after.slice(0, 10).map(({ at, detail }) => ({

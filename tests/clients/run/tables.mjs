@@ -60,10 +60,10 @@ function greeted(result, short = false) {
   return cells(`${(result.ms / 1000).toFixed(1)} s`, result.kept ? 'yes' : (result.id ?? 'no'), event, others);
 }
 
-/** Returns up to eight reports, each at most 60 characters long. */
+/** Returns up to six reports, each at most 100 characters long. */
 function sights(texts = []) {
   const short = (text) => text.replaceAll(/\b[0-9a-z]{13}\.\w+/g, '…').replace(/^(tidings\.\w+): .*?( \(×\d+\))?$/, '$1$2').slice(0, 100);
-  return texts.slice(0, 8).map((text) => `\`${short(text).replaceAll('|', '\\|').replaceAll('`', "'")}\``).join(', ');
+  return texts.slice(0, 6).map((text) => `\`${short(text).replaceAll('|', '\\|').replaceAll('`', "'")}\``).join(', ');
 }
 
 function table(head, rows) {
