@@ -47,12 +47,12 @@ fn adapters_do_not_know_each_other() {
 }
 
 #[test]
-fn runtimes_stay_in_endpoint_and_server() {
+fn runtimes_stay_in_endpoint_runs_and_server() {
     let rule = |file: &Source| {
         only_in(
             file,
-            &["src/endpoint/", "src/server/", "src/time/tokio_timer.rs"],
-            "hyper, tokio and spawn belong to src/endpoint, src/server and src/time/tokio_timer.rs",
+            &["src/endpoint/", "src/runs/", "src/server/", "src/time/tokio_timer.rs"],
+            "hyper, tokio and spawn belong to src/endpoint, src/runs, src/server and src/time/tokio_timer.rs",
             |word| matches!(word, "hyper" | "tokio" | "spawn"),
         )
     };
