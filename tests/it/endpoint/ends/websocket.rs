@@ -23,7 +23,7 @@ async fn frames(script: &Script, target: &str, extra: &str) -> Vec<Frame> {
     let begin = Instant::now();
     let mut client = open(&script.endpoint(), target, extra).await;
     let (mut frames, mut before) = (Vec::new(), Duration::ZERO);
-    while !frames.last().is_some_and(|Frame(first, _)| *first == 0x88) {
+    while frames.last().is_none_or(|Frame(first, _)| *first != 0x88) {
         before = begin.elapsed();
         frames.push(client.frame().await);
     }
