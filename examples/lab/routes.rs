@@ -7,7 +7,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tidings::{Endpoint, Topic};
+use tidings::{Endpoint, PublishError, Topic};
 
 use crate::assets;
 use crate::ledger::Ledger;
@@ -23,6 +23,13 @@ pub(crate) struct Lab {
     pub(crate) log: Option<Topic>,
 }
 
+impl Lab {
+    /// Returns the topics of the page.
+    fn topics(&self) -> impl Iterator<Item = &str> {
+        stage::TOPICS.into_iter().chain(self.log.as_ref().map(Topic::as_str))
+    }
+}
+
 /// Returns the routes of the events, the page, and the page's controls.
 pub(crate) fn router(lab: Lab, events: Endpoint) -> Router {
     let page = assets::ASSETS.iter().fold(Router::new(), |router, &(path, kind, text)| {
@@ -33,6 +40,7 @@ pub(crate) fn router(lab: Lab, events: Endpoint) -> Router {
         .route("/counters", get(counters))
         .route("/load", post(set_load))
         .route("/cut", post(cut))
+        .route("/end", post(end))
         .route("/restart", post(restart))
         .layer(map_response(add_security_headers))
         .layer(events.origin_layer())
@@ -49,8 +57,10 @@ pub(crate) fn hosts(port: u16) -> [String; 2] {
 
 /// Answers with the topics and the load, which a page needs at its start.
 async fn about(State(lab): State<Lab>) -> Json<Value> {
-    let topics: Vec<_> = stage::TOPICS.into_iter().chain(lab.log.as_ref().map(Topic::as_str)).collect();
-    Json(json!({ "topics": topics, "log": lab.log.as_ref().map(Topic::as_str), "load": load_now(&lab) }))
+    let topics: Vec<_> = lab.topics().collect();
+    Json(
+        json!({ "topics": topics, "log": lab.log.as_ref().map(Topic::as_str), "load": load_now(&lab), "epoch": epoch(&lab) }),
+    )
 }
 
 async fn clock(State(lab): State<Lab>) -> Json<Value> {
@@ -65,7 +75,7 @@ struct Page {
 /// Answers with the counters of a page's panels. The page polls for them, because events would go over the connections that
 /// are counted, and each transport would count them differently.
 async fn counters(State(lab): State<Lab>, Query(Page { page }): Query<Page>) -> Json<Value> {
-    Json(json!({ "load": load_now(&lab), "panels": lab.ledger.page(&page) }))
+    Json(json!({ "load": load_now(&lab), "panels": lab.ledger.page(&page), "epoch": epoch(&lab) }))
 }
 
 #[derive(Deserialize)]
@@ -85,9 +95,20 @@ async fn cut(State(lab): State<Lab>, Query(Page { page }): Query<Page>) -> Json<
     Json(json!({ "cut": lab.ledger.cut(&page) }))
 }
 
+/// Ends every topic.
+async fn end(State(lab): State<Lab>) -> Result<Json<Value>, PublishError> {
+    lab.stage.finish(lab.topics())?;
+    Ok(Json(json!({ "ended": lab.topics().count() })))
+}
+
 async fn restart(State(lab): State<Lab>) -> Json<Value> {
-    let cursor = lab.stage.restart().to_string();
-    Json(json!({ "epoch": cursor.split('.').next() }))
+    lab.stage.restart();
+    Json(json!({ "epoch": epoch(&lab) }))
+}
+
+/// Returns the epoch of the current hub, as it is in cursors.
+fn epoch(lab: &Lab) -> Option<String> {
+    lab.stage.hub().cursor().to_string().split('.').next().map(str::to_owned)
 }
 
 fn load_now(lab: &Lab) -> Value {

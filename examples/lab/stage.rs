@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
-use tidings::{Cursor, Event, LocalHub, Retention, Topic};
+use tidings::{EndReason, Event, LocalHub, PublishError, Retention, Topic};
 
 /// Topics to which the lab itself publishes.
 pub(crate) const TOPICS: [&str; 3] = ["load", "host", "board"];
@@ -35,7 +35,7 @@ impl Stage {
         Self(Arc::new(Inner { hub: RwLock::new(new_hub()), counts: Mutex::default(), clock }))
     }
 
-    /// Publishes `data` with the next number of its topic.
+    /// Publishes `data` with the next number of its topic. Does nothing if the topic has ended.
     pub(crate) fn publish(&self, topic: &Topic, data: impl Serialize) {
         // Both locks are held, so that numbers are published in order, and none to a hub that was just closed.
         let mut counts = self.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -45,6 +45,7 @@ impl Stage {
         let published = Event::json(&numbered).map(|event| hub.publish_now(topic, event));
         match published {
             Ok(Ok(_)) => *count += 1,
+            Ok(Err(PublishError::Finished(_))) => {}
             Ok(Err(error)) => eprintln!("not published to {topic}: {error}"),
             Err(error) => eprintln!("not published to {topic}: {error}"),
         }
@@ -55,13 +56,17 @@ impl Stage {
         self.0.hub.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Replaces the hub by a new, empty one, and closes it. Returns the cursor of the new one.
-    pub(crate) fn restart(&self) -> Cursor {
+    /// Replaces the hub by a new, empty one, and closes it.
+    pub(crate) fn restart(&self) {
         let new = new_hub();
-        let cursor = new.cursor();
         let old = std::mem::replace(&mut *self.0.hub.write().unwrap_or_else(PoisonError::into_inner), new);
         old.close();
-        cursor
+    }
+
+    /// Ends topics of the current hub. A restart begins them again.
+    pub(crate) fn finish<'a>(&self, topics: impl Iterator<Item = &'a str>) -> Result<(), PublishError> {
+        let hub = self.hub();
+        topics.map(|topic| hub.finish(topic, EndReason::Done)).try_for_each(|end| end.map(drop))
     }
 
     /// Returns the number of events that were published to a topic.

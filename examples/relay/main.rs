@@ -9,11 +9,13 @@
 //! ```
 //!
 //! The first curl prints `data: it is on` and its `id:`, the second the event's cursor and the number of subscribers.
+//! `POST /finish/news` ends the topic: its clients are told, and do not reconnect.
 //!
 //! Every client that can connect may follow all topics and publish to them. Run it where only your own programs can
 //! connect, or behind a proxy that authenticates.
 
 mod bodies;
+mod finish;
 mod hosts;
 mod lines;
 mod options;
@@ -33,6 +35,7 @@ mod status;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -65,6 +68,8 @@ struct Relay {
     quota: Quota,
     origins: Origins,
     hosts: Hosts,
+    /// `true` from the signal to shut down on.
+    draining: Arc<AtomicBool>,
 }
 
 fn main() -> ExitCode {
@@ -106,17 +111,20 @@ async fn run(options: Options) -> io::Result<()> {
     let hosts = Hosts::new(address, &options);
     let events = endpoint(&hub, &hosts, &options);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let draining = Arc::new(AtomicBool::new(false));
+    let drains = draining.clone();
     let signalled = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        drains.store(true, Ordering::Relaxed);
     };
     let drained = events.drain_on(signalled);
     println!("relay: listening on http://{address}");
 
     let (bodies, quota) = (Bodies::default(), Quota::new(options.new_topics));
-    let relay = Relay { hub, events, bodies, quota, origins: Origins::new(options.origins), hosts };
+    let relay = Relay { hub, events, bodies, quota, origins: Origins::new(options.origins), hosts, draining };
     serve::serve(listener, Arc::new(relay), drained).await;
     Ok(())
 }

@@ -46,11 +46,14 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N] 
                                     headers
          &cursor=CURSOR             begin after this cursor, which every event and reply has; also
                                     &lastEventId=, or the headers Last-Event-ID and If-None-Match
+         &last=N                    without a cursor: begin with the last N events of each topic, at
+                                    most 1000; &start=oldest: with the oldest that is kept
          &wait=SECONDS              a long poll that is held for at most this time; also the header
                                     Prefer: wait=
          &session=NAME              the client's name for its polls, which makes them one session
          &format=object             SSE: each event as a JSON object, with its topic
          &heartbeat=visible         SSE and NDJSON: heartbeats as objects, which a script can read
+         &controls=off              SSE: no blocks but events, for readers that parse every block
   POST /publish/TOPIC[?event=NAME][&key=KEY][&ttl=MS]
                                     publish the body: text (also the default type of `curl -d`),
                                     application/json or application/octet-stream, at most 1 MiB, not
@@ -58,6 +61,9 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N] 
   POST /publish                     publish lines of
                                     {\"topic\":…,\"data\":…,\"event\"?,\"key\"?,\"ttl\"?},
                                     all or none, at most 8 MiB
+  POST /finish/TOPIC[?reason=REASON]
+                                    end the topic, once: done (default), stopped or failed. Its
+                                    clients are told and do not return; later publishes get 409
   A body may be up to 30 s behind a rate of 8 KiB a second, so it may pause for 30 s, also at its
   beginning. Faster bytes make up for a delay, and do not count in advance.
   GET  /sessions[?after=ID][&limit=N]
@@ -65,6 +71,7 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N] 
                                     id greater than ID, in the order of their ids
   DELETE /sessions/ID               end a session; its client may reconnect
   GET  /healthz                     ok, for every host
+  GET  /readyz                      ready, for every host; 503 from the signal to shut down on
   GET  /stats                       counters, as JSON";
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:7071";

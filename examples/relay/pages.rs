@@ -1,6 +1,7 @@
 //! Pages by path, apart from `/events`.
 
 use std::future::Future;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -12,12 +13,13 @@ use serde::Serialize;
 
 use crate::peer::Peer;
 use crate::problem::Problem;
-use crate::{Relay, publish, request, sessions, status};
+use crate::{Relay, finish, publish, request, sessions, status};
 
 /// Response of a page.
 pub(crate) type Page = Response<Full<Bytes>>;
 
 pub(crate) const JSON: &str = "application/json";
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Purpose of a request, read from its head.
 enum Found {
@@ -69,7 +71,17 @@ pub(crate) fn bare(status: StatusCode, text: impl Into<Bytes>) -> Page {
 }
 
 fn health() -> Page {
-    page("text/plain; charset=utf-8", "ok\n")
+    page(TEXT, "ok\n")
+}
+
+/// Returns 200, or 503 from the signal to shut down on, so that a load balancer chooses another server.
+fn readiness(relay: &Relay) -> Page {
+    if !relay.draining.load(Ordering::Relaxed) {
+        return page(TEXT, "ready\n");
+    }
+    let mut page = page(TEXT, "draining\n");
+    *page.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    page
 }
 
 /// Returns the response to OPTIONS: browsers send it before a page's publication as JSON.
@@ -79,16 +91,20 @@ fn preflight() -> Page {
     page
 }
 
-/// Returns whether a request for this path publishes one event or several.
+/// Returns whether a request for this path publishes one event or several, or ends a topic.
 fn is_publication(path: &str) -> bool {
-    path == "/publish" || path.starts_with("/publish/")
+    path == "/publish" || path.starts_with("/publish/") || path.starts_with("/finish/")
 }
 
 fn find(relay: &Relay, request: Request<Incoming>) -> Result<Found, Problem> {
     let path = request.uri().path();
     // A health check may have no Host, or the name of a container.
-    if path == "/healthz" {
-        return may_only(&request, &Method::GET).map(|()| Found::Page(health()));
+    match path {
+        "/healthz" => return may_only(&request, &Method::GET).map(|()| Found::Page(health())),
+        "/readyz" => {
+            return may_only(&request, &Method::GET).map(|()| Found::Page(readiness(relay)));
+        }
+        _ => {}
     }
     relay.hosts.check(&request)?;
     if request.method() == Method::OPTIONS && is_publication(path) {
@@ -98,6 +114,10 @@ fn find(relay: &Relay, request: Request<Incoming>) -> Result<Found, Problem> {
     if path.starts_with("/publish/") {
         may_only(&request, &Method::POST)?;
         return publish::One::read(relay, request).map(Found::One);
+    }
+    if path.starts_with("/finish/") {
+        may_only(&request, &Method::POST)?;
+        return finish::finish(relay, &request).map(Found::Page);
     }
     if let Some(id) = path.strip_prefix("/sessions/") {
         may_only(&request, &Method::DELETE)?;

@@ -37,7 +37,7 @@ impl One {
         let (head, body) = request.into_parts();
         relay.origins.check(&head.headers)?;
         request::only_identity(&head.headers)?;
-        let topic = request::topic(&head.uri)?;
+        let topic = request::topic(&head.uri, "/publish/")?;
         let peer = pages::peer(&head.extensions)?;
         let labels = Labels::of(&head.uri)?;
         let kind = Kind::of(&head.headers)?;
@@ -82,8 +82,10 @@ fn published(receipt: &Receipt) -> Page {
     pages::page(JSON, text)
 }
 
-fn refused(error: &PublishError) -> Problem {
+/// Returns the problem of a refused publish.
+pub(crate) fn refused(error: &PublishError) -> Problem {
     match error {
+        PublishError::Finished(_) => Problem::new(StatusCode::CONFLICT, error.to_string()),
         PublishError::TooLarge { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
         _ => Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
     }

@@ -36,9 +36,9 @@ pub(crate) enum Kind {
     Binary,
 }
 
-/// Returns the topic that follows `/publish/` in the path.
-pub(crate) fn topic(uri: &Uri) -> Result<Topic, Problem> {
-    let path = uri.path().strip_prefix("/publish/").unwrap_or_default();
+/// Returns the topic that follows `page` in the path.
+pub(crate) fn topic(uri: &Uri, page: &str) -> Result<Topic, Problem> {
+    let path = uri.path().strip_prefix(page).unwrap_or_default();
     let topic = percent_decode_str(path).decode_utf8().map_err(|error| Problem::bad(error.to_string()).at("topic"))?;
     Topic::new(topic.as_ref()).map_err(|error| Problem::bad(error.to_string()).at("topic"))
 }

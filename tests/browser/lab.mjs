@@ -109,7 +109,26 @@ async function run() {
   await page.bringToFront();
   await heard(page, 'From another window.', 'a message of another window reaches every panel');
 
+  await page.click('#end');
+  await until(page, 'an end of the topics is told on every transport', PATIENCE, (panels) =>
+    panels.every(({ state, over }) => state === 'over' && ['load', 'host', 'board'].every((topic) => over[topic] === 'done')));
+  await page.screenshot({ path: join(folder, 'ended.png') });
+  // The counters of the server are up to a second old.
+  await pause(2500);
+  const ended = await panels(page);
+  await pause(3000);
+  const later = await panels(page);
+  ok(later.every(({ state, server }, i) => state === 'over' && server.requests === ended[i].server.requests),
+    'and no panel returns', JSON.stringify([ended, later]));
+  await checkComplete(page, 'the end of the topics');
+  for (const transport of [...TRANSPORTS.slice(1), TRANSPORTS[0]]) {
+    await page.selectOption('.panel:nth-child(1) select', transport);
+    await until(page, `panel A is told of the end over ${transport}`, PATIENCE, ([a]) => a.state === 'over' && a.transport === transport);
+  }
+
   await page.click('#restart');
+  await until(page, 'a new hub begins the topics again', PATIENCE, (panels) =>
+    panels.every(({ state, over }) => state === 'open' && Object.keys(over).length === 0));
   await until(page, 'a new hub sends an epoch gap', PATIENCE, (panels) =>
     panels.every(({ state, gaps }) => state === 'open' && gaps.some(({ reason }) => reason === 'epoch')));
   const after = await panels(page);

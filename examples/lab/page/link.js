@@ -9,8 +9,9 @@ const MOST_WAIT_MS = 10_000;
 /**
  * Subscription of one panel: a cursor, the transport that follows from it now, and the reconnects.
  *
- * States: `connecting`, `open`, `waiting` (for the next try), `paused`, `hidden`, `refused`. The cursor is kept in all of
- * them. It moves only when the events before it have been delivered to the panel.
+ * States: `connecting`, `open`, `waiting` (for the next try), `paused`, `hidden`, `refused`, `over` (all topics have ended,
+ * so there is no next try). The cursor is kept in all of them. It moves only when the events before it have been delivered to
+ * the panel.
  */
 export class Link {
   constructor(at, on) {
@@ -20,6 +21,8 @@ export class Link {
     this.key = null;
     this.state = 'paused';
     this.tries = 0;
+    /** Topics that have ended, with the reasons. */
+    this.over = new Map();
     // Events published before this moment came by replay. Infinite while nothing is open.
     this.liveFrom = Infinity;
   }
@@ -52,6 +55,12 @@ export class Link {
     if (this.state === 'hidden') this.#open();
   }
 
+  /** Follows the topics again, after a new hub has begun them again. */
+  revive() {
+    this.over.clear();
+    if (this.state === 'over') this.#open();
+  }
+
   /** Sends a message over this link's connection, if its transport can. */
   send(text) {
     return this.state === 'open' && this.transport.send ? this.transport.send(text) : false;
@@ -62,6 +71,7 @@ export class Link {
     const transport = new (byKey(this.key))(this.at, {
       event: (object) => this.on.event(object, object.data?.t < this.liveFrom),
       gap: (object) => this.on.gap(object),
+      topicEnd: ({ topic, reason }) => topic && this.over.set(topic, reason),
       cursor: (cursor) => (this.cursor = cursor),
       alive: () => this.#alive(),
       // The EventSource reconnects by itself.
@@ -88,6 +98,7 @@ export class Link {
   #ended({ retry, refused }) {
     const lasted = this.state === 'open' ? performance.now() - this.openedAt : 0;
     if (refused) return this.#become('refused');
+    if (this.at.topics.every((topic) => this.over.has(topic))) return this.#become('over');
     this.tries = lasted > ESTABLISHED_MS ? 0 : this.tries + 1;
     // The server's retry time has a jitter. Without one the wait doubles, with a jitter of its own.
     const wait = retry ?? Math.min(MOST_WAIT_MS, 500 * 2 ** this.tries) * (0.5 + Math.random() / 2);

@@ -32,6 +32,7 @@ const world = {
   run: about.load.run,
   head: about.load.n,
   rate: about.load.rate,
+  epoch: about.epoch,
   pollEvery: 1000,
   delayed: (transport, at, late) => series.delayed(transport, at, late),
   told(panel, topic, data, late) {
@@ -121,6 +122,8 @@ setSize(about.load.size);
 setPoll(world.pollEvery);
 
 $('cut').onclick = () => order(`/cut?page=${page}`, ({ cut }) => `The server cut ${count(cut)} connections of this page.`);
+$('end').onclick = () => order('/end', ({ ended }) =>
+  `The server ended ${ended} topics. Every panel is told, and makes no further request. Restart the hub to go on.`);
 $('restart').onclick = () => order('/restart', ({ epoch }) => `The server has a new hub with epoch ${epoch}.`);
 
 /* The server's counters, once a second, on a connection of no panel, so that no panel's bytes include them. */
@@ -128,11 +131,14 @@ $('restart').onclick = () => order('/restart', ({ epoch }) => `The server has a 
 async function counters() {
   if (document.hidden) return;
   try {
-    const { load, panels: counted } = await (await fetch(`/counters?page=${page}`, { cache: 'no-store' })).json();
+    const { load, epoch, panels: counted } = await (await fetch(`/counters?page=${page}`, { cache: 'no-store' })).json();
     // A restarted server numbers its events from 1 again.
     world.head = load.run === world.run ? Math.max(world.head, load.n) : load.n;
     world.run = load.run;
     world.rate = load.rate;
+    // A new hub has begun the topics again.
+    if (epoch !== world.epoch) for (const { link } of panels) link.revive();
+    world.epoch = epoch;
     setRate(load.rate);
     setSize(load.size);
     for (const panel of panels) if (counted[panel.id]) panel.counted(counted[panel.id]);
@@ -182,7 +188,7 @@ function frame(now) {
 requestAnimationFrame(frame);
 
 /**
- * For tests, read-only. `lab.panels[i]`: id, letter, transport, state, cursor, events, missed (`told`: announced by gaps), duplicates,
+ * For tests, read-only. `lab.panels[i]`: id, letter, transport, state, cursor, over { topic: reason }, events, missed (`told`: announced by gaps), duplicates,
  * gaps [{ reason, missed, topic, at }], ribbon { here, filled, waiting, missing } as drawn now, heard (chat texts),
  * delay [p50, p99] in ms, server { requests, connections, up, down }. `lab.head`: the newest known number of `load`.
  */
@@ -198,6 +204,7 @@ window.lab = Object.freeze({
       transport: panel.key,
       state: panel.link.state,
       cursor: panel.link.cursor,
+      over: Object.fromEntries(panel.link.over),
       events: panel.tally.events,
       missed: panel.tally.missed,
       told: panel.tally.told,

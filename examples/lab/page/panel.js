@@ -15,6 +15,7 @@ const WORDS = {
   paused: (left) => `paused, ${left} s`,
   hidden: () => 'tab hidden',
   refused: () => 'refused',
+  over: () => 'ended',
 };
 
 /** One panel: a link to the hub, its counts, and their display. */
@@ -190,7 +191,8 @@ export class Panel {
     $.behind.textContent = last === null ? '' : `at ${count(last)}${behind ? `, ${count(behind)} behind` : ''}`;
     $.ribbon.setAttribute('aria-label', `Numbers of the topic load: ${$.behind.textContent}`);
     const gap = tally.gaps.at(-1);
-    $.told.textContent = gap ? `gap: ${gap.reason}${gap.missed ? `, ${count(gap.missed)} missed` : ''}` : '';
+    const ended = [...this.link.over].map(([topic, reason]) => `${topic} ${reason}`).join(', ');
+    $.told.textContent = ended || (gap ? `gap: ${gap.reason}${gap.missed ? `, ${count(gap.missed)} missed` : ''}` : '');
     if (this.host) $.host.replaceChildren(...hostFigures(this.host));
   }
 }

@@ -37,6 +37,8 @@ class Poll extends Transport {
       this.on.alive();
       for (const object of reply.events) this.take(object);
       if (!this.closed && reply.cursor) this.on.cursor(this.cursor = reply.cursor);
+      // All topics have ended: a further poll would bring nothing.
+      if (reply.end) return this.end();
       if (!reply.more) await this.rest(asked, Number(response.headers.get('Tidings-Retry-Ms')));
     }
   }

@@ -19,7 +19,12 @@ export class Sse extends Transport {
     };
     source.onopen = () => this.on.alive();
     source.onmessage = object;
-    for (const name of ['hello', 'heartbeat', 'gap']) source.addEventListener(`tidings.${name}`, object);
+    for (const name of ['hello', 'heartbeat', 'gap', 'topic_end']) source.addEventListener(`tidings.${name}`, object);
+    // All topics have ended. Without the close the EventSource would wait for a day, and then get a 204.
+    source.addEventListener('tidings.end', (message) => {
+      object(message);
+      this.end();
+    });
     source.addEventListener('tidings.retry', ({ data }) => (this.retry = JSON.parse(data).retry_ms));
     source.onerror = () => {
       if (this.closed) return;

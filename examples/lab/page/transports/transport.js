@@ -4,8 +4,8 @@
  * `open(cursor)` begins it. `close()` ends it, and no callback follows. Events that were received and not yet delivered are
  * dropped with their cursor, so that the next attempt gets them again.
  *
- * Callbacks: `event(object)`, `gap(object)`, `cursor(text)`, `alive()` when the server has answered, and
- * `ended({ retry, refused })` once, when this attempt has ended and another one is needed.
+ * Callbacks: `event(object)`, `gap(object)`, `topicEnd({ topic, reason })` without members if all topics had ended before,
+ * `cursor(text)`, `alive()` when the server has answered, and `ended({ retry, refused })` once, when this attempt has ended.
  */
 export class Transport {
   /** `at`: { panel, topics, pollEvery() }. */
@@ -46,12 +46,13 @@ export class Transport {
     return `/events?${query}`;
   }
 
-  /** Takes one object: an event, a gap, or a control object. */
+  /** Takes one object: an event, a gap, the end of a topic, or a control object. */
   take(object) {
     if (this.closed) return;
     if ('tidings' in object) return this.heed(object);
     this.cursor = object.id;
     if ('gap' in object) this.on.gap(object);
+    else if ('end' in object) this.on.topicEnd(object.end);
     else this.on.event(object);
     if (!this.closed) this.on.cursor(this.cursor);
   }
