@@ -11,7 +11,7 @@ async fn frames(script: &Script, target: &str, extra: &str) -> Vec<Frame> {
     client.send(upgrade_request(target, extra)).await;
     assert!(client.head().await.starts_with("http/1.1 101 "));
     let mut frames = Vec::new();
-    while !frames.last().is_some_and(|Frame(first, _)| *first == 0x88) {
+    while frames.last().is_none_or(|Frame(first, _)| *first != 0x88) {
         frames.push(client.frame().await);
     }
     client.send(frame(8, &1000_u16.to_be_bytes())).await;
