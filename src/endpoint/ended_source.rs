@@ -22,7 +22,11 @@ pub(crate) fn is_cursor_of(start: Start) -> bool {
 
 /// Returns the answer to a request with the reserved cursor.
 #[cold]
-pub(crate) fn answer(shared: &Arc<Shared>, parts: Parts, params: &SubscribeParams) -> Result<Response<Body>, Refusal> {
+pub(crate) fn answer(
+    shared: &Arc<Shared>,
+    parts: &mut Parts,
+    params: &SubscribeParams,
+) -> Result<Response<Body>, Refusal> {
     match params.transport {
         Transport::Sse => Ok(answer::no_content()),
         #[cfg(feature = "chunked")]
