@@ -60,7 +60,8 @@
 //! [`request.query("token")`](SubscribeRequest::query): a browser's `EventSource` and `WebSocket` send cookies, but
 //! cannot set an `Authorization` header. Implement [`Publisher`] for messages from clients
 //! ([`receive`](Publisher::receive)), [snapshots](Publisher::snapshot) of the application's state, and sessions
-//! ([`joined`](Publisher::joined), [`left`](Publisher::left)). In a handler of your own, call [`Endpoint::respond`].
+//! ([`joined`](Publisher::joined), [`left`](Publisher::left)). In a handler of your own, also
+//! for a POST, call [`Endpoint::check`] and [`Endpoint::respond`].
 //! The example `axum_inbox` in the repository has tokens, messages, snapshots and a test. [`Endpoint`] shows [how an
 //! application tests its endpoint](Endpoint#test-your-endpoint).
 //!
@@ -99,6 +100,7 @@ mod contract;
 pub mod endpoint;
 mod hub;
 mod model;
+pub mod runs;
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub mod server;

@@ -22,7 +22,7 @@ use crate::model::{Cursor, Event, Topic};
 /// ```
 #[derive(Clone)]
 pub struct Batch {
-    run: Arc<Run>,
+    block: Arc<EntryBlock>,
     start: u32,
     end: u32,
     conflated: u32,
@@ -65,11 +65,16 @@ impl Batch {
         let entries: Box<[OnceLock<Entry>]> =
             events.into_iter().map(|(sequence, event)| OnceLock::from(Entry { sequence, at: 0, event })).collect();
         let end = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        Self { run: Arc::new(Run { topic, topics: Box::default(), epoch, entries }), start: 0, end, conflated: 0 }
+        Self {
+            block: Arc::new(EntryBlock { topic, topics: Box::default(), epoch, entries }),
+            start: 0,
+            end,
+            conflated: 0,
+        }
     }
 
-    pub(crate) fn of(run: Arc<Run>, range: Range<u32>) -> Self {
-        Self { run, start: range.start, end: range.end, conflated: 0 }
+    pub(crate) fn of(block: Arc<EntryBlock>, range: Range<u32>) -> Self {
+        Self { block, start: range.start, end: range.end, conflated: 0 }
     }
 
     /// Returns the number of events.
@@ -105,7 +110,7 @@ impl Batch {
     pub(crate) fn encode_first(&self, format: &dyn Format, max: usize) -> (Bytes, u32, Option<Cursor>) {
         let (bytes, count) = Encoder::encode(self.iter(), format, max);
         let end = self.start + count;
-        let last = count.checked_sub(1).and_then(|_| self.run.published_of(self.topic(), end - 1..end).next());
+        let last = count.checked_sub(1).and_then(|_| self.block.published_of(self.topic(), end - 1..end).next());
         let cursor = last.and_then(|event| event.cursor);
         (bytes, count, cursor)
     }
@@ -119,12 +124,12 @@ impl Batch {
     /// Returns the topic of the events.
     #[must_use]
     pub fn topic(&self) -> &Topic {
-        self.run.topic_at(self.start)
+        self.block.topic_at(self.start)
     }
 
     /// Returns an iterator over the events, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = EventRef<'_>> + '_ {
-        self.run.published_of(self.topic(), self.start..self.end)
+        self.block.published_of(self.topic(), self.start..self.end)
     }
 }
 
@@ -135,7 +140,7 @@ impl fmt::Debug for Batch {
 }
 
 /// Write-once places for events, shared by their log and by all batches of them.
-pub(crate) struct Run {
+pub(crate) struct EntryBlock {
     /// Topic of the events, or of the first one if there are several topics.
     pub(crate) topic: Topic,
     /// Topic of each event if there are several topics, otherwise empty.
@@ -145,7 +150,7 @@ pub(crate) struct Run {
     pub(crate) entries: Box<[OnceLock<Entry>]>,
 }
 
-/// Published event in a [`Run`].
+/// Published event in an [`EntryBlock`].
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) sequence: u64,
@@ -154,7 +159,7 @@ pub(crate) struct Entry {
     pub(crate) event: Event,
 }
 
-impl Run {
+impl EntryBlock {
     /// Returns the topic of a written place.
     pub(crate) fn topic_at(&self, place: u32) -> &Topic {
         self.topics.get(place as usize).and_then(OnceLock::get).unwrap_or(&self.topic)

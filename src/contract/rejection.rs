@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::contract::{PublishError, SubscribeError};
+use crate::contract::{PublishError, RunError, SubscribeError};
 use crate::model::{EventError, PatternError, TopicError};
 
 /// Retry time of a client if the hub is full, closed or not reachable.
@@ -152,6 +152,8 @@ impl Rejection {
 /// | [`TopicError`], [`PatternError`], [`EventError`]: a name or payload is not valid, which is taken for the request's | [`Invalid`](Self::Invalid), with the error's text |
 /// | [`SubscribeError`], [`PublishError`]: the hub is closed, full or cannot be reached | [`Busy`](Self::Busy), 5 s |
 /// | [`SubscribeError`], [`PublishError`]: other reasons | `Invalid` if it is a name or a size, else [`Internal`](Self::Internal) |
+/// | [`RunError`]: the topic has no run | [`Gone`](Self::Gone) |
+/// | [`RunError`]: too many runs are live, runs are drained, or the topic is not free | `Busy`, 5 s |
 /// | others | `Internal`: the client receives 500, and [`on_refusal`](crate::EndpointBuilder::on_refusal) receives the text of the error and its sources |
 impl<E: Error + Send + Sync + 'static> From<E> for Rejection {
     fn from(error: E) -> Self {
@@ -161,6 +163,9 @@ impl<E: Error + Send + Sync + 'static> From<E> for Rejection {
         }
         if let Some(error) = any.downcast_ref::<PublishError>() {
             return Self::of_publish(error);
+        }
+        if let Some(error) = any.downcast_ref::<RunError>() {
+            return Self::of_run(error);
         }
         if let Some(error @ EventError::NotSerializable { .. }) = any.downcast_ref::<EventError>() {
             return Self::internal(error.to_string());
@@ -188,6 +193,16 @@ impl Rejection {
                 Self::internal(error.to_string())
             }
             SubscribeError::TooManyTopics { .. } | SubscribeError::Closed => Self::Busy { retry_after: LATER },
+        }
+    }
+
+    fn of_run(error: &RunError) -> Self {
+        match error {
+            RunError::Topic(error) => Self::invalid(error.to_string()),
+            RunError::Subscribe(error) => Self::of_subscribe(error),
+            RunError::Busy { .. } | RunError::Draining | RunError::Ended(_) => Self::Busy { retry_after: LATER },
+            RunError::Gone(_) => Self::Gone,
+            RunError::NoSpawner => Self::internal(error.to_string()),
         }
     }
 

@@ -50,8 +50,9 @@ impl Endpoint {
     ///     let request = SubscribeRequest::read(&parts)?;
     ///     let topic = Topic::from_segments(["answers", &question.id])?; // 400 if the id contains `/` or `*`
     ///     let answer = hub.subscribe(request.subscribe_to([topic.clone()]))?;
-    ///     if request.start() == Start::Now {
-    ///         // A client that was cut repeats its POST with its cursor, and only reads on.
+    ///     // A client that was cut repeats its POST with its cursor, and only reads on.
+    ///     let repeats = matches!(request.start(), Start::After(_) | Start::Unreadable);
+    ///     if !repeats {
     ///         tokio::spawn(async move { hub.publish(topic, question.text).await });
     ///     }
     ///     Ok(events.respond(parts, answer).await)
@@ -79,8 +80,8 @@ impl Endpoint {
     /// }
     /// ```
     ///
-    /// Clients such as `fetch-event-source`, Datastar and htmx 4 repeat their POST with `Last-Event-ID` after a cut, also
-    /// when they got no event yet. A handler that then acts a second time repeats the paid work.
+    /// Clients such as `fetch-event-source`, Datastar and htmx 4 repeat their POST with `Last-Event-ID` after a cut, even
+    /// before the first event, because the hello has an id. A handler that acts on each POST would repeat the work.
     ///
     /// With [`allow_any_origin`](crate::EndpointBuilder::allow_any_origin) a GET of any page passes, and `parts` keep its
     /// cookies.

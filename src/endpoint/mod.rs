@@ -1,5 +1,5 @@
-//! Types around an [`Endpoint`](crate::Endpoint): the layer for routes of the application, the reports of refusals, the future
-//! of a response, and the sealed traits of its arguments.
+//! Types around an [`Endpoint`](crate::Endpoint): the layer for routes of the application, the reports of refusals, the
+//! answer to a refused request, the future of a response, and the sealed traits of its arguments.
 #![cfg_attr(
     not(feature = "full"),
     allow(

@@ -26,8 +26,8 @@ impl Endpoint {
     ///
     /// The first argument is an `http::Request` or its head, `http::request::Parts`. The endpoint does not read the body
     /// of the request. A body that is passed with the request is dropped, so read it before, such as with an extractor
-    /// of axum. On HTTP/1 a body that nobody reads closes the connection after the answer. An upgrade needs the extensions
-    /// of the request, which `Parts` have.
+    /// of axum. On HTTP/1 a server may close the connection after the answer if the body was not read. An upgrade needs
+    /// the extensions of the request, which `Parts` have.
     ///
     /// Hosts and origins are checked as by `handle`. Call [`check`](Self::check) before a handler has effects: otherwise a
     /// page of another site can start them, although it gets 403. A preflight allows the methods GET, HEAD and POST.

@@ -142,6 +142,11 @@ impl LocalHub {
         Ok(receipt)
     }
 
+    /// Refuses an event that is larger than the hub's limit.
+    pub(crate) fn check_event(&self, event: &Event) -> Result<(), PublishError> {
+        self.handle.shared.check(event)
+    }
+
     /// Publishes events in this order and wakes each subscriber once for all of them.
     ///
     /// Other publishers wait until all of its events are appended, so split a batch of thousands. Subscribers do not wait.
@@ -233,16 +238,21 @@ impl LocalHub {
 
     /// Gives a topic its own retention, in place of the hub's rules, until [`drop_history`](Self::drop_history). The call
     /// creates no topic.
-    #[allow(dead_code, reason = "used by runs")]
     pub(crate) fn retain_topic(&self, topic: &Topic, retention: Retention) {
         self.handle.shared.registry.retain_topic(topic, retention);
     }
 
-    /// Drops the history of a topic early, and forgets its [own retention](Self::retain_topic). A client that resumes there
-    /// gets a gap, as with any eviction. A topic that has [ended](Self::finish) stays finished.
-    #[allow(dead_code, reason = "used by runs")]
-    pub(crate) fn drop_history(&self, topic: &Topic) {
-        self.handle.shared.drop_history(topic);
+    /// Drops the history of a topic early, and forgets its [own retention](Self::retain_topic) and its
+    /// [end](Self::finish). A client that resumes there gets a gap, as with any eviction. While a subscription has not read
+    /// the end, the topic stays finished. Returns values that the caller drops without a lock: the events are the user's.
+    pub(crate) fn drop_history(&self, topic: &Topic) -> impl Sized + use<> {
+        self.handle.shared.drop_history(topic)
+    }
+
+    /// Returns whether a topic has [ended](Self::finish).
+    pub(crate) fn has_ended(&self, topic: &Topic) -> bool {
+        let shared = &*self.handle.shared;
+        shared.registry.has_ended(topic, shared.now())
     }
 
     /// Subscribes from the given start on. The subscription gets every event that is published after this returns.

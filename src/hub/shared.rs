@@ -254,7 +254,7 @@ impl Shared {
     }
 
     /// Sweeps a log until nothing is left to do. Returns whether it is idle then.
-    pub(crate) fn sweep_whole(&self, log: &Arc<Log>, now: u64, panicked: &mut thread::Result<()>) -> bool {
+    fn sweep_whole(&self, log: &Arc<Log>, now: u64, panicked: &mut thread::Result<()>) -> bool {
         loop {
             let mut freed = Vec::new();
             let swept = log.sweep(now, &mut freed);

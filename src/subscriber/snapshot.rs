@@ -33,8 +33,9 @@ impl Snapshot {
     }
 
     /// Sets the cursor of the newest event that the snapshot contains, as [`Receipt::cursor`](crate::Receipt::cursor) returns
-    /// it. The snapshot must contain all events up to it, which are not sent after the snapshot. Without a cursor, a client may
-    /// receive an event that the snapshot contains.
+    /// it, or that of a later [end of a topic](crate::TopicEnd::cursor). The snapshot must contain all events up to it, which
+    /// are not sent after the snapshot. Ends of topics are sent after it. Without a cursor, a client may receive an event that
+    /// the snapshot contains.
     ///
     /// A snapshot replaces a gap only if it contains the missing events. A snapshot that is older than the last missing event,
     /// or than the client's cursor, is not sent: the client receives the gap alone. This also applies to a snapshot of another

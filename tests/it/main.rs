@@ -7,6 +7,7 @@ mod hub;
 mod model;
 mod properties;
 mod relay_pace;
+mod runs;
 mod subscriber;
 mod transport;
 

@@ -5,6 +5,7 @@
 mod budget;
 mod close;
 mod counts;
+mod finish;
 mod late_marks;
 mod live_buffer;
 mod notifier;

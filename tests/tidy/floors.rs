@@ -3,7 +3,7 @@
 use crate::source::Source;
 
 /// From the ground up. Two on one level don't know each other.
-const FLOORS: [(&str, u8); 8] = [
+const FLOORS: [(&str, u8); 9] = [
     ("model", 0),
     ("time", 0),
     ("contract", 1),
@@ -11,6 +11,7 @@ const FLOORS: [(&str, u8); 8] = [
     ("subscriber", 2),
     ("transport", 2),
     ("endpoint", 3),
+    ("runs", 4),
     ("server", 4),
 ];
 

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::contract::{Start, Subscribe};
     use crate::hub::LocalHub;
-    use crate::model::{Cursor, Topic};
+    use crate::model::{Cursor, EndReason, Topic};
     use crate::transport::short_poll::PollQueue;
 
     fn reply(hub: &LocalHub, after: Cursor) -> Reply {
@@ -131,6 +131,26 @@ mod tests {
             assert_eq!(first().unwrap().as_ptr(), asked_for.as_ptr());
         }
         assert_eq!(cache.0.lock().cached.len(), MAX_CACHED);
+    }
+
+    #[test]
+    fn cached_reply_is_not_that_of_an_ended_source_at_its_cursor() {
+        let (hub, cache) = (LocalHub::new(), ReplyCache::default());
+        let news = Topic::new("news").unwrap();
+        let first = hub.publish_now(&news, "new").unwrap().cursor().unwrap();
+        let end = hub.finish(&news, EndReason::Done).unwrap();
+        let bodies = |after, topic: &str| {
+            let start = Subscribe::topics([topic]).start(Start::After(after));
+            let (_, payload) = cache.of(PollQueue::new(hub.subscribe(start).unwrap()).reply());
+            payload.into_parts().concat()
+        };
+        for _ in 0..2 {
+            let live = format!("{{\"cursor\":\"{}\",\"events\":[]}}", end.cursor);
+            assert_eq!(bodies(first, "other"), live.as_bytes());
+            let ended = format!("{{\"cursor\":\"{}\",\"events\":[],\"end\":true}}", end.cursor);
+            assert_eq!(bodies(end.cursor, "news"), ended.as_bytes());
+        }
+        assert_eq!(cache.0.lock().cached.len(), 2);
     }
 
     #[test]

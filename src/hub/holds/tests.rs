@@ -8,7 +8,7 @@ use super::counted::{MOST, take_record};
 use super::{Hold, STRETCH, count_steps};
 use crate::contract::{Delivery, Start, Subscribe, Subscriber};
 use crate::hub::{LocalHub, LocalHubBuilder, Subscription};
-use crate::model::{Event, Overflow, Retention, Topic};
+use crate::model::{EndReason, Event, Overflow, Retention, Topic};
 use crate::time::{Clock, StdClock};
 
 /// Number of topics, events or subscribers.
@@ -278,6 +278,28 @@ fn publish_to_many_subscriptions_of_several_topics_reaches_each() {
         hub.publish_batch(batch).unwrap();
         all.iter_mut().for_each(|subscription| assert_eq!(read(subscription), 3));
     }
+}
+
+#[test]
+fn end_of_a_topic_with_many_subscriptions_reaches_each() {
+    let hub = builder().build();
+    let mut all = followers(&hub, "a");
+    hub.finish(topic("a"), EndReason::Done).expect("the hub is open");
+    assert!(all.iter_mut().all(|one| matches!(poll(one), Some(Delivery::TopicEnd(_)))));
+}
+
+#[test]
+fn many_ends_are_forgotten_in_steps() {
+    let (hub, hand) = aging();
+    (0..MANY).for_each(|n| _ = hub.finish(topic(n), EndReason::Done).expect("the hub is open"));
+    hand.wait(AGE);
+    hub.publish_now(topic("other"), "").expect("room");
+    assert_eq!(hub.stats().finished_topics as u64, MANY - 8, "a publish forgets a few");
+    take_record();
+    hub.sweep();
+    assert_eq!(hub.stats().finished_topics, 0);
+    let steps = take_record();
+    assert!((64..=MOST).contains(&steps), "{steps}");
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::contract::{Encoder, Format, Run, place};
+use crate::contract::{Encoder, EntryBlock, Format, place};
 use crate::hub::budget::budget::Charge;
 use crate::hub::sync::{RwLock, RwLockReadGuard};
 
@@ -33,8 +33,8 @@ struct Cached {
 
 /// Segment whose events are encoded.
 pub(crate) trait CacheSource {
-    /// Returns the run with the events.
-    fn events(&self) -> &Run;
+    /// Returns the block with the events.
+    fn events(&self) -> &EntryBlock;
 
     /// Notes that the cache of the segment was filled.
     fn cache_filled(&self);
@@ -180,18 +180,25 @@ impl Cut {
 impl Window {
     /// Returns a window that holds the start of the range, with the known bytes copied. For many readers it also keeps
     /// a few earlier events, for those that are behind.
-    fn grow(known: Option<Self>, run: &Run, format: &dyn Format, range: Range<u32>, max: usize, many: bool) -> Self {
+    fn grow(
+        known: Option<Self>,
+        block: &EntryBlock,
+        format: &dyn Format,
+        range: Range<u32>,
+        max: usize,
+        many: bool,
+    ) -> Self {
         let known = known.filter(|known| known.start <= range.start && range.start <= known.end());
         let Some(known) = known else {
-            return Self::extend(None, run, format, range, max);
+            return Self::extend(None, block, format, range, max);
         };
         let start = if many && known.bytes.len() <= TAIL { known.start } else { range.start };
         let kept = (known.offset(range.start) - known.offset(start)) as usize;
-        Self::extend(Some(&known), run, format, start..range.end, max.saturating_add(kept))
+        Self::extend(Some(&known), block, format, start..range.end, max.saturating_add(kept))
     }
 
     /// Returns the window of the events in `range`, within `max` bytes, with the known bytes copied.
-    fn extend(known: Option<&Self>, run: &Run, format: &dyn Format, range: Range<u32>, max: usize) -> Self {
+    fn extend(known: Option<&Self>, block: &EntryBlock, format: &dyn Format, range: Range<u32>, max: usize) -> Self {
         let (mut bytes, mut ends) = (BytesMut::new(), Vec::with_capacity(range.len()));
         let mut at = range.start;
         if let Some(known) = known {
@@ -202,7 +209,7 @@ impl Window {
             at = known.end();
         }
         if bytes.len() <= max {
-            for event in run.published(at..range.end.max(at)) {
+            for event in block.published(at..range.end.max(at)) {
                 format.encode(&event, &mut bytes);
                 ends.push(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
                 if bytes.len() > max {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::contract::{Entry, Format, Run};
+use crate::contract::{Entry, EntryBlock, Format};
 use crate::hub::budget::budget::{Budget, Charge};
 use crate::hub::budget::cache_queue::Cached;
 use crate::hub::budget::footprint;
@@ -20,7 +20,7 @@ pub(crate) struct Segment {
     this: Weak<Self>,
     /// Dense index of the first place.
     pub(crate) base: u64,
-    run: Arc<Run>,
+    block: Arc<EntryBlock>,
     len: Length,
     expiry: Expiry,
     /// Next segment, set when this one is sealed. Weak, so that a slow reader keeps one segment in memory and not all
@@ -49,7 +49,7 @@ impl Segment {
         Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             base,
-            run: Arc::new(Run { topic, topics, epoch, entries }),
+            block: Arc::new(EntryBlock { topic, topics, epoch, entries }),
             len: Length::new(),
             expiry: Expiry::new(),
             next: Link::new(),
@@ -62,17 +62,17 @@ impl Segment {
 
     /// Returns the bytes that a segment with this number of places takes.
     pub(crate) const fn footprint(places: usize) -> usize {
-        footprint::segment(size_of::<Self>() + size_of::<Run>(), size_of::<OnceLock<Entry>>(), places)
+        footprint::segment(size_of::<Self>() + size_of::<EntryBlock>(), size_of::<OnceLock<Entry>>(), places)
     }
 
     /// Returns a new segment with the events in the written places from `place` on.
     pub(crate) fn from(&self, place: u32) -> Arc<Self> {
         let (base, places) = (self.base + u64::from(place), place..self.len());
-        let (topic, is_mixed) = (self.run.topic.clone(), !self.run.topics.is_empty());
-        let fresh = Self::new(topic, base, places.len(), is_mixed, self.run.epoch, self.charge.budget());
+        let (topic, is_mixed) = (self.block.topic.clone(), !self.block.topics.is_empty());
+        let fresh = Self::new(topic, base, places.len(), is_mixed, self.block.epoch, self.charge.budget());
         for (place, entry) in places.filter_map(|place| Some((place, self.entry(place)?))) {
             count_steps(1);
-            fresh.push(self.run.topic_at(place), entry.clone());
+            fresh.push(self.block.topic_at(place), entry.clone());
             if self.is_replaced(place) {
                 fresh.replace(self.base + u64::from(place));
             }
@@ -85,7 +85,7 @@ impl Segment {
 
     /// Returns the number of places.
     pub(crate) fn places(&self) -> usize {
-        self.run.entries.len()
+        self.block.entries.len()
     }
 
     /// Returns the number of written places.
@@ -101,7 +101,7 @@ impl Segment {
     /// Writes the next place. Called under the log's lock, and only while there is a place.
     pub(crate) fn push(&self, topic: &Topic, entry: Entry) {
         let len = self.len();
-        let topic = self.run.topics.get(len as usize).map(|place| {
+        let topic = self.block.topics.get(len as usize).map(|place| {
             let _ = place.set(topic.clone());
             topic
         });
@@ -109,7 +109,7 @@ impl Segment {
             self.expiry.lower(expires);
         }
         self.charge.add(footprint::event(&entry.event, topic));
-        if let Some(place) = self.run.entries.get(len as usize) {
+        if let Some(place) = self.block.entries.get(len as usize) {
             // A place above the length is empty: there is one writer.
             let _ = place.set(entry);
             self.len.set(len + 1);
@@ -118,7 +118,7 @@ impl Segment {
 
     /// Returns the entry in a written place.
     pub(crate) fn entry(&self, place: u32) -> Option<&Entry> {
-        self.run.entries.get(place as usize)?.get()
+        self.block.entries.get(place as usize)?.get()
     }
 
     /// Returns the written entry at a dense index.
@@ -133,33 +133,33 @@ impl Segment {
 
     /// Returns the first place of a range with a higher sequence than this one, or the end of the range.
     pub(crate) fn place_after(&self, sequence: u64, range: Range<u32>) -> u32 {
-        let places = self.run.entries.get(range.start as usize..range.end as usize).unwrap_or_default();
+        let places = self.block.entries.get(range.start as usize..range.end as usize).unwrap_or_default();
         let before = places.partition_point(|place| place.get().is_some_and(|entry| entry.sequence <= sequence));
         range.start + before as u32
     }
 
     /// Returns the place in a range of written places at which the events of the first one's topic end.
     pub(crate) fn end_of_topic(&self, range: Range<u32>) -> u32 {
-        if self.run.topics.is_empty() {
+        if self.block.topics.is_empty() {
             return range.end;
         }
-        let topic = self.run.topic_at(range.start);
-        range.clone().find(|&place| self.run.topic_at(place) != topic).unwrap_or(range.end)
+        let topic = self.block.topic_at(range.start);
+        range.clone().find(|&place| self.block.topic_at(place) != topic).unwrap_or(range.end)
     }
 
     /// Returns the key of the event in a written place. In a log of several topics it includes the topic.
     pub(crate) fn key(&self, place: u32) -> Option<Cow<'_, str>> {
         let key = self.entry(place)?.event.key()?;
-        Some(match self.run.topics.get(place as usize).and_then(OnceLock::get) {
+        Some(match self.block.topics.get(place as usize).and_then(OnceLock::get) {
             // No topic contains a line feed.
             Some(topic) => format!("{topic}\n{key}").into(),
             None => key.into(),
         })
     }
 
-    /// Returns the run of which batches are made.
-    pub(crate) fn run(&self) -> &Arc<Run> {
-        &self.run
+    /// Returns the block of which batches are made.
+    pub(crate) fn block(&self) -> &Arc<EntryBlock> {
+        &self.block
     }
 
     /// Seals the segment: the next one exists, or this one was evicted as the newest.
@@ -257,8 +257,8 @@ impl Segment {
 }
 
 impl CacheSource for Segment {
-    fn events(&self) -> &Run {
-        &self.run
+    fn events(&self) -> &EntryBlock {
+        &self.block
     }
 
     fn cache_filled(&self) {

@@ -81,7 +81,7 @@ impl Output for Batches {
     #[inline(always)]
     fn share(self, segment: &Segment, places: Range<u32>, _: SliceReader<'_>) -> (Batch, u32) {
         let end = places.end;
-        (Batch::of(Arc::clone(segment.run()), places), end)
+        (Batch::of(Arc::clone(segment.block()), places), end)
     }
 
     fn gather(self) -> Self::Gathered {
@@ -94,8 +94,8 @@ impl Output for Batches {
     }
 
     fn gathered(gathered: Self::Gathered, segment: &Segment, first: u32) -> Batch {
-        let run = segment.run();
-        Batch::new(run.topic_at(first).clone(), run.epoch, gathered)
+        let block = segment.block();
+        Batch::new(block.topic_at(first).clone(), block.epoch, gathered)
     }
 
     fn fits(self, _: &Batch) -> bool {
@@ -149,7 +149,7 @@ impl<'a> Output for InFormat<'a> {
     }
 
     fn add(gathered: &mut Encoder<'a>, segment: &Segment, place: u32) -> bool {
-        segment.run().published(place..place + 1).all(|event| gathered.push(&event))
+        segment.block().published(place..place + 1).all(|event| gathered.push(&event))
     }
 
     fn gathered(gathered: Encoder<'a>, _: &Segment, _: u32) -> EncodedBatch {

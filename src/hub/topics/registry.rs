@@ -133,10 +133,16 @@ impl Registry {
     /// Returns the log of a topic for a subscription, and creates it if there is none and the limit of topics without
     /// events allows it.
     pub(crate) fn log_for_subscription(&self, topic: &Topic, now: u64) -> Result<Arc<Log>, SubscribeError> {
-        self.log_or_create(topic, now, Some(self.pool.max_topics)).map_err(|error| match error {
-            NoLog::TooManyTopics { limit } => SubscribeError::TooManyTopics { limit },
-            NoLog::Closed | NoLog::Finished => SubscribeError::Closed,
-        })
+        match self.log_or_create(topic, now, Some(self.pool.max_topics)) {
+            Ok(log) => {
+                if log.refuses.is_on() {
+                    self.has_ended(topic, now);
+                }
+                Ok(log)
+            }
+            Err(NoLog::TooManyTopics { limit }) => Err(SubscribeError::TooManyTopics { limit }),
+            Err(NoLog::Closed | NoLog::Finished) => Err(SubscribeError::Closed),
+        }
     }
 
     /// Returns the log of a topic, and creates it if there is none. `limit` is set for a subscription: it may also follow

@@ -47,7 +47,9 @@ impl<'a> CheckedClient<'a> {
 
     /// Reads the next items and compares them with the expected ones. Stops after an end.
     pub(crate) async fn expect(&mut self, expected: &[Seen]) -> CaseResult {
-        for item in expected {
+        // A wire format without cursors has no form for the end of a topic.
+        let has_form = |item: &&Seen| self.row.resumes() || !matches!(item, Seen::TopicEnd(_));
+        for item in expected.iter().filter(has_form) {
             let seen = self.next_item().await.map_err(|error| format!("expected {item:?}: {error}"))?;
             self.compare(std::slice::from_ref(item), std::slice::from_ref(&seen))?;
             if let Seen::End(_) = seen {

@@ -1,6 +1,6 @@
 use tidings::Overflow;
 
-use super::cases::{end, gaps, order, overflow, resume, ttl};
+use super::cases::{end, gaps, order, overflow, resume, topic_ends, ttl};
 use super::context::{CaseContext, CaseResult};
 use super::row::Row;
 use super::test_hub::TestHub;
@@ -77,6 +77,16 @@ const CASES: &[Case] = &[
     Case::new("gap on another epoch", 4, Rows::Resuming, |cx| Box::pin(gaps::epoch(cx))),
     Case::new("unreadable cursor", 4, Rows::Every, |cx| Box::pin(gaps::unreadable(cx))),
     Case::new("end", 100, Rows::Every, |cx| Box::pin(end::after_all_events(cx))),
+    Case::new("ends of topics", 100, Rows::Every, |cx| Box::pin(topic_ends::in_order(cx))),
+    Case::new("ends of topics, unread", 100, Rows::Live, |cx| Box::pin(topic_ends::unread(cx))),
+    Case::new("ends of topics, resumed at every cut", 100, Rows::Resuming, |cx| {
+        Box::pin(topic_ends::resumed_at_every_cut(cx))
+    }),
+    Case::new("ends of topics on another transport", 100, Rows::Pairs, |cx| Box::pin(topic_ends::on_another(cx))),
+    Case::new("ends of topics and evicted events", 4, Rows::Resuming, |cx| Box::pin(topic_ends::evicted(cx))),
+    Case::new("ends of topics after lag", 4, Rows::Live, |cx| Box::pin(topic_ends::overflow(cx))),
+    Case::new("ends of topics on another epoch", 4, Rows::Resuming, |cx| Box::pin(topic_ends::epoch(cx))),
+    Case::new("topics that had ended before", 100, Rows::Every, |cx| Box::pin(topic_ends::before(cx))),
     Case::new("end after unread events", 100, Rows::Live, |cx| Box::pin(end::after_unread_events(cx))),
 ];
 

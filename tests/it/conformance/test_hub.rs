@@ -1,13 +1,16 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tidings::subscriber::{BoxSubscriber, SubscriberExt};
-use tidings::{Cursor, EventKind, LocalHub, Overflow, Retention, Subscribe, SubscribeError, Topic};
+use tidings::{Cursor, EndReason, EventKind, LocalHub, Overflow, Retention, Subscribe, SubscribeError, Topic};
 
-use crate::clients::{BoxFuture, Data, Event, Seen};
+use crate::clients::{BoxFuture, Data, Event, Seen, TopicEnd};
 
 /// A hub that the table tests.
 pub(crate) trait HubUnderTest: Send + Sync {
     fn publish<'a>(&'a self, topic: &'a Topic, event: tidings::Event) -> BoxFuture<'a, Cursor>;
+
+    /// Ends a topic. Returns the cursor of the end.
+    fn finish<'a>(&'a self, topic: &'a Topic, reason: EndReason) -> BoxFuture<'a, Cursor>;
 
     fn subscribe(&self, options: Subscribe) -> Result<BoxSubscriber, SubscribeError>;
 
@@ -66,6 +69,12 @@ impl TestHub {
         })
     }
 
+    /// Ends a topic. Returns the item that a client gets of it.
+    pub(crate) async fn finish(&self, topic: &str, reason: EndReason) -> Seen {
+        let cursor = self.hub().finish(&Topic::new(topic).unwrap(), reason).await.to_string();
+        Seen::TopicEnd(TopicEnd { cursor, topic: topic.to_owned(), reason: reason.as_str().to_owned() })
+    }
+
     /// Subscribes with the overflow of the case.
     pub(crate) fn subscribe(&self, options: Subscribe) -> Result<BoxSubscriber, SubscribeError> {
         let (hub, overflow) = (self.hub(), self.current().overflow);
@@ -89,6 +98,10 @@ pub(crate) fn open_local(retain: usize) -> Arc<dyn HubUnderTest> {
 impl HubUnderTest for LocalHub {
     fn publish<'a>(&'a self, topic: &'a Topic, event: tidings::Event) -> BoxFuture<'a, Cursor> {
         Box::pin(async move { self.publish_now(topic, event).unwrap().cursor().unwrap() })
+    }
+
+    fn finish<'a>(&'a self, topic: &'a Topic, reason: EndReason) -> BoxFuture<'a, Cursor> {
+        Box::pin(async move { tidings::Hub::finish(self, topic, reason).await.unwrap().cursor })
     }
 
     fn subscribe(&self, options: Subscribe) -> Result<BoxSubscriber, SubscribeError> {

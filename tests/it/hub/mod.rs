@@ -26,6 +26,8 @@ mod reference;
 mod register;
 mod replaced_events;
 mod segments;
+mod sequence_names;
+mod sequence_world;
 mod sequences;
 mod starts;
 mod stats;

@@ -1,8 +1,10 @@
-//! The naive reference: every published event in one vector, and the events that each subscriber must get.
+//! The naive reference: every published event in one vector, the ends of topics, and the deliveries that each subscriber
+//! must get.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use tidings::{Gap, GapReason, Retention};
+use tidings::{Gap, GapReason, Retention, TopicEnd};
 
 /// An event that was published.
 #[derive(Debug, Clone)]
@@ -14,22 +16,39 @@ pub(super) struct Known {
     ttl: Option<u64>,
 }
 
-/// All published events, the retention of each topic, and the first event of its history by count and bytes.
+/// End of a topic.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KnownEnd {
+    pub(super) sequence: u64,
+    /// Time at which it is forgotten.
+    pub(super) due: u64,
+}
+
+/// All published events, the ends of topics, the retention of each topic, and the first event of its history by count and
+/// bytes.
 #[derive(Debug)]
 pub(super) struct Reference {
     pub(super) events: Vec<Known>,
+    /// Ends that are not forgotten, by topic.
+    pub(super) ends: BTreeMap<usize, KnownEnd>,
+    /// Last sequence of an event or an end.
+    last: u64,
     retentions: Vec<Retention>,
+    /// Whether the hub may also evict events to stay within its budget.
+    pub(super) is_tight: bool,
     first: BTreeMap<usize, usize>,
 }
 
 impl Reference {
     pub(super) fn new(retentions: impl Into<Vec<Retention>>) -> Self {
-        Self { events: Vec::new(), retentions: retentions.into(), first: BTreeMap::new() }
+        let retentions = retentions.into();
+        Self { events: Vec::new(), ends: BTreeMap::new(), last: 0, retentions, is_tight: false, first: BTreeMap::new() }
     }
 
     pub(super) fn publish(&mut self, topic: usize, payload: String, ttl: Option<u64>, at: u64) {
         let retention = self.retentions[topic];
-        let sequence = self.events.len() as u64 + 1;
+        self.last += 1;
+        let sequence = self.last;
         self.events.push(Known { sequence, topic, payload, at, ttl });
         let of_topic: Vec<_> = self.of(topic).collect();
         let mut first = 0;
@@ -40,8 +59,16 @@ impl Reference {
         self.first.insert(topic, first);
     }
 
+    /// Ends a topic that has not ended.
+    pub(super) fn finish(&mut self, topic: usize, at: u64) -> u64 {
+        self.last += 1;
+        let age = self.retentions[topic].age.min(Duration::from_secs(24 * 3_600)).as_millis() as u64;
+        self.ends.insert(topic, KnownEnd { sequence: self.last, due: at + age });
+        self.last
+    }
+
     pub(super) fn watermark(&self) -> u64 {
-        self.events.len() as u64
+        self.last
     }
 
     fn of(&self, topic: usize) -> impl Iterator<Item = &Known> {
@@ -75,6 +102,10 @@ pub(super) struct Ledger {
     accounted: BTreeMap<usize, u64>,
     /// By topic, the sequence up to which events may be missing after a gap without a topic.
     excused: BTreeMap<usize, u64>,
+    /// By topic whose end the subscriber is to get, the sequence of the end, if the topic has ended.
+    pub(super) ends: BTreeMap<usize, Option<u64>>,
+    /// Topics whose end the subscriber got, or which ended before its start.
+    pub(super) over: BTreeSet<usize>,
     /// Whether the subscriber got a gap in which events were missing.
     had_gap: bool,
     last: u64,
@@ -82,13 +113,62 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) fn new(accounted: BTreeMap<usize, u64>) -> Self {
-        Self { accounted, excused: BTreeMap::new(), had_gap: false, last: 0 }
+        let (ends, over) = (BTreeMap::new(), BTreeSet::new());
+        Self { accounted, excused: BTreeMap::new(), ends, over, had_gap: false, last: 0 }
+    }
+
+    /// Sets the topics whose ends the subscriber is to get, each with the sequence of the end, if the topic has ended: all of
+    /// them, or those after a cursor.
+    pub(super) fn with_ends(mut self, ends: impl Iterator<Item = (usize, Option<u64>)>, after: Option<u64>) -> Self {
+        for (topic, end) in ends {
+            match end.is_some() && end <= after {
+                true => self.leave(topic),
+                false => _ = self.ends.insert(topic, end),
+            }
+        }
+        self
+    }
+
+    /// Excuses all events up to a sequence, of which the reference does not know whether they are retained.
+    pub(super) fn excuse(mut self, sequence: u64) -> Self {
+        self.excused = self.accounted.keys().map(|&topic| (topic, sequence)).collect();
+        self
+    }
+
+    /// Expects nothing more of a topic.
+    fn leave(&mut self, topic: usize) {
+        self.ends.remove(&topic);
+        self.accounted.remove(&topic);
+        self.over.insert(topic);
+    }
+
+    /// Checks the end of a topic that the subscriber got.
+    pub(super) fn topic_end(
+        &mut self,
+        reference: &Reference,
+        topic: usize,
+        end: &TopicEnd,
+        can_finish: bool,
+        now: u64,
+    ) {
+        let sequence = self.ends[&topic].expect("the topic has ended");
+        let cursor = end.cursor.sequence();
+        assert!(sequence <= cursor && cursor <= reference.watermark(), "{end:?} of {sequence}");
+        assert!(cursor > self.last || sequence == cursor, "the cursor goes back: {end:?} after {}", self.last);
+        let others = self.ends.iter().filter(|(other, _)| **other != topic);
+        let earlier = others.clone().find(|(_, end)| end.is_some_and(|end| end < cursor));
+        assert!(earlier.is_none(), "an earlier end was left out: {earlier:?}");
+        self.skip(reference, topic, sequence, now);
+        assert_eq!(end.is_last, can_finish && others.count() == 0, "{end:?}");
+        self.leave(topic);
+        self.last = cursor;
     }
 
     /// Checks an event that the subscriber got.
     pub(super) fn event(&mut self, reference: &Reference, topic: usize, sequence: u64, payload: &str, now: u64) {
         assert!(sequence > self.last, "out of order or twice: {sequence} after {}", self.last);
-        let known = &reference.events[sequence as usize - 1];
+        let known = reference.events.binary_search_by_key(&sequence, |known| known.sequence);
+        let known = &reference.events[known.expect("an event that was published")];
         assert_eq!((known.topic, known.payload.as_str()), (topic, payload), "another event than was published");
         assert!(!expired(known, now), "{sequence} had expired");
         self.skip(reference, topic, sequence - 1, now);
@@ -105,14 +185,17 @@ impl Ledger {
         assert!(is_in_order, "a gap out of order: {sequence} after {}", self.last);
         let mut all = 0;
         for &topic in topics {
+            let excused = self.excused.get(&topic).copied().filter(|_| reference.is_tight).unwrap_or(0);
             let from = self.accounted[&topic];
             let evicted = reference.evicted(topic, now);
             let lost: Vec<_> = reference.of(topic).filter(|e| e.sequence > from && e.sequence <= sequence).collect();
-            let kept = lost.iter().find(|event| event.sequence > evicted && !expired(event, now));
+            let mut alive = lost.iter().filter(|event| event.sequence > evicted && !expired(event, now));
+            let kept = if reference.is_tight { None } else { alive.next() };
             assert!(kept.is_none(), "in the gap, but retained: {kept:?}");
             if gap.reason == GapReason::Overflow && is_counted {
                 // An event that expired before it was evicted counts, unless the subscriber had skipped it.
-                let least = lost.iter().filter(|event| !expired(event, now)).count() as u64;
+                let is_owed = |event: &&&Known| event.sequence > excused && !expired(event, now);
+                let least = lost.iter().filter(is_owed).count() as u64;
                 let missed = gap.missed.expect("live lag is counted");
                 assert!((least..=lost.len() as u64).contains(&missed), "{missed} of {least} to {}", lost.len());
             }
@@ -135,6 +218,8 @@ impl Ledger {
 
     /// Checks that a subscriber that has nothing more to read got every event.
     pub(super) fn pending(&mut self, reference: &Reference, now: u64) {
+        let owed = self.ends.iter().find(|(_, end)| end.is_some());
+        assert!(owed.is_none(), "an end is missing: {owed:?}");
         for topic in self.accounted.clone().into_keys() {
             self.skip(reference, topic, reference.watermark(), now);
             self.accounted.insert(topic, reference.watermark());

@@ -1,6 +1,6 @@
 //! `recover_with` over a hub, under random sequences of all events in the life of a client.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use proptest::prelude::*;
 use tidings::subscriber::{Delivery, EncodedDelivery, Recover, SubscriberExt};
-use tidings::{Cursor, Gap, GapReason, Snapshot, Start, Subscribe, Subscriber, Subscription};
+use tidings::{Cursor, Gap, GapReason, Snapshot, Start, Subscribe, Subscriber, Subscription, TopicEnd};
 
 use crate::support::counting::{Counters, CountingClient, CursorLineFormat, TOPICS};
 
@@ -40,6 +40,8 @@ enum Step {
     /// The client resumes without a cursor.
     Forget,
     Restart,
+    /// A topic ends, other than the first one, which goes on.
+    Finish(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -55,6 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop::option::of(1..20_u64).prop_map(|ahead| Step::Garble { ahead }),
         1 => Just(Step::Forget),
         1 => Just(Step::Restart),
+        2 => (1..TOPICS.len()).prop_map(Step::Finish),
     ]
 }
 
@@ -93,7 +96,8 @@ proptest! {
     #![proptest_config(crate::support::cases(500))]
 
     /// For any operations in any order, a client ends with the counts of the application or got a gap for missed events. No
-    /// event comes without its snapshot, and none comes twice after a snapshot with a cursor.
+    /// event comes without its snapshot, and none comes twice after a snapshot with a cursor. Each end of a topic comes once to
+    /// a client that does not start over.
     #[test]
     fn p2_random_operations_lose_or_repeat_no_event_between_snapshot_and_live(
         retain in 0..6_usize,
@@ -114,6 +118,8 @@ struct World {
     /// Whether the cursor of the client is ahead of the hub and no gap was delivered yet. This cannot be found after the hub
     /// has reached the cursor.
     is_ahead: bool,
+    /// Topics whose ends the client got since it started over.
+    ended: BTreeSet<String>,
     subscriber: Recover<Subscription, Snapshots>,
 }
 
@@ -156,7 +162,7 @@ impl World {
         let source = Arc::new(source);
         let subscriber = subscribe(&counters, &source, Start::Now);
         let client = CountingClient::new(!application.has_cursor);
-        Self { counters, application, source, client, is_ahead: false, subscriber }
+        Self { counters, application, source, client, is_ahead: false, ended: BTreeSet::new(), subscriber }
     }
 
     fn step(&mut self, step: &Step) {
@@ -176,7 +182,8 @@ impl World {
                 let cursor = self.subscriber.cursor().map(Cursor::epoch);
                 let start = match (ahead, cursor) {
                     (Some(ahead), Some(epoch)) => {
-                        let head = self.counters.hub().subscribe(Subscribe::topics(TOPICS)).unwrap().cursor().unwrap();
+                        let subscription = self.counters.hub().subscribe(Subscribe::topics(TOPICS)).unwrap();
+                        let head = subscription.info().head().unwrap();
                         if head.epoch() != epoch {
                             return;
                         }
@@ -200,6 +207,7 @@ impl World {
                 self.counters.restart();
                 self.resume();
             }
+            Step::Finish(topic) => self.counters.finish(TOPICS[topic]),
         }
     }
 
@@ -214,6 +222,9 @@ impl World {
             Some(Ok(cursor)) => Start::After(cursor),
             Some(Err(_)) => Start::Unreadable,
         };
+        if !matches!(start, Start::After(cursor) if cursor.epoch() != 0) {
+            self.ended.clear();
+        }
         self.subscriber = subscribe(&self.counters, &self.source, start);
     }
 
@@ -232,6 +243,7 @@ impl World {
                     self.client.read(&events.bytes[..len]);
                 }
                 Poll::Ready(EncodedDelivery::Gap(gap)) => self.gap(whole, &gap),
+                Poll::Ready(EncodedDelivery::TopicEnd(end)) => self.end(whole, &end),
                 Poll::Ready(other) => panic!("{other:?}"),
             }
         } else {
@@ -246,6 +258,7 @@ impl World {
                     }
                 }
                 Poll::Ready(Delivery::Gap(gap)) => self.gap(whole, &gap),
+                Poll::Ready(Delivery::TopicEnd(end)) => self.end(whole, &end),
                 Poll::Ready(other) => panic!("{other:?}"),
             }
         }
@@ -266,9 +279,27 @@ impl World {
             assert!(!self.application.recovers_every_gap() || gap.snapshot, "a gap without a snapshot: {gap:?}");
             self.client.read_gap(gap);
             self.is_ahead = false;
+            if matches!(gap.reason, GapReason::Epoch | GapReason::Invalid) {
+                self.ended.clear();
+            }
             if gap.reason == GapReason::Epoch && !gap.snapshot {
                 self.client.counts.clear();
             }
+        }
+    }
+
+    fn end(&mut self, whole: bool, end: &TopicEnd) {
+        if whole {
+            let topic = end.topic.to_string();
+            if let (Some(known), true) = (self.client.counts.get(&topic), self.application.recovers_every_gap()) {
+                assert_eq!(
+                    Some(known),
+                    self.counters.counts().get(&topic).or(Some(&0)),
+                    "an end before the last event"
+                );
+            }
+            assert!(self.ended.insert(topic), "{end:?} came twice");
+            self.client.cursor = Some(end.cursor.to_string());
         }
     }
 
@@ -277,6 +308,9 @@ impl World {
         self.source.open.store(true, Ordering::Relaxed);
         while self.poll(true, 1_000, u8::MAX).is_ready() {}
         assert!(self.client.has_base());
+        let is_followed = |topic: &String| TOPICS[..self.application.topics].contains(&topic.as_str());
+        let ended = BTreeSet::from_iter(self.counters.ended().into_iter().filter(is_followed));
+        assert_eq!(self.ended, ended, "{self:?}");
         let topics = &TOPICS[..self.application.topics];
         let expected: BTreeMap<_, _> = self.counters.counts();
         for topic in topics {

@@ -5,4 +5,5 @@ pub(super) mod gaps;
 pub(super) mod order;
 pub(super) mod overflow;
 pub(super) mod resume;
+pub(super) mod topic_ends;
 pub(super) mod ttl;

@@ -1,6 +1,7 @@
 //! Ends of topics over an endpoint.
 
 mod ended_source;
+mod local_hub;
 mod polls;
 mod script;
 mod streams;

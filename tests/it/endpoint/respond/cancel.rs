@@ -2,10 +2,15 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use http_body::Body as _;
-use tidings::{Accepted, Body, Event, Snapshot, Topic};
+use tidings::{
+    Accepted, Body, Endpoint, Event, Gap, LocalHub, Publisher, Rejection, Session, Snapshot, Start, Subscribe,
+    SubscribeRequest, Subscription, Topic,
+};
 
 use super::support::{Desk, parts};
 use crate::support::http::request;
@@ -112,4 +117,44 @@ async fn body_with_a_snapshot_dropped_after_any_number_of_frames_leaves_no_sessi
             assert_eq!(desk.open(), (0, 0), "{accept} after {frames} frames");
         }
     }
+}
+
+/// A publisher whose snapshot takes three polls.
+struct Slow(Arc<AtomicUsize>);
+
+impl Publisher for Slow {
+    type Subscriber = Subscription;
+
+    async fn subscribe(&self, _: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+        panic!("the handler has subscribed");
+    }
+
+    async fn snapshot(&self, _: &Session, _: &Gap) -> Option<Snapshot> {
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Some(Snapshot::new([(Topic::new("answer").unwrap(), Event::from("state"))]))
+    }
+}
+
+#[tokio::test]
+async fn future_that_waits_for_a_snapshot_dropped_after_any_number_of_polls_leaves_no_session() {
+    let mut waits = 0;
+    // Without control blocks the head waits for the snapshot.
+    for polls in 0..8 {
+        let (hub, snapshots) = (LocalHub::new(), Arc::new(AtomicUsize::new(0)));
+        let events = Endpoint::new(Slow(snapshots.clone()));
+        let subscription = hub.subscribe(Subscribe::topics(["answer"]).start(Start::Unreadable)).unwrap();
+        let request = parts(request("POST", "/?controls=off&cursor=lost"));
+        let response = poll_times(events.respond(request, subscription), polls);
+        waits += usize::from(response.is_none());
+        assert_eq!(response.is_some(), snapshots.load(Ordering::Relaxed) == 1);
+        if let Some(response) = response {
+            assert_eq!((response.status().as_u16(), events.session_count()), (200, 1));
+            assert!(take(&mut response.into_body(), 4).contains("data: state\n"));
+        }
+        assert_eq!((events.session_count(), hub.stats().subscriptions), (0, 0), "after {polls} polls");
+    }
+    assert_eq!(waits, 4, "the future is dropped in each of its waits");
 }

@@ -140,6 +140,11 @@ async fn cursor_of_a_post_is_in_the_headers_and_the_query_as_of_a_get() {
             assert!(!read.contains("one") && !read.contains("two"), "{query} {headers:?}: {read}");
         }
     }
+    for (query, expected) in [("last=2", ["two", "three"].as_slice()), ("start=oldest", &["one", "two", "three"])] {
+        let read = until(&mut desk.send(request("POST", &format!("/?{query}"))).await.into_body(), "three").await;
+        let seen: Vec<_> = ["one", "two", "three"].into_iter().filter(|word| read.contains(word)).collect();
+        assert_eq!(seen, expected, "{query}: {read}");
+    }
     // A malformed cursor is a gap, and not a status.
     let mut body = desk.send(request("POST", "/?cursor=lost")).await.into_body();
     assert!(until(&mut body, "tidings.gap").await.contains("invalid"));

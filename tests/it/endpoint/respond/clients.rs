@@ -84,7 +84,10 @@ async fn post_of_each_client_is_answered_with_server_sent_events_and_resumes_by_
             tokio::task::yield_now().await;
         }
         let first = desk.publish("because");
-        assert!(raw.until(&format!("id: {first}\n\n")).await.contains("data: because\n"), "{name}");
+        let read = raw.until(&format!("id: {first}\n\n")).await;
+        assert!(read.contains("data: because\n"), "{name}: {read}");
+        // The ai package takes each `data:` for an object of its own.
+        assert_eq!(read.contains("event: tidings.hello\n"), !client.1.contains("controls=off"), "{name}: {read}");
         drop(raw);
         // A client that is cut repeats its POST with the last id.
         desk.publish("and so");

@@ -5,5 +5,6 @@ mod cancel;
 mod check;
 mod choice;
 mod clients;
+mod ends;
 mod support;
 mod wire;

@@ -254,6 +254,19 @@ async fn handler_with_parts_upgrades_a_get_and_a_connect_to_a_websocket() {
 }
 
 #[tokio::test]
+async fn handler_with_the_request_upgrades_a_get_to_a_websocket() {
+    let desk = Desk::new();
+    let mut client = RawClient::connect(serve_hyper(&desk).await).await;
+    client.send(upgrade_request("/unread", "")).await;
+    assert!(client.head().await.starts_with("http/1.1 101 "));
+    while desk.open() != (1, 1) {
+        tokio::task::yield_now().await;
+    }
+    desk.publish("because");
+    assert_eq!(client.frame().await, Frame::text("because"));
+}
+
+#[tokio::test]
 async fn preflight_of_a_post_route_is_answered_by_the_endpoint() {
     let desk = Desk::with(|builder| builder.allow_origin("https://app.example.org"));
     let mut client = RawClient::connect(serve_axum(&desk).await).await;

@@ -1,9 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use bytes::BytesMut;
 use tidings::subscriber::{EventRef, Format, Slot};
-use tidings::{Cursor, Event, Gap, LocalHub, Retention, Snapshot, Topic};
+use tidings::{Cursor, EndReason, Event, Gap, LocalHub, Retention, Snapshot, Topic};
 
 pub(crate) const TOPICS: [&str; 3] = ["a", "b", "c"];
 
@@ -18,13 +18,22 @@ struct State {
     as_of: Cursor,
     /// Counts and cursor before each increment in this hub.
     past: Vec<(BTreeMap<String, u64>, Cursor)>,
+    /// Topics that have ended in this hub.
+    ended: BTreeSet<String>,
 }
 
 impl Counters {
     /// Returns counters with a hub that keeps this number of events of each topic.
     pub(crate) fn new(retain: usize) -> Self {
         let (hub, as_of) = (open(retain), "1.0".parse().unwrap());
-        Self(Arc::new(Mutex::new(State { hub, retain, counts: BTreeMap::new(), as_of, past: Vec::new() })))
+        Self(Arc::new(Mutex::new(State {
+            hub,
+            retain,
+            counts: BTreeMap::new(),
+            as_of,
+            past: Vec::new(),
+            ended: BTreeSet::new(),
+        })))
     }
 
     pub(crate) fn hub(&self) -> LocalHub {
@@ -36,11 +45,30 @@ impl Counters {
         let mut state = self.0.lock().unwrap();
         state.hub = open(state.retain);
         state.past.clear();
+        state.ended.clear();
     }
 
-    /// Increments the count of a topic.
+    /// Ends a topic. Its count stays as it is until the hub is replaced. Later snapshots have the cursor of the end.
+    pub(crate) fn finish(&self, topic: &str) {
+        let mut state = self.0.lock().unwrap();
+        if state.ended.insert(topic.to_owned()) {
+            let before = (state.counts.clone(), state.as_of);
+            state.past.push(before);
+            state.as_of = state.hub.finish(topic, EndReason::Done).unwrap().cursor;
+        }
+    }
+
+    /// Returns the topics that have ended.
+    pub(crate) fn ended(&self) -> BTreeSet<String> {
+        self.0.lock().unwrap().ended.clone()
+    }
+
+    /// Increments the count of a topic, unless it has ended.
     pub(crate) fn count(&self, topic: &str) {
         let mut state = self.0.lock().unwrap();
+        if state.ended.contains(topic) {
+            return;
+        }
         let before = (state.counts.clone(), state.as_of);
         state.past.push(before);
         let count = state.counts.entry(topic.to_owned()).or_default();

@@ -1,10 +1,13 @@
+use std::io::Read;
+
 use serde_json::json;
 use tidings::subscriber::SubscriptionEnd;
 use tidings::transport::websocket::{CloseCause, Subprotocol, WebSocketConfig};
-use tidings::{Cursor, EndReason};
+use tidings::{Cursor, EndReason, GapReason};
 
 use super::{Connection, Frame};
-use crate::support::Feed;
+use crate::clients::{End, Inbox, Seen, WebSocketWire, Wire};
+use crate::support::{Feed, Reader};
 
 #[test]
 fn objects_tell_each_end_and_then_close() {
@@ -63,4 +66,43 @@ fn raw_frames_tell_the_last_end_by_the_close_alone() {
     assert_eq!(connection.run(), None);
     assert_eq!(connection.frames(), [Frame::close(1000, "finished")]);
     assert!(connection.answer().unwrap().clean);
+}
+
+/// Returns the bytes of a connection to this reader, up to its Close.
+fn bytes(feed: &Feed, reader: Reader) -> Vec<u8> {
+    let mut connection = Connection::of(feed.clone(), WebSocketConfig::default(), Subprotocol::TidingsV1, |_| reader);
+    assert_eq!(connection.run(), None);
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 64]);
+    while let Ok(read @ 1..) = connection.client.read(&mut buffer) {
+        bytes.extend_from_slice(&buffer[..read]);
+    }
+    bytes
+}
+
+/// Returns the items in the bytes, and the cursor after them.
+fn items(bytes: &[u8]) -> (Vec<Seen>, Option<Cursor>) {
+    let (mut wire, mut inbox) = (WebSocketWire::objects(), Inbox::default());
+    wire.read(bytes, &mut inbox).unwrap();
+    let seen = std::iter::from_fn(|| inbox.take()).collect();
+    (seen, inbox.cursor().map(|cursor| cursor.parse().unwrap()))
+}
+
+#[test]
+fn connection_cut_at_every_byte_and_resumed_delivers_each_end_once() {
+    let feed = Feed::new(7);
+    feed.event("a", "first");
+    feed.topic_end("b", EndReason::Stopped);
+    feed.gap(GapReason::Overflow, Some(1));
+    feed.topic_end("c", EndReason::Failed);
+    feed.event("a", "last");
+    feed.last_topic_end("a", EndReason::Done);
+    let whole = bytes(&feed, feed.reader());
+    let (expected, _) = items(&whole);
+    assert_eq!((expected.len(), expected.last()), (7, Some(&Seen::End(End::Finished))));
+    for cut in 0..whole.len() {
+        let (mut seen, cursor) = items(&whole[..cut]);
+        let (rest, _) = items(&bytes(&feed, feed.resume(cursor.unwrap_or(Cursor::new(7, 0)))));
+        seen.extend(rest);
+        assert_eq!(seen, expected, "cut at {cut}");
+    }
 }

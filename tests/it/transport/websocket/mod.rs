@@ -4,6 +4,7 @@ mod answers;
 mod close;
 mod close_now;
 mod connection;
+#[cfg(feature = "full")]
 mod ends;
 mod gate;
 mod handshake;

@@ -1,0 +1,64 @@
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::task::Poll;
+
+use super::failure::FailureCause;
+use super::lock::lock;
+use super::runs::Runs;
+use crate::model::EndReason;
+
+impl Runs {
+    /// Refuses new runs, waits for the live ones, and ends those that are live after
+    /// [`drain_timeout`](crate::runs::RunsBuilder::drain_timeout) as failed. The future is ready when no run is live.
+    ///
+    /// The drain begins with the call, not with the first poll of the future. From then on [`start`](Self::start) joins runs,
+    /// but returns [`RunError::Draining`](crate::runs::RunError::Draining) for a new one. Readers are still accepted, so that
+    /// a client whose connection breaks gets the rest of its answer. A future that is dropped does not end the runs.
+    pub fn drain(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let shared = Arc::clone(self.shared());
+        lock(&shared.table).is_draining = true;
+        let due = shared.timer.now().checked_add(shared.limits.drain_timeout);
+        async move {
+            let mut over = None;
+            poll_fn(|cx| {
+                if !lock(&shared.table).register_drain(cx.waker()) {
+                    return Poll::Ready(());
+                }
+                match due {
+                    Some(due) => over.get_or_insert_with(|| shared.timer.sleep_until(due)).as_mut().poll(cx),
+                    None => Poll::Pending,
+                }
+            })
+            .await;
+            let left: Vec<_> = lock(&shared.table).by_topic.values().cloned().collect();
+            for entry in left {
+                let text = "run was live at the end of the drain; raise `RunsBuilder::drain_timeout`";
+                shared.end(&entry, EndReason::Failed, Some((FailureCause::Drain, text)));
+            }
+        }
+    }
+
+    /// Waits for `signal` and then [drains](Self::drain). Pass it to [`Endpoint::drain_on`](crate::Endpoint::drain_on), so
+    /// that the sessions are ended after the runs:
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "full")]
+    /// # async fn run(listener: tokio::net::TcpListener, app: axum::Router, events: tidings::Endpoint, runs: tidings::runs::Runs) -> std::io::Result<()> {
+    /// use tokio::signal::ctrl_c;
+    ///
+    /// tidings::server::serve(listener, app).with_graceful_shutdown(events.drain_on(runs.drain_on(ctrl_c()))).await
+    /// # }
+    /// ```
+    ///
+    /// The two drains together take at most 20 s by default, 10 s each. Orchestrators kill a process after 30 s.
+    pub fn drain_on<F>(&self, signal: F) -> impl Future<Output = ()> + Send + 'static + use<F>
+    where
+        F: Future + Send + 'static,
+    {
+        let runs = self.clone();
+        async move {
+            drop(signal.await);
+            runs.drain().await;
+        }
+    }
+}

@@ -1,0 +1,177 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Waker};
+use std::time::Instant;
+
+use super::info::RunInfo;
+use super::lock::lock;
+use crate::model::{Cursor, EndReason, Topic};
+
+/// State of one run, shared by its task, its readers and the application.
+#[derive(Debug)]
+pub(crate) struct RunEntry {
+    pub(crate) topic: Topic,
+    pub(crate) began: Instant,
+    /// Position of the hub before the first event.
+    pub(crate) start: Cursor,
+    events: AtomicUsize,
+    bytes: AtomicUsize,
+    /// Whether the task is being polled, and so may publish. Set under the lock of `state`.
+    is_polled: AtomicBool,
+    state: Mutex<EntryState>,
+}
+
+#[derive(Debug)]
+struct EntryState {
+    phase: Phase,
+    readers: usize,
+    /// Instant at which the last reader left, or the run began.
+    unwatched_since: Instant,
+    /// Waker of the task.
+    waker: Option<Waker>,
+    /// Reason of the end, if it has begun.
+    reason: Option<EndReason>,
+}
+
+/// Phase of a run. It only advances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The stream is polled.
+    Live,
+    /// The end is being published.
+    Ending,
+    /// The run ended at this instant. Its history is kept for readers.
+    Ended(Instant),
+    /// The history was dropped, and the topic is free.
+    Forgotten,
+}
+
+/// State that the task reads when it is polled.
+pub(crate) struct Observed {
+    pub(crate) phase: Phase,
+    /// Instant at which the last reader left, if there is none.
+    pub(crate) unwatched_since: Option<Instant>,
+}
+
+impl RunEntry {
+    pub(crate) fn new(topic: Topic, now: Instant, start: Cursor) -> Self {
+        let state = EntryState { phase: Phase::Live, readers: 0, unwatched_since: now, waker: None, reason: None };
+        Self {
+            topic,
+            began: now,
+            start,
+            events: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            is_polled: AtomicBool::new(false),
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        lock(&self.state).phase
+    }
+
+    /// Begins a poll of the task: registers its waker and returns the state. Until [`end_poll`](Self::end_poll) the run is
+    /// not [forgotten](Self::forget).
+    pub(crate) fn begin_poll(&self, cx: &Context<'_>) -> Observed {
+        let mut state = lock(&self.state);
+        self.is_polled.store(true, Ordering::Relaxed);
+        let replaced = match &state.waker {
+            Some(waker) if waker.will_wake(cx.waker()) => None,
+            _ => state.waker.replace(cx.waker().clone()),
+        };
+        let unwatched_since = (state.readers == 0).then_some(state.unwatched_since);
+        let observed = Observed { phase: state.phase, unwatched_since };
+        drop(state);
+        drop(replaced);
+        observed
+    }
+
+    /// Ends a poll of the task: it publishes nothing more before the next one.
+    pub(crate) fn end_poll(&self) {
+        self.is_polled.store(false, Ordering::Release);
+    }
+
+    /// Begins the end of the run. Returns `false` if it has begun already.
+    pub(crate) fn begin_end(&self, reason: EndReason) -> bool {
+        let mut state = lock(&self.state);
+        let is_live = state.phase == Phase::Live;
+        if is_live {
+            (state.phase, state.reason) = (Phase::Ending, Some(reason));
+        }
+        is_live
+    }
+
+    /// Returns the reason of the end, if the end was published.
+    pub(crate) fn end_reason(&self) -> Option<EndReason> {
+        let state = lock(&self.state);
+        state.reason.filter(|_| state.phase != Phase::Ending)
+    }
+
+    /// Completes the end of the run.
+    pub(crate) fn complete_end(&self, now: Instant) {
+        lock(&self.state).phase = Phase::Ended(now);
+    }
+
+    /// Marks an ended run as forgotten. Returns `false` if it is not an ended one, or if its task is being polled.
+    pub(crate) fn forget(&self) -> bool {
+        let mut state = lock(&self.state);
+        let is_free = matches!(state.phase, Phase::Ended(_)) && !self.is_polled.load(Ordering::Acquire);
+        if is_free {
+            state.phase = Phase::Forgotten;
+        }
+        is_free
+    }
+
+    /// Wakes the task.
+    pub(crate) fn wake(&self) {
+        let waker = lock(&self.state).waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Counts a reader.
+    pub(crate) fn enter(&self) {
+        lock(&self.state).readers += 1;
+    }
+
+    /// Counts a reader less. Returns whether it was the last one of a live run.
+    pub(crate) fn leave(&self, now: Instant) -> bool {
+        let mut state = lock(&self.state);
+        state.readers -= 1;
+        let is_last = state.readers == 0;
+        if is_last {
+            state.unwatched_since = now;
+        }
+        is_last && state.phase == Phase::Live
+    }
+
+    /// Counts published events.
+    pub(crate) fn add(&self, events: usize, bytes: usize) {
+        self.events.fetch_add(events, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn events(&self) -> usize {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Returns a description of the run, unless it has ended.
+    pub(crate) fn info(&self, now: Instant) -> Option<RunInfo> {
+        let state = lock(&self.state);
+        let (phase, readers) = (state.phase, state.readers);
+        drop(state);
+        (phase == Phase::Live).then(|| RunInfo {
+            topic: self.topic.clone(),
+            age: now.saturating_duration_since(self.began),
+            events: self.events(),
+            bytes: self.bytes(),
+            readers,
+        })
+    }
+}

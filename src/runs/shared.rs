@@ -1,0 +1,172 @@
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+use std::time::Instant;
+
+use super::catch::catch_panic;
+use super::entry::{Phase, RunEntry};
+use super::failure::{FailureCause, FailureHook, RunFailure};
+use super::limits::RunLimits;
+use super::lock::lock;
+use super::spawner::SpawnFn;
+use super::table::RunTable;
+use crate::contract::RunError;
+use crate::hub::LocalHub;
+use crate::model::{EndReason, Topic};
+use crate::time::Timer;
+
+/// State that the handles, the tasks and the readers of the runs share.
+pub(crate) struct Shared {
+    pub(crate) hub: LocalHub,
+    pub(crate) limits: RunLimits,
+    pub(crate) timer: Arc<dyn Timer>,
+    pub(crate) spawn: Option<SpawnFn>,
+    hook: Option<FailureHook>,
+    pub(crate) table: Mutex<RunTable>,
+    /// Bytes of all runs, live and ended.
+    bytes: AtomicUsize,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        hub: LocalHub,
+        limits: RunLimits,
+        timer: Arc<dyn Timer>,
+        spawn: Option<SpawnFn>,
+        hook: Option<FailureHook>,
+    ) -> Self {
+        Self { hub, limits, timer, spawn, hook, table: Mutex::default(), bytes: AtomicUsize::new(0) }
+    }
+
+    /// Returns the run of a topic, and `true` if this call created it.
+    pub(crate) fn begin(&self, topic: &Topic) -> Result<(Arc<RunEntry>, bool), RunError> {
+        let now = self.timer.now();
+        self.forget_expired(now);
+        let mut table = lock(&self.table);
+        if let Some(entry) = table.by_topic.get(topic) {
+            return match entry.phase() {
+                // Another thread drops its history.
+                Phase::Forgotten => Err(RunError::Ended(topic.clone())),
+                _ => Ok((Arc::clone(entry), false)),
+            };
+        }
+        if table.is_draining {
+            return Err(RunError::Draining);
+        }
+        if table.live >= self.limits.max_live {
+            return Err(RunError::Busy { limit: self.limits.max_live });
+        }
+        if self.hub.has_ended(topic) {
+            return Err(RunError::Ended(topic.clone()));
+        }
+        let entry = Arc::new(RunEntry::new(topic.clone(), now, self.hub.cursor()));
+        self.hub.retain_topic(topic, self.limits.retention());
+        table.begin(&entry);
+        Ok((entry, true))
+    }
+
+    /// Returns the run of a topic, if it is live or its history is kept.
+    pub(crate) fn find(&self, topic: &Topic) -> Option<Arc<RunEntry>> {
+        self.forget_expired(self.timer.now());
+        lock(&self.table).by_topic.get(topic).filter(|entry| entry.phase() != Phase::Forgotten).cloned()
+    }
+
+    /// Ends a run, unless it has ended. Returns whether this call ended it.
+    ///
+    /// Readers get the end before this returns. The task drops the stream when it is polled next.
+    pub(crate) fn end(&self, entry: &Arc<RunEntry>, reason: EndReason, failure: Option<(FailureCause, &str)>) -> bool {
+        if !entry.begin_end(reason) {
+            return false;
+        }
+        let finished = catch_panic(|| self.hub.finish(&entry.topic, reason));
+        let refused = match finished {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some((FailureCause::Hub, error.to_string())),
+            Err(text) => Some((FailureCause::Panic, text)),
+        };
+        if let Some((cause, text)) = failure {
+            self.report(&entry.topic, cause, text);
+        } else if let Some((cause, text)) = refused {
+            self.report(&entry.topic, cause, &text);
+        }
+        let drains = lock(&self.table).end(entry, self.timer.now());
+        entry.wake();
+        drains.into_iter().for_each(Waker::wake);
+        self.forget_excess();
+        true
+    }
+
+    /// Publishes the end of an ended run again.
+    pub(crate) fn finish_again(&self, entry: &RunEntry, reason: EndReason) {
+        // Under the lock, so that the run is not forgotten meanwhile, and another run of the topic does not get this end.
+        let _table = lock(&self.table);
+        if matches!(entry.phase(), Phase::Ended(_)) {
+            // Without an end only if the hub is closed. Then its subscriptions end, too.
+            drop(self.hub.finish(&entry.topic, reason));
+        }
+    }
+
+    /// Reports a failure to the application.
+    pub(crate) fn report(&self, topic: &Topic, cause: FailureCause, text: &str) {
+        if let Some(hook) = &self.hook {
+            // A panic of the hook has no further effect.
+            let _panicked = catch_panic(|| hook(&RunFailure { topic, cause, text }));
+        }
+    }
+
+    /// Counts published events, and forgets ended runs if all runs have too many bytes.
+    pub(crate) fn add(&self, entry: &RunEntry, events: usize, bytes: usize) {
+        entry.add(events, bytes);
+        let total = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if total > self.limits.max_total_bytes {
+            self.forget_excess();
+        }
+    }
+
+    /// Forgets ended runs, the one that ended first before the others, while they are too many or all runs have too many
+    /// bytes.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn forget_excess(&self) {
+        let is_excess = |ended: usize| {
+            ended > self.limits.max_ended || self.bytes.load(Ordering::Relaxed) > self.limits.max_total_bytes
+        };
+        while is_excess(lock(&self.table).ended()) && self.forget_first(|_| true) {}
+    }
+
+    /// Forgets the runs that ended longer ago than readers may still come.
+    fn forget_expired(&self, now: Instant) {
+        let is_over = |entry: &Arc<RunEntry>| match entry.phase() {
+            Phase::Ended(at) => self.limits.linger_end(at).is_some_and(|end| end <= now),
+            _ => false,
+        };
+        let is_due = || lock(&self.table).first_ended().is_some_and(is_over);
+        while is_due() && self.forget_first(is_over) {}
+    }
+
+    /// Forgets a run that has ended.
+    pub(crate) fn forget(&self, entry: &Arc<RunEntry>) {
+        self.forget_first(|other| Arc::ptr_eq(other, entry));
+    }
+
+    /// Forgets the first ended run for which `is_meant` returns `true`: drops its history, so that its topic is free. Returns
+    /// whether there was one.
+    fn forget_first(&self, is_meant: impl Fn(&Arc<RunEntry>) -> bool) -> bool {
+        let Some(entry) = lock(&self.table).forget_first(is_meant) else { return false };
+        // Under no lock, because payloads of the application are dropped. No other run of the topic begins meanwhile.
+        if let Err(text) = catch_panic(|| drop(self.hub.drop_history(&entry.topic))) {
+            self.report(&entry.topic, FailureCause::Panic, &text);
+        }
+        lock(&self.table).remove(&entry);
+        self.bytes.fetch_sub(entry.bytes(), Ordering::Relaxed);
+        entry.wake();
+        true
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,182 @@
+// The example axum_ai_answer in a real browser: an answer that is reloaded in the middle, followed from a second tab and
+// stopped. No token is lost or doubled, and the model is asked once.
+//
+//   cargo run --example axum_ai_answer --features full -- 127.0.0.1:7072
+//   cd tests/browser && npm ci && node answer.mjs http://127.0.0.1:7072 [folder for screenshots]
+//
+// Starts only the browser: /usr/bin/chromium, or the path in CHROMIUM. Exits with 1 at the first check that fails.
+
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { chromium } from 'playwright-core';
+
+/** How long a thing that must come true may take, in ms: a busy machine is no reason to fail. */
+const PATIENCE = 60_000;
+const FLAGS = [
+  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync',
+];
+
+const [address, folder = 'screenshots'] = process.argv.slice(2);
+if (!address) {
+  console.error('usage: node answer.mjs URL [folder for screenshots]');
+  process.exit(2);
+}
+
+const profile = await mkdtemp(join(tmpdir(), 'answer-'));
+await mkdir(folder, { recursive: true });
+const browser = await chromium.launchPersistentContext(profile, {
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: FLAGS,
+  viewport: { width: 900, height: 700 },
+  colorScheme: 'light',
+});
+
+let passed = 0;
+const mistakes = [];
+let failure = null;
+try {
+  await run();
+} catch (error) {
+  failure = error;
+  console.error(`not ok - ${error.stack}`);
+  await browser.pages()[0]?.screenshot({ path: join(folder, 'answer-failure.png') }).catch(() => {});
+} finally {
+  await browser.close();
+  await rm(profile, { recursive: true, force: true });
+}
+console.log(`${passed} passed, ${failure ? 1 : 0} failed`);
+process.exit(failure ? 1 : 0);
+
+async function run() {
+  const page = browser.pages()[0];
+  browser.on('page', (page) => page.on('pageerror', (error) => mistakes.push(String(error))));
+  page.on('pageerror', (error) => mistakes.push(String(error)));
+  const requests = [];
+  page.on('request', (request) => requests.push(`${request.method()} ${new URL(request.url()).search}`));
+  await page.goto(address);
+  await page.fill('input', 'Is it on?');
+  await page.click('form button');
+  await until('tokens appear', async () => (await text(page)).length > 60);
+  const id = new URL(page.url()).hash.slice(1);
+  await page.screenshot({ path: join(folder, 'answer-tokens.png') });
+
+  const before = await text(page);
+  requests.length = 0;
+  await page.reload();
+  await until('the answer goes on after a reload in the middle of it', async () => (await text(page)).length > before.length + 60);
+  ok((await text(page)).startsWith(before), 'the text from before the reload is kept', await text(page));
+  ok(requests.some((request) => /^GET \?cursor=\w+\.\w+$/.test(request)), 'the reload resumes at its cursor', requests.join());
+  ok(!requests.some((request) => request.startsWith('POST')), 'the reload does not ask again', requests.join());
+
+  const twin = await browser.newPage();
+  await twin.goto(await page.evaluate(() => location.href));
+  await until('a second tab follows from the first token', async () => (await text(twin)).length > before.length);
+  ok((await text(twin)).startsWith(before), 'the second tab has the beginning', await text(twin));
+  await page.reload();
+
+  await until('the answer ends in the first tab', async () => (await state(page)) === 'done');
+  await until('the answer ends in the second tab', async () => (await state(twin)) === 'done');
+  const tokens = await answer(page, id);
+  ok(tokens.length > 150, 'the answer has its tokens', String(tokens.length));
+  ok((await text(page)) === tokens.join(''), 'no token lost or doubled after two reloads', await text(page));
+  ok((await text(twin)) === tokens.join(''), 'no token lost or doubled in the second tab', await text(twin));
+  ok((await asked(page)) === 1, 'the model was asked once', String(await asked(page)));
+  await page.screenshot({ path: join(folder, 'answer-done.png') });
+
+  requests.length = 0;
+  await page.reload();
+  await until('the ended answer is there after a reload', async () => (await text(page)) === tokens.join(''));
+  ok(requests.length === 1, 'an answer with its end is not asked for again', requests.join());
+  await pause(1_500);
+  ok(requests.length === 1, 'and no EventSource comes back', requests.join());
+
+  const again = await page.evaluate(async (id) => {
+    const response = await fetch(`/runs/${id}`, { method: 'POST', body: 'a repeated question' });
+    return { status: response.status, body: await response.text() };
+  }, id);
+  ok(again.status === 200 && again.body.includes('data: on? ') && again.body.includes('tidings.end'), 'a repeated POST joins the answer', again.body.slice(0, 300));
+  ok((await asked(page)) === 1, 'and does not ask the model again');
+
+  await page.click('form button');
+  await until('a second question is answered', async () => (await text(page)).length > 40 && (await state(page)) !== 'done');
+  await twin.goto('about:blank');
+  await twin.goto(await page.evaluate(() => location.href));
+  await until('the second tab follows it', async () => (await text(twin)).length > 40);
+  await page.click('#stop');
+  await until('a stop ends it in the first tab', async () => (await state(page)) === 'stopped');
+  await until('and in the second', async () => (await state(twin)) === 'stopped');
+  const stopped = (await answer(page, new URL(page.url()).hash.slice(1))).join('');
+  ok(stopped.length < tokens.join('').length, 'the rest was not produced', String(stopped.length));
+  ok((await text(page)) === stopped && (await text(twin)) === stopped, 'both have every token up to the stop', stopped);
+  await page.screenshot({ path: join(folder, 'answer-stopped.png') });
+
+  await twin.goto(`${address}/#unknown`);
+  await until('an unknown answer is gone', async () => (await state(twin)) === 'gone');
+
+  await foreign(page);
+  ok(mistakes.length === 0, 'no script failed', mistakes.join('; '));
+}
+
+/** A page of another origin posts with the user's cookies: it starts nothing. */
+async function foreign(page) {
+  const site = createServer((_, response) => response.end('<!doctype html>'));
+  await new Promise((listening) => site.listen(0, '127.0.0.1', listening));
+  const before = await asked(page);
+  const other = await browser.newPage();
+  const statuses = [];
+  other.on('response', (response) => statuses.push(`${response.request().method()} ${response.status()}`));
+  // The same site by another port, to which the browser sends the cookie, and another site.
+  for (const host of ['127.0.0.1', 'localhost']) {
+    await other.goto(`http://${host}:${site.address().port}/`);
+    statuses.length = 0;
+    await other.evaluate((url) => fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include', body: 'paid work' }), `${address}/runs/${host}`);
+    ok(statuses.join() === 'POST 403', `a POST of a page on ${host} is refused`, statuses.join());
+    await other.evaluate((url) => {
+      const form = document.body.appendChild(document.createElement('form'));
+      Object.assign(form, { method: 'post', action: url, enctype: 'text/plain' });
+      form.submit();
+    }, `${address}/runs/${host}-form`);
+    await until(`a form on ${host} is refused`, async () => statuses.join() === 'POST 403,POST 403');
+  }
+  ok((await asked(page)) === before, 'a page of another origin starts nothing', String(await asked(page)));
+  await other.close();
+  site.close();
+}
+
+/** Returns the tokens of a run, as the server has them. */
+function answer(page, id) {
+  return page.evaluate(async (id) => {
+    const response = await fetch(`/runs/${id}?transport=chunked`);
+    const lines = (await response.text()).split('\n').filter(Boolean).map((line) => JSON.parse(line));
+    return lines.filter(({ data }) => data !== undefined).map(({ data }) => data);
+  }, id);
+}
+
+function text(page) {
+  return page.textContent('#answer');
+}
+
+function state(page) {
+  return page.textContent('#state');
+}
+
+async function asked(page) {
+  return Number(await page.evaluate(async () => (await fetch('/asked')).text()));
+}
+
+async function until(what, holds) {
+  for (const deadline = Date.now() + PATIENCE; !(await holds()); await pause(20)) {
+    if (Date.now() > deadline) throw new Error(`${what}: not within ${PATIENCE} ms`);
+  }
+  ok(true, what);
+}
+
+function ok(holds, what, detail = '') {
+  if (!holds) throw new Error(`${what}: ${detail}`);
+  passed++;
+  console.log(`ok - ${what}`);
+}

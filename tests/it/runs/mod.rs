@@ -1,0 +1,16 @@
+//! Runs: their tasks are polled by hand, in virtual time.
+
+mod drain;
+mod ends;
+mod executor;
+mod failures;
+mod limits;
+mod panics;
+mod readers;
+mod reference;
+mod script;
+mod start;
+#[cfg(feature = "tokio")]
+mod tokio_runtime;
+mod unwatched;
+mod world;
