@@ -100,7 +100,7 @@ use crate::endpoint::publisher::Publisher;
 /// | NDJSON, `tidings.v1` | `{"id":"…","end":{"topic":"…","reason":"done"}}`, then the end of the body, or a close with 1000 | hello and `{"id":"…","end":{}}`, then the same |
 /// | SSE | a block `event: tidings.end` with `retry: 86400000` (a day), then the end of the body | 204 |
 /// | short and long poll | the object in `events`, `"end":true`, and `Tidings-Retry-Ms: 86400000` | answered at once with `"end":true`, never 304 |
-/// | raw WebSocket | a close with 1000, `finished` | a close with 1000; the history only with `?session=` or a cursor |
+/// | raw WebSocket | a close with 1000, `finished` | a close with 1000; the history only with `?session=`, a cursor, `?last=` or `?start=` |
 ///
 /// The 204 and all other answers are sent after the publisher has accepted the client. The exception is a client of a source
 /// without cursors that has ended, such as a finite [`from_stream`](crate::subscriber::from_stream): its reserved cursor is
