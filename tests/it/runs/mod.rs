@@ -1,6 +1,8 @@
 //! Runs: their tasks are polled by hand, in virtual time.
 
 mod drain;
+#[cfg(feature = "full")]
+mod endpoint;
 mod ends;
 mod executor;
 mod failures;
