@@ -36,8 +36,8 @@ pub(crate) fn run(burst: usize, rounds: usize) -> usize {
                 (task, run.subscribe_from(Start::Oldest).expect("open"))
             })
             .collect();
-        // The last poll ends the runs.
-        for _ in 0..=TOKENS / burst {
+        // A task takes at most 64 tokens at once. The last poll ends the runs.
+        for _ in 0..=TOKENS / burst * burst.div_ceil(64) {
             for (task, reader) in &mut live {
                 let _live = Pin::new(task).poll(cx);
                 while let Poll::Ready(EncodedDelivery::Events(events)) = reader.poll_encoded(cx, &Plain, 64 * 1024) {
