@@ -9,6 +9,7 @@ mod failures;
 mod limits;
 mod panics;
 mod readers;
+mod reentrancy;
 mod reference;
 mod script;
 mod start;
