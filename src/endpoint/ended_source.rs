@@ -37,7 +37,7 @@ pub(crate) fn has_event_id(headers: &HeaderMap) -> bool {
 /// Returns the answer to a request with the reserved cursor.
 pub(crate) async fn answer(
     shared: &Arc<Shared>,
-    parts: Parts,
+    parts: &mut Parts,
     params: &SubscribeParams,
 ) -> Result<Response<Body>, Refusal> {
     match params.transport {

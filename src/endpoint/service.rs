@@ -100,7 +100,7 @@ use crate::endpoint::publisher::Publisher;
 /// | NDJSON, `tidings.v1` | `{"id":"…","end":{"topic":"…","reason":"done"}}`, then the end of the body, or a close with 1000 | hello and `{"id":"…","end":{}}`, then the same |
 /// | SSE | a block `event: tidings.end` with `retry: 86400000` (a day), then the end of the body | 204 if its cursor is in `Last-Event-ID`, else the greeting and the block `tidings.end`, then the end of the body |
 /// | short and long poll | the object in `events`, `"end":true`, and `Tidings-Retry-Ms: 86400000` | `"end":true`, never 304; a long poll is held for 1 s |
-/// | raw WebSocket | a close with 1000, `finished` | a close with 1000; the history only with `?session=` or a cursor |
+/// | raw WebSocket | a close with 1000, `finished` | a close with 1000; the history only with `?session=`, a cursor, `?last=` or `?start=` |
 ///
 /// An `EventSource` that has seen the block `tidings.end` waits for a day and then sends its id, and 204 ends it for good. A
 /// page that connects with a stored cursor in its query has not seen the block. Many clients would retry after a 204, so it

@@ -47,6 +47,8 @@ async fn stream_tells_each_end_and_ends_cleanly() {
             script.feed.topic_end("scores", EndReason::Done);
             assert_eq!(piece(&mut body).await, Some(Ok(first.clone())));
             assert_eq!(script.sessions(), ["joined"]);
+            let cursor = endpoint.sessions()[0].cursor;
+            assert_eq!(cursor.map(|cursor| cursor.to_string()), Some(id(1)), "the client has the end");
             script.feed.last_topic_end("news", EndReason::Stopped);
             assert_eq!(piece(&mut body).await, Some(Ok(last.clone())), "one piece");
             assert_eq!(piece(&mut body).await, None, "a clean end");

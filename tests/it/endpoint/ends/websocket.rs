@@ -55,11 +55,12 @@ async fn raw_websocket_that_comes_after_the_end_is_closed_without_the_history() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn raw_websocket_with_a_session_or_a_cursor_gets_the_history_after_the_end() {
-    for target in ["/?session=tab".to_owned(), format!("/?cursor={}", id(0))] {
+async fn raw_websocket_with_a_session_or_a_start_gets_the_history_after_the_end() {
+    let cursor = format!("/?cursor={}", id(0));
+    for target in ["/?session=tab", &cursor, "/?start=oldest", "/?last=5"] {
         let script = ended();
         let expected = [Frame::text("first"), Frame::close(1000, "finished")];
-        assert_eq!(frames(&script, &target, "").await, expected);
+        assert_eq!(frames(&script, target, "").await, expected);
         assert_eq!(script.sessions(), ["joined", "left Finished"]);
     }
     // Nothing is left after the cursor.
