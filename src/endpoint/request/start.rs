@@ -77,7 +77,7 @@ impl<'a> StartQuery<'a> {
     /// Returns the start of a client: after the cursor in `Last-Event-ID`, else in the query, else in `If-None-Match`;
     /// else the one of `?last=`, else of `?start=`. An empty value counts as absent. `lastEventId` counts before
     /// `cursor`, because a polyfill adds it to a URL that may have the `cursor` of the first connection.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(&self, head: &RequestHead<'_>) -> RequestedStart {
         let read = |cursor: &[u8]| Cursor::parse(cursor).map_or(Start::Unreadable, Start::After);
         let start = match (head.last_event_id, self.last_event_id.as_deref().or(self.cursor.as_deref())) {
