@@ -55,7 +55,8 @@ impl Gap {
         Self { gone: Some(gone), ..self }
     }
 
-    /// Sets the position of the last event that was delivered before the gap.
+    /// Sets the position of the last event that was delivered before the gap. Without it a client that is cut while
+    /// [`Recover`](crate::subscriber::Recover) waits for a snapshot may receive earlier events again.
     #[must_use]
     pub fn with_after(self, cursor: Cursor) -> Self {
         Self { after: Some(cursor), ..self }
