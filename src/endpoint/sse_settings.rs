@@ -34,6 +34,9 @@ impl EndpointBuilder {
     /// | the end of a topic | nothing |
     /// | the end of the last topic | a clean end; 204 if the client returns |
     ///
+    /// The head of an answer does not wait for an event. If the client has missed events, it waits for the publisher's
+    /// [`snapshot`](crate::Publisher::snapshot), at most [`subscribe_timeout`](Self::subscribe_timeout).
+    ///
     /// A client whose connection is cut before its first event has no id, so it misses the events until it reconnects. See
     /// [`SseEncoder::controls`](crate::transport::sse::SseEncoder::controls).
     ///
