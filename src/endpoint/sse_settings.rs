@@ -21,8 +21,7 @@ impl EndpointBuilder {
     /// A request with `?controls=off` turns them off for its stream, and cannot turn them on.
     ///
     /// Set it to `false` for readers that parse the data of every block, such as `useChat` and clients of AI answers. A stream
-    /// then consists of comments and blocks of events, with `id:` and `retry:`. What a control block would tell is told
-    /// otherwise:
+    /// then consists of comments and blocks of events, with `id:` and `retry:`. In place of a control block:
     ///
     /// | occasion | the client gets |
     /// |---|---|
