@@ -35,7 +35,7 @@ impl Shared {
         accepted: Option<Accepted<BoxSubscriber>>,
     ) -> Work {
         if ended_source::is_cursor_of(params.start) {
-            return Box::pin(async move { ended_source::answer(&self, &mut parts, &params).map(Answer::Now) });
+            return Box::pin(async move { ended_source::answer(&self, &mut parts, &params).await.map(Answer::Now) });
         }
         #[cfg(feature = "websocket")]
         if params.transport == Transport::WebSocket {

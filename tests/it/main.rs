@@ -21,3 +21,5 @@ mod endpoint;
 mod security;
 #[cfg(feature = "full")]
 mod server;
+#[cfg(feature = "full")]
+mod wire_format;

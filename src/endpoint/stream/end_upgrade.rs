@@ -26,7 +26,8 @@ pub(crate) fn end_upgrade(shared: &Arc<Shared>, parts: &mut Parts) -> Result<Res
     let task = async move {
         let _permit = permit;
         let Ok(connection) = upgrade.await else { return };
-        WebSocketSink::new(Io::new(connection), Ended, timer, config).subprotocol(subprotocol).await;
+        let sink = WebSocketSink::new(Io::new(connection), Ended::of_source(), timer, config);
+        sink.subprotocol(subprotocol).pause_at_end().await;
     };
     shared.runtime.spawn(task).map_err(|missing| Refusal::internal(missing.as_str()))?;
     Ok(handshake.response())

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 use proptest::prelude::*;
-use tidings::{Endpoint, EndpointBuilder, LocalHub, Start, SubscribeRequest, Transport};
+use tidings::{EndReason, Endpoint, EndpointBuilder, LocalHub, Start, SubscribeRequest, Transport};
 use tokio::time::Instant;
 
-use crate::support::http::{App, RawClient, To, get, header, piece, request, serve_http1, text, upgrade_request};
+use crate::support::http::{
+    App, Frame, RawClient, To, get, header, piece, request, serve_http1, text, upgrade_request,
+};
 
 #[tokio::test]
 async fn last_and_start_of_a_query_select_the_start() {
@@ -182,6 +184,46 @@ async fn publisher_may_choose_another_start() {
         if transport == "short-poll" {
             // The following clients get it as the last event.
             hub.publish_now("a", "live").unwrap();
+        }
+    }
+}
+
+/// Without an explicit start, a client of an ended topic gets the end only.
+#[tokio::test]
+async fn history_of_an_ended_topic_comes_before_its_end_on_every_transport() {
+    let hub = hub();
+    hub.finish("a", EndReason::Done).unwrap();
+    let endpoint = Endpoint::public(&hub, ["a", "b"]);
+    let address = serve_http1(&endpoint).await;
+    for (query, history) in [
+        ("last=2", &["A2", "A3"][..]),
+        ("start=oldest", &["A1", "A2", "A3"]),
+        ("last=x", &[]),
+        ("start=now", &[]),
+        ("topic=a", &[]),
+    ] {
+        let target = format!("/events?topic=a&{query}");
+        for transport in ["short-poll", "long-poll&wait=9", "chunked", "sse"] {
+            let body = text(get(&format!("{target}&transport={transport}")).to(&endpoint).await).await;
+            assert_eq!(texts(&body), history, "{transport} {query}: {body}");
+            let end = r#""end":{"topic":"a","reason":"done"}"#;
+            let at = body.find(end).unwrap_or_else(|| panic!("no end by {transport} {query}: {body}"));
+            assert_eq!(texts(&body[at..]), [""; 0], "{transport} {query}: {body}");
+        }
+        for offer in ["Sec-WebSocket-Protocol: tidings.v1\r\n", ""] {
+            let mut client = RawClient::connect(address).await;
+            client.send(upgrade_request(&target, offer)).await;
+            client.head().await;
+            let mut wire = String::new();
+            loop {
+                let frame = client.frame().await;
+                if frame == Frame::close(1000, "finished") {
+                    break;
+                }
+                wire += std::str::from_utf8(&frame.1).unwrap();
+            }
+            assert_eq!(texts(&wire), history, "{offer:?} {query}: {wire}");
+            assert_eq!(wire.contains(r#""end":{"topic":"a","reason":"done"}"#), !offer.is_empty(), "{offer:?} {query}");
         }
     }
 }

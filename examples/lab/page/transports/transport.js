@@ -53,7 +53,7 @@ export class Transport {
     this.cursor = object.id;
     if ('gap' in object) this.on.gap(object);
     else if ('end' in object) this.on.topicEnd(object.end);
-    else this.on.event(object);
+    else if ('data' in object) this.on.event(object);
     if (!this.closed) this.on.cursor(this.cursor);
   }
 

@@ -1,0 +1,8 @@
+//! `docs/wire.md`: each example is produced by the crate, and each table is compared with the code.
+
+mod abnf;
+mod cursors;
+mod examples;
+
+mod page;
+mod tables;
