@@ -3,6 +3,7 @@
 pub(crate) mod hub;
 pub(crate) mod mounted;
 pub(crate) mod polled;
+pub(crate) mod runs;
 
 /// Runs a scenario for this many rounds and events. Returns the number of delivered events, or `None` for an unknown
 /// scenario.
@@ -19,12 +20,13 @@ pub(crate) fn run(name: &str, burst: usize, rounds: usize) -> Option<usize> {
         "chunked" => mounted::run(mounted::CHUNKED, burst, rounds),
         "sse" => mounted::run(mounted::SSE, burst, rounds),
         "websocket" => mounted::run(mounted::WEBSOCKET, burst, rounds),
+        "runs" => runs::run(burst, rounds),
         _ => return None,
     })
 }
 
 /// Names of all scenarios.
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 12] = [
     "hub-reference",
     "hub-encoded",
     "hub-merged",
@@ -36,4 +38,5 @@ pub(crate) const NAMES: [&str; 11] = [
     "chunked",
     "sse",
     "websocket",
+    "runs",
 ];

@@ -104,8 +104,8 @@ impl<'a> SubscriberInfo<'a> {
         Self { end_state, ..self }
     }
 
-    /// Returns whether all topics have ended. An [`Endpoint`](crate::Endpoint) reads it when a client subscribes: an
-    /// `EventSource` that returns after the end gets 204, after which it does not reconnect.
+    /// Returns whether all topics have ended. An [`Endpoint`](crate::Endpoint) reads it when a client subscribes: a
+    /// client that returns after the end is told so, see [`Endpoint`](crate::Endpoint#end).
     #[must_use]
     pub fn end_state(&self) -> EndState {
         self.end_state

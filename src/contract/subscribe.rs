@@ -23,7 +23,8 @@ pub struct Subscribe {
     invalid: Option<SubscribeError>,
 }
 
-/// Start of a subscription.
+/// Start of a subscription. A start that is not a cursor precedes the [end](crate::subscriber::Delivery::TopicEnd) of a topic
+/// that has ended, whenever that was.
 ///
 /// ```
 /// use tidings::{LocalHub, Start, Subscribe, Subscriber};

@@ -3,12 +3,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::accepted::Accepted;
 use super::reject::refusal::Refusal;
 use super::request::negotiate::SubscribeParams;
 use super::session::session_table::NoPlace;
 use super::session::{Label, NoEffect, Session, SessionGuard};
 use super::shared::Shared;
-use crate::contract::{EndState, Rejection, Transport};
+use crate::contract::{BoxSubscriber, EndState, Rejection, Transport};
 use crate::model::Pattern;
 
 /// Result of the publisher's authorization of a request, apart from the subscriber.
@@ -24,6 +25,13 @@ pub(crate) struct Authorization {
     /// State of the subscriber with regard to the ends of its topics. `Live` if the request makes no session.
     pub(crate) end_state: EndState,
     pub(crate) authorized_at: Instant,
+}
+
+impl Authorization {
+    /// Returns whether all topics have ended and nothing is left for the client. `false` if the request makes no session.
+    pub(crate) fn has_everything(&self, accepted: &Accepted<BoxSubscriber>) -> bool {
+        self.end_state == EndState::Finished && accepted.snapshot.is_none()
+    }
 }
 
 impl Shared {

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::Response;
 use http::request::Parts;
+use http::{HeaderMap, Response};
 
 use super::body::Body;
+use super::config::Config;
 use super::reject::refusal::Refusal;
 use super::request::negotiate::SubscribeParams;
-use super::response::answer;
 use super::shared::Shared;
 use crate::contract::{Delivery, EndState, Start, Subscriber, SubscriberInfo, SubscriptionEnd, Transport};
 use crate::model::{Cursor, TopicEnd};
@@ -20,15 +20,38 @@ pub(crate) fn is_cursor_of(start: Start) -> bool {
     start == Start::After(TopicEnd::RESERVED_CURSOR)
 }
 
+/// Returns whether a client of server-sent events that has everything gets 204, and not the block of the end.
+///
+/// A client that sends its cursor in `Last-Event-ID` has seen that block and waited for the day that it names. A client that
+/// has a stored cursor in its query has not, and many clients retry after a 204. A stream without control blocks has no such
+/// block.
+pub(crate) fn is_no_content(config: &Config, params: &SubscribeParams, has_event_id: bool) -> bool {
+    !params.controls || !config.sse_controls || has_event_id
+}
+
+/// Returns whether the client sent `Last-Event-ID`. An empty value counts as absent.
+pub(crate) fn has_event_id(headers: &HeaderMap) -> bool {
+    headers.get_all("last-event-id").iter().any(|id| !id.is_empty())
+}
+
 /// Returns the answer to a request with the reserved cursor.
-#[cold]
-pub(crate) fn answer(shared: &Arc<Shared>, parts: Parts, params: &SubscribeParams) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn answer(
+    shared: &Arc<Shared>,
+    parts: &mut Parts,
+    params: &SubscribeParams,
+) -> Result<Response<Body>, Refusal> {
     match params.transport {
-        Transport::Sse => Ok(answer::no_content()),
+        #[cfg(feature = "sse")]
+        Transport::Sse => {
+            let has_event_id = has_event_id(&parts.headers);
+            Ok(super::stream::response::ended_sse(shared, params, has_event_id, parts.version, Ended::of_source()))
+        }
         #[cfg(feature = "chunked")]
         Transport::Chunked => Ok(super::stream::response::ended_chunked(shared, params, parts.version)),
-        #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-        Transport::ShortPoll | Transport::LongPoll => Ok(super::poll::reply::of_ended_source(shared, params)),
+        #[cfg(feature = "short-poll")]
+        Transport::ShortPoll => Ok(super::poll::reply::of_ended_source(shared, params)),
+        #[cfg(feature = "long-poll")]
+        Transport::LongPoll => Ok(super::poll::long::of_ended_source(shared, params).await),
         #[cfg(feature = "websocket")]
         Transport::WebSocket => super::stream::end_upgrade::end_upgrade(shared, parts),
         #[allow(unreachable_patterns, reason = "the transports that are left depend on the features")]
@@ -38,7 +61,19 @@ pub(crate) fn answer(shared: &Arc<Shared>, parts: Parts, params: &SubscribeParam
 
 /// Subscriber whose topics have all ended, and that has delivered everything.
 #[derive(Debug)]
-pub(crate) struct Ended;
+pub(crate) struct Ended(Cursor);
+
+impl Ended {
+    /// Returns the subscriber of a client with the reserved cursor.
+    pub(crate) fn of_source() -> Self {
+        Self(TopicEnd::RESERVED_CURSOR)
+    }
+
+    /// Returns a subscriber with the cursor of another one, whose topics have all ended.
+    pub(crate) fn at(subscriber: &impl Subscriber) -> Self {
+        Self(subscriber.cursor().unwrap_or(TopicEnd::RESERVED_CURSOR))
+    }
+}
 
 impl Subscriber for Ended {
     fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Delivery> {
@@ -46,7 +81,7 @@ impl Subscriber for Ended {
     }
 
     fn cursor(&self) -> Option<Cursor> {
-        Some(TopicEnd::RESERVED_CURSOR)
+        Some(self.0)
     }
 
     fn info(&self) -> SubscriberInfo<'_> {

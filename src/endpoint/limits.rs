@@ -48,8 +48,8 @@ impl EndpointBuilder {
     /// event at once.
     ///
     /// Each poll is held for up to a tenth longer, and never beyond its hold time. A gap, the end of the subscription,
-    /// a full batch and a drain are answered at once. A poll without a cursor is answered after this time or 1 s,
-    /// whichever is longer. The endpoint keeps no state for this per client.
+    /// a full batch and a drain are answered at once. A poll without a cursor, and one after the end that can get nothing but
+    /// the end, is answered after this time or 1 s, whichever is longer. The endpoint keeps no state for this per client.
     pub fn long_poll_min_wait(mut self, interval: Duration) -> Self {
         self.config.long_poll_min_wait = interval;
         self
@@ -174,6 +174,9 @@ impl EndpointBuilder {
     ///   the 503.
     /// - A page's script cannot see the status of a failed WebSocket handshake. If the publisher rejects it for good,
     ///   the WebSocket is opened and closed with 1008 and the reason.
+    ///
+    /// A long poll and a WebSocket with the cursor of a source without cursors that [has ended](crate::Endpoint#end) count as
+    /// soft rejects for 1 s. A further long poll is answered at once.
     ///
     /// A soft reject keeps its connection for that moment. If the client does not read, the soft reject gives its place
     /// to another after one [`write_timeout`](Self::write_timeout).

@@ -145,7 +145,7 @@ impl Shared {
             }
             Method::HEAD => {
                 let params = negotiate::subscribe_params(parts, head, transports, query_limits)?;
-                return Ok(RequestAction::Respond(answer::head(&params, parts.version)));
+                return Ok(RequestAction::Respond(answer::head(&self.config, &params, parts)));
             }
             Method::GET => negotiate::subscribe_params(parts, head, transports, query_limits)?,
             Method::CONNECT => match upgrade_request::extended_protocol(parts) {

@@ -32,7 +32,7 @@ impl EndpointBuilder {
     /// | a limit is reached, or the endpoint drains, at the request | 503 with `Retry-After` |
     /// | a drain of an open stream | the stream breaks off |
     /// | the end of a topic | nothing |
-    /// | the end of the last topic | a clean end; 204 if the client returns |
+    /// | the end of the last topic | a clean end; 204 if the client returns, with its cursor in the header or the query |
     ///
     /// A client whose connection is cut before its first event has no id, so it misses the events until it reconnects. See
     /// [`SseEncoder::controls`](crate::transport::sse::SseEncoder::controls).

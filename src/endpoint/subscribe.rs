@@ -30,12 +30,12 @@ impl Shared {
     /// unless the application passed one as `accepted`.
     pub(crate) fn subscribe(
         self: Arc<Self>,
-        parts: Parts,
+        mut parts: Parts,
         mut params: SubscribeParams,
         accepted: Option<Accepted<BoxSubscriber>>,
     ) -> Work {
         if ended_source::is_cursor_of(params.start) {
-            return Box::pin(async move { ended_source::answer(&self, parts, &params).map(Answer::Now) });
+            return Box::pin(async move { ended_source::answer(&self, &mut parts, &params).await.map(Answer::Now) });
         }
         #[cfg(feature = "websocket")]
         if params.transport == Transport::WebSocket {

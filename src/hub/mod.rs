@@ -12,6 +12,14 @@
 //! memory before it expired is *lost*. A reader that had not read it has *missed* it, unless the reader conflates and a
 //! newer event of its key replaced it.
 //!
+//! A topic *ends* by a mark that takes a sequence of the hub under the sequencer, as an event does, but is no event
+//! ([`finish`]). It is stored beside the events of the topic's log ([`ending`](log::ending)) and in the registry
+//! ([`ended_topics`](topics::ended_topics)), so no format, cache, retention or count of events sees it. A log whose topic
+//! has ended is *over*, as is each log of a closed hub: its readers look at that one flag, under the log's lock, when they
+//! have read all events. A reader that has read the end no longer counts as a subscription of the log. The registry keeps
+//! the mark for a time and gives it to each new log of the topic. A log keeps it until no subscription is left that has not
+//! read it.
+//!
 //! The folders are floors: `wake` and `budget` know nothing of a log, `log` knows nothing of topics and subscriptions,
 //! `topics` finds logs by name, and `subscription` reads them. No file imports another in a circle.
 

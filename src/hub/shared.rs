@@ -223,7 +223,7 @@ impl Shared {
         self.for_each_log_slice(|logs| {
             for log in logs {
                 let mut state = log.state();
-                state.is_over = true;
+                (state.is_over, state.is_closed) = (true, true);
                 let waiters = state.waiters.take();
                 let followers = state.followers.as_mut().map(|followers| followers.take()).unwrap_or_default();
                 drop(state);

@@ -25,8 +25,9 @@ pub struct Gap {
     pub topic: Option<Topic>,
     /// Position of the last missing event. A client that resumes from it does not receive the gap again.
     pub cursor: Cursor,
-    /// Position of the last missing event, if it is after `cursor`. Set for [`Epoch`](GapReason::Epoch) gaps only: the cursor
-    /// of such a gap is the beginning of the hub, and all retained events follow it. A snapshot that is older than this
+    /// Position of the last missing event, if it is after `cursor`. Set for [`Epoch`](GapReason::Epoch) gaps: the cursor of
+    /// such a gap is the beginning of the hub, and all retained events follow it. Also set for [`Invalid`](GapReason::Invalid)
+    /// gaps of a topic that has ended: their cursor is before the end, which follows. A snapshot that is older than this
     /// position does not replace the missing events.
     pub gone: Option<Cursor>,
     /// Position of the last event delivered before the gap, if known. A client that resumes from it receives the gap again.
@@ -54,7 +55,8 @@ impl Gap {
         Self { gone: Some(gone), ..self }
     }
 
-    /// Sets the position of the last event that was delivered before the gap.
+    /// Sets the position of the last event that was delivered before the gap. Without it a client that is cut while
+    /// [`Recover`](crate::subscriber::Recover) waits for a snapshot may receive earlier events again.
     #[must_use]
     pub fn with_after(self, cursor: Cursor) -> Self {
         Self { after: Some(cursor), ..self }

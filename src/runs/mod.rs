@@ -4,6 +4,86 @@
 //! publishes its items. A reader gets the run from its first event, or from its cursor, then live events, then the end, over
 //! each transport. A page that is reloaded in the middle of an answer therefore loses no token, and the model is asked once.
 //!
+//! # Example
+//!
+//! A POST starts the run and is answered with its stream. A GET follows it, and a DELETE stops it. The example
+//! `axum_ai_answer` in the repository is this server with a page.
+//!
+//! ```
+//! # #[cfg(feature = "full")] mod app {
+//! use axum::extract::{Path, State};
+//! use axum::http::{StatusCode, request::Parts};
+//! use axum::{Router, response::Response, routing::get};
+//! use futures_core::Stream;
+//! use tidings::endpoint::RefusalResponse;
+//! use tidings::runs::Runs;
+//! use tidings::{Endpoint, LocalHub, Rejection, SubscribeRequest, Topic};
+//!
+//! #[derive(Clone)]
+//! struct App {
+//!     events: Endpoint,
+//!     runs: Runs,
+//! }
+//!
+//! async fn ask(
+//!     State(app): State<App>,
+//!     Path(id): Path<String>,
+//!     parts: Parts,
+//!     question: String,
+//! ) -> Result<Response<tidings::Body>, RefusalResponse> {
+//!     app.events.check(&parts)?; // a page of another site starts nothing
+//!     let run = app.runs.start(topic(&parts, &id)?, || answer(&question))?; // or joins it
+//!     let reader = run.subscribe(&SubscribeRequest::read(&parts)?)?;
+//!     Ok(app.events.respond(parts, reader).await)
+//! }
+//!
+//! async fn follow(
+//!     State(app): State<App>,
+//!     Path(id): Path<String>,
+//!     parts: Parts,
+//! ) -> Result<Response<tidings::Body>, RefusalResponse> {
+//!     let reader = app.runs.subscribe(topic(&parts, &id)?, &SubscribeRequest::read(&parts)?)?; // 410 if there is none
+//!     Ok(app.events.respond(parts, reader).await)
+//! }
+//!
+//! async fn stop(State(app): State<App>, Path(id): Path<String>, parts: Parts) -> Result<StatusCode, RefusalResponse> {
+//!     app.events.check(&parts)?;
+//!     app.runs.stop(topic(&parts, &id)?);
+//!     Ok(StatusCode::NO_CONTENT)
+//! }
+//!
+//! /// Returns the topic of a run. It contains the user, so a user reaches only runs of their own.
+//! fn topic(parts: &Parts, id: &str) -> Result<Topic, Rejection> {
+//!     let user = parts.headers.get("x-user").and_then(|user| user.to_str().ok()); // set by your authentication
+//!     Ok(Topic::from_segments(["runs", user.ok_or(Rejection::Unauthorized)?, id])?)
+//! }
+//!
+//! /// Asks the model.
+//! fn answer(question: &str) -> impl Stream<Item = Result<String, std::io::Error>> + Send + use<> {
+//!     let _ = question;
+//! #   struct Empty;
+//! #   impl Stream for Empty {
+//! #       type Item = Result<String, std::io::Error>;
+//! #       fn poll_next(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Option<Self::Item>> {
+//! #           std::task::Poll::Ready(None)
+//! #       }
+//! #   }
+//! #   Empty
+//!     // … the stream of your model's client
+//! }
+//!
+//! pub fn router() -> Router {
+//!     let runs = Runs::builder(&LocalHub::new()).on_failure(|failure| eprintln!("{failure}")).build();
+//!     let app = App { events: Endpoint::new(()), runs };
+//!     Router::new().route("/runs/{id}", get(follow).post(ask).delete(stop)).with_state(app)
+//! }
+//! # }
+//! # #[cfg(feature = "full")]
+//! # let _router = app::router();
+//! ```
+//!
+//! The same without HTTP, with a stream that is ready at once:
+//!
 //! ```
 //! use std::pin::Pin;
 //! use std::task::{Context, Poll};
@@ -50,6 +130,54 @@
 //! # #[cfg(not(feature = "tokio"))]
 //! # fn main() {}
 //! ```
+//!
+//! # End of a run
+//!
+//! | cause | reason for readers | to [`on_failure`](RunsBuilder::on_failure) |
+//! |---|---|---|
+//! | the stream has ended | `done` | |
+//! | [`Runs::stop`] | `stopped` | |
+//! | no reader for the time of [`stop_when_unwatched`](RunsBuilder::stop_when_unwatched), if it is set | `stopped` | |
+//! | the stream yields an error | `failed` | [`Error`](FailureCause::Error) |
+//! | the closure, the stream or its drop panics | `failed` | [`Panic`](FailureCause::Panic) |
+//! | too many events or bytes, or the [lifetime](RunsBuilder::lifetime) is over | `failed` | [`Limit`](FailureCause::Limit) |
+//! | the hub accepts no event: it is closed or full, or the event is too large | `failed` | [`Hub`](FailureCause::Hub) |
+//! | a [drain](Runs::drain) is over | `failed` | [`Drain`](FailureCause::Drain) |
+//! | the runtime ends, or the task is aborted | `failed` | [`Dropped`](FailureCause::Dropped) |
+//!
+//! The first cause counts. Events that the stream yielded before an error, a panic or a limit are published first. The text
+//! of an error or a panic goes to the operator only. Readers get a [`TopicEnd`](crate::TopicEnd), see
+//! [`LocalHub::finish`](crate::LocalHub::finish), and the response ends cleanly. An `EventSource` that comes back then gets
+//! 204 and stays away.
+//!
+//! A disconnect is no stop: a reader that leaves stops nothing. [`Runs::stop`] ends the topic at once. The task drops the
+//! stream when it is polled next, so a stream that blocks its thread is dropped when it returns.
+//!
+//! # After the end
+//!
+//! The history is kept for the [linger](RunsBuilder::linger) time, 5 minutes by default. Until then `start` with the same
+//! topic joins the ended run, and a client gets the whole answer or its rest. After that the topic is free: `subscribe`
+//! returns [`RunError::Gone`], and `start` starts a new run. While a connected reader has not received the end, `start`
+//! returns [`RunError::Ended`]. Use a topic for each answer, such as one with a random id from the page.
+//!
+//! # Restart and shutdown
+//!
+//! Runs are in the memory of the process. After a restart every run is unknown, so a client that comes back gets 410 in place
+//! of a stream that stays silent for ever. The page can show what it has, and offer to ask again.
+//!
+//! At a shutdown `events.drain_on(runs.drain_on(ctrl_c()))` waits for live runs, see [`Runs::drain_on`]. Without it the
+//! endpoint ends the readers' sessions while their runs are live, and the runs are lost with the process.
+//!
+//! # Limits and back-pressure
+//!
+//! [`RunsBuilder`] has the table of limits. A publish never waits for a reader: the run's topic keeps all events of the run,
+//! whatever the hub's own [`Retention`](crate::Retention) is, and a slow reader reads on from there. If the hub's byte budget
+//! evicts events of a run, readers get a [`Gap`](crate::Gap) in their place. Items that are ready at once are published as
+//! one batch of up to 64 events, with one wake of each reader. After a batch other tasks run.
+//!
+//! # Other runtimes than tokio
+//!
+//! Set [`RunsBuilder::timer`] and [`RunsBuilder::spawn`], or take the task from [`Runs::start_unspawned`] and poll it.
 
 mod builder;
 mod catch;

@@ -9,8 +9,8 @@
 //! {"cursor":"7.a9","events":[]}
 //! ```
 //!
-//! A poll at or after the end of all its topics is never held. Its reply has `"end":true`, and the client needs no further
-//! poll:
+//! The end of the last topic is not held. Its reply has `"end":true`, and the client needs no further poll. An
+//! [`Endpoint`](crate::Endpoint#end) holds a poll that can get nothing but the end for 1 s, in case the client polls on:
 //!
 //! ```json
 //! {"cursor":"7.b10","events":[{"id":"7.b10","end":{"topic":"news","reason":"done"}}],"end":true}
@@ -111,6 +111,8 @@ pub struct LongPollWaiter<S, T = Pin<Box<dyn Sleep>>> {
     /// Instant of the earliest reply. Taken when the first events come.
     not_before: Option<Instant>,
     finishing: bool,
+    /// Whether a reply with nothing but the end waits for the deadline.
+    holds_end: bool,
 }
 
 impl<S: Subscriber> LongPollWaiter<S> {
@@ -135,6 +137,7 @@ impl<S: Subscriber, T: Sleep + Unpin> LongPollWaiter<S, T> {
             deadline,
             not_before: None,
             finishing: false,
+            holds_end: false,
         }
     }
 
@@ -151,6 +154,12 @@ impl<S: Subscriber, T: Sleep + Unpin> LongPollWaiter<S, T> {
     pub fn not_before(mut self, instant: Instant) -> Self {
         self.not_before = Some(instant.min(self.deadline));
         self
+    }
+
+    /// Delays a reply with nothing but the end until the deadline. For a client that was told the end, and polls on.
+    #[cfg(feature = "http")]
+    pub(crate) fn hold_end(self) -> Self {
+        Self { holds_end: true, ..self }
     }
 
     /// Ends the wait: the next poll of the future is ready with the events so far, or with none. Used for a drain.
@@ -171,7 +180,8 @@ impl<S: Subscriber, T: Sleep + Unpin> Future for LongPollWaiter<S, T> {
         };
         let draft = match this.kept.take() {
             Some(mut kept) => {
-                let waits = kept.collect(subscriber, cx) != Progress::Urgent && !this.finishing;
+                let is_urgent = kept.collect(subscriber, cx) == Progress::Urgent;
+                let waits = !(is_urgent && !(this.holds_end && kept.is_end_alone())) && !this.finishing;
                 if waits && Pin::new(&mut this.sleep).poll(cx).is_pending() {
                     this.kept = Some(kept);
                     return Poll::Pending;
@@ -181,10 +191,10 @@ impl<S: Subscriber, T: Sleep + Unpin> Future for LongPollWaiter<S, T> {
             None => {
                 let mut draft = Draft::new(this.max);
                 match draft.collect(subscriber, cx) {
-                    Progress::Urgent => {}
+                    Progress::Urgent if !this.holds_end || !draft.is_end_alone() => {}
                     _ if this.finishing => {}
                     Progress::Nothing => ready!(Pin::new(&mut this.sleep).poll(cx)),
-                    Progress::Partial => {
+                    Progress::Partial | Progress::Urgent => {
                         if Pin::new(&mut this.sleep).poll(cx).is_pending() {
                             this.kept = Some(Box::new(draft));
                             return Poll::Pending;

@@ -305,6 +305,12 @@ impl Draft {
         }
     }
 
+    /// Returns whether the reply has nothing but the end of all topics.
+    #[cfg(feature = "long-poll")]
+    pub(crate) fn is_end_alone(&self) -> bool {
+        self.reply.has_ended() && self.reply.is_empty()
+    }
+
     /// Returns the reply.
     pub(crate) fn finish(self) -> Reply {
         self.reply

@@ -11,7 +11,7 @@
 //!
 //! | member | content |
 //! |---|---|
-//! | `cursor` | cursor for the next poll; `null` if the source has no cursors |
+//! | `cursor` | cursor for the next poll; `null` if the source has no cursors and has not ended |
 //! | `events` | [objects](crate::transport#objects) of events, gaps and ends of topics, in order |
 //! | `more` | `true` if the reply reached its limit of bytes while more was ready; else absent |
 //! | `end` | `true` if all topics have ended and the client has everything with this reply; else absent |

@@ -289,3 +289,41 @@ fn forgotten_end_during_the_last_read_opens_the_topic() {
         assert_eq!(Read::all(&mut subscription), (Read::default(), SubscriptionEnd::Finished));
     });
 }
+
+#[test]
+fn close_while_a_forgotten_end_is_read_ends_a_new_subscription() {
+    loom::model(|| {
+        let hub = hub(Retention::default().age(Duration::ZERO));
+        let mut slow = hub.subscribe(Subscribe::topics(["a"])).unwrap();
+        finish(&hub, "a");
+        hub.sweep();
+        let closing = hub.clone();
+        let closer = thread::spawn(move || closing.close());
+        let reader = thread::spawn(move || Read::all(&mut slow));
+        if let Ok(mut subscription) = hub.subscribe(Subscribe::topics(["a"])) {
+            let (read, end) = Read::all(&mut subscription);
+            let expected = if read.ends.is_empty() { SubscriptionEnd::Closed } else { SubscriptionEnd::Finished };
+            assert_eq!(end, expected);
+        }
+        assert_eq!(reader.join().unwrap(), (Read { events: vec![], ends: only("a", 1) }, SubscriptionEnd::Finished));
+        closer.join().unwrap();
+    });
+}
+
+#[test]
+fn subscribe_during_the_drop_of_a_finished_topic_yields_the_end() {
+    loom::model(|| {
+        let hub = hub(Retention::count(0));
+        let leaving = hub.subscribe(Subscribe::topics(["a"])).unwrap();
+        finish(&hub, "a");
+        let other = hub.clone();
+        let leaver = thread::spawn(move || drop((leaving, other)));
+        let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
+        assert_eq!(
+            Read::all(&mut subscription),
+            (Read { events: vec![], ends: only("a", 1) }, SubscriptionEnd::Finished)
+        );
+        leaver.join().unwrap();
+        assert_eq!(try_publish(&hub, "a"), None);
+    });
+}

@@ -1,22 +1,31 @@
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use http::Response;
+
 use super::reply::ReplyParams;
 use crate::contract::{Start, Subscriber};
+use crate::endpoint::body::Body;
 use crate::endpoint::connection::Hop;
 use crate::endpoint::reject::refusal::Refusal;
+use crate::endpoint::reject::soft_rejects::SoftRejectPermit;
+use crate::endpoint::request::negotiate::SubscribeParams;
 use crate::endpoint::response::answer::Answer;
 use crate::endpoint::session::{MeteredSubscriber, Order, SessionGuard};
+use crate::endpoint::shared::Shared;
 use crate::endpoint::subscribe::PendingSubscribe;
 use crate::endpoint::time::sleep::WheelSleep;
+use crate::time::Clock;
 use crate::transport::Reply;
+use crate::transport::limit::REPEATED_END;
 use crate::transport::long_poll::LongPollWaiter;
 
-/// Longest time that a poll without a cursor is held, if `long_poll_min_wait` is not longer. A client that never sends
-/// a cursor polls no more often than that.
-const FIRST_HOLD: Duration = Duration::from_secs(1);
+/// Longest time that a poll without a cursor is held, and one that can get nothing but the end, if `long_poll_min_wait` is
+/// not longer. A client that never sends a cursor, or goes on after the end, polls no more often than that.
+const SHORT_HOLD: Duration = REPEATED_END;
 
 /// Answers a long poll. It is a session while it is held, or one poll of a poll session.
 #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
@@ -25,6 +34,7 @@ pub(crate) fn long(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Outpu
         let (authorization, accepted) = pending.authorize().await?;
         let PendingSubscribe { shared, params, .. } = &pending;
         let authorized_at = authorization.authorized_at;
+        let has_everything = authorization.has_everything(&accepted);
         let guard = shared.admit_poll(params, authorization).await?;
         let (config, interval) = (&shared.config, shared.config.jittered_interval());
         let subscriber = guard.subscriber(accepted, params.start);
@@ -32,7 +42,10 @@ pub(crate) fn long(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Outpu
         // one.
         let has_cursor = matches!(params.start, Start::After(_) | Start::Unreadable);
         let is_first = !has_cursor && subscriber.cursor().is_some();
-        let longest = if is_first { interval.unwrap_or_default().max(FIRST_HOLD) } else { Duration::MAX };
+        let longest = match is_first || has_everything {
+            true => interval.unwrap_or_default().max(SHORT_HOLD),
+            false => Duration::MAX,
+        };
         let hold = authorized_at + config.jittered_hold(params.wait).min(longest);
         let deadline = guard.expires().map_or(hold, |at| at.min(hold));
         let mut waiter = LongPollWaiter::asleep(subscriber, shared.runtime.wheel.sleep(deadline), deadline)
@@ -40,9 +53,29 @@ pub(crate) fn long(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Outpu
         if let Some(interval) = interval {
             waiter = waiter.not_before(authorized_at + interval);
         }
+        if has_everything {
+            waiter = waiter.hold_end();
+        }
         let reply = ReplyParams::of(shared, params, hop);
         Ok(Answer::Held(Box::pin(HeldPoll { guard: Some(guard), waiter, order: None, reply })))
     }
+}
+
+/// Returns the reply to a long poll with the cursor of a source without cursors that has ended. It is held as any poll that can
+/// get nothing but the end, unless the endpoint drains or has no place for it.
+#[cold]
+pub(crate) async fn of_ended_source(shared: &Arc<Shared>, params: &SubscribeParams) -> Response<Body> {
+    let permit = match shared.sessions.is_draining() {
+        true => None,
+        // The poll is no session, so another limit counts it.
+        false => SoftRejectPermit::acquire(shared),
+    };
+    if let Some(_permit) = permit {
+        let longest = shared.config.jittered_interval().unwrap_or_default().max(SHORT_HOLD);
+        let wheel = &shared.runtime.wheel;
+        wheel.sleep(wheel.now() + shared.config.jittered_hold(params.wait).min(longest)).await;
+    }
+    super::reply::of_ended_source(shared, params)
 }
 
 /// Long poll that is held. There is one for each waiting client, so it keeps only the values that the reply needs.

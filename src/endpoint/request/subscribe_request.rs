@@ -114,6 +114,12 @@ impl SubscribeRequest {
         pairs(self.0.head.query()).find(|pair| pair.name().is_ok_and(|key| key == name))?.value().ok()
     }
 
+    /// Returns whether the client sent `Last-Event-ID`. An empty value counts as absent.
+    #[cfg(feature = "sse")]
+    pub(crate) fn has_event_id(&self) -> bool {
+        self.0.head.headers().any(|(name, value)| name == b"last-event-id" && !value.is_empty())
+    }
+
     pub(crate) fn extensions(&self) -> &Extensions {
         &self.0.extensions
     }

@@ -3,11 +3,13 @@ use std::pin::Pin;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 
 use super::headers::{self, JSON, TIDINGS_RETRY_MS, number};
 use crate::contract::Transport;
 use crate::endpoint::body::Body;
+use crate::endpoint::config::Config;
 use crate::endpoint::ended_source;
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::request::accept::LinesType;
@@ -59,11 +61,12 @@ pub(crate) fn text(refusal: Refusal, cursor: Option<Cursor>) -> Response<Bytes> 
 }
 
 /// Returns the answer to a HEAD: the head that a GET would get, and no body.
-pub(crate) fn head(params: &SubscribeParams, version: Version) -> Response<Body> {
-    if params.transport == Transport::Sse && ended_source::is_cursor_of(params.start) {
+pub(crate) fn head(config: &Config, params: &SubscribeParams, parts: &Parts) -> Response<Body> {
+    let has_everything = params.transport == Transport::Sse && ended_source::is_cursor_of(params.start);
+    if has_everything && ended_source::is_no_content(config, params, ended_source::has_event_id(&parts.headers)) {
         return no_content();
     }
-    ok_response(params.transport, params.lines, version, Body::empty())
+    ok_response(params.transport, params.lines, parts.version, Body::empty())
 }
 
 /// Returns a 204: an `EventSource` that gets it does not reconnect.

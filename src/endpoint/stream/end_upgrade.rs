@@ -18,15 +18,16 @@ use crate::transport::websocket::WebSocketSink;
 /// `hello` and an end before that.
 ///
 /// The connection is no session. It counts as a soft reject, whose number is limited.
-pub(crate) fn end_upgrade(shared: &Arc<Shared>, mut parts: Parts) -> Result<Response<Body>, Refusal> {
-    let (handshake, upgrade): (Handshake, OnUpgrade) = prepare(shared, &mut parts)?;
+pub(crate) fn end_upgrade(shared: &Arc<Shared>, parts: &mut Parts) -> Result<Response<Body>, Refusal> {
+    let (handshake, upgrade): (Handshake, OnUpgrade) = prepare(shared, parts)?;
     let permit = SoftRejectPermit::acquire(shared)
         .ok_or_else(|| shared.busy("too many soft rejects: max_soft_rejects is reached"))?;
     let (timer, config, subprotocol) = (shared.runtime.timer.clone(), shared.websocket.clone(), handshake.subprotocol);
     let task = async move {
         let _permit = permit;
         let Ok(connection) = upgrade.await else { return };
-        WebSocketSink::new(Io::new(connection), Ended, timer, config).subprotocol(subprotocol).await;
+        let sink = WebSocketSink::new(Io::new(connection), Ended::of_source(), timer, config);
+        sink.subprotocol(subprotocol).pause_at_end().await;
     };
     shared.runtime.spawn(task).map_err(|missing| Refusal::internal(missing.as_str()))?;
     Ok(handshake.response())

@@ -51,14 +51,17 @@ impl Shared {
             authorized => authorized?,
         };
         let PendingSubscribe { params, request, .. } = pending;
-        let accepted = match would_repeat(&params, handshake.subprotocol, authorization.end_state) {
-            true => Accepted::new(Ended).boxed(),
+        let repeats = would_repeat(&params, handshake.subprotocol, authorization.end_state);
+        let pauses_at_end = repeats || authorization.has_everything(&accepted);
+        let accepted = match repeats {
+            true => Accepted::new(Ended::at(&accepted.subscriber)).boxed(),
             false => accepted,
         };
         let guard = self.admit(&params, authorization)?;
         let subscriber = guard.subscriber(accepted, params.start);
         let request = request.of(Some(guard.entry().session.clone()));
-        let opening = Opening { upgrade, subscriber, request, subprotocol: handshake.subprotocol, version };
+        let subprotocol = handshake.subprotocol;
+        let opening = Opening { upgrade, subscriber, request, subprotocol, pauses_at_end, version };
         let task = WebSocketTask { shared: self.clone(), guard, stage: Stage::Opening(Some(opening)), order: None };
         self.runtime.spawn(task).map_err(|missing| Refusal::internal(missing.as_str()))?;
         Ok(handshake.response())
@@ -111,6 +114,8 @@ struct Opening {
     subscriber: MeteredSubscriber,
     request: SubscribeRequest,
     subprotocol: Subprotocol,
+    /// Set if the client can get nothing but the end.
+    pauses_at_end: bool,
     version: Version,
 }
 
@@ -209,6 +214,7 @@ impl Opening {
         let sink = WebSocketSink::new(io, self.subscriber, timer, config)
             .subprotocol(subprotocol)
             .receive_encoded(move |message| receive(entry.clone(), request.clone(), subprotocol, message));
+        let sink = if self.pauses_at_end { sink.pause_at_end() } else { sink };
         // On HTTP/2 hyper accepts a write of any length, so the frames limit it.
         if self.version < Version::HTTP_2 { sink } else { sink.in_frames() }
     }

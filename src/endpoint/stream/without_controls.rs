@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
 
-use super::response::{encoder, has_everything, open};
+use super::response::{encoder, open};
 use crate::contract::SubscriptionEnd;
 use crate::endpoint::body::Body;
 use crate::endpoint::connection::Hop;
@@ -25,7 +25,7 @@ use crate::transport::sse::FirstDelivery;
 /// event. It waits for the publisher's snapshot, which may replace a gap.
 pub(super) async fn sse(mut pending: PendingSubscribe, hop: Hop) -> Result<Answer, Refusal> {
     let (authorization, accepted) = pending.authorize().await.map_err(Refusal::hard)?;
-    if has_everything(&authorization, &accepted) {
+    if authorization.has_everything(&accepted) {
         return Ok(Answer::Now(answer::no_content()));
     }
     let PendingSubscribe { shared, params, .. } = pending;

@@ -40,8 +40,8 @@ impl LogState {
     pub(crate) fn reopen_forgotten(&mut self, log: &Log) {
         if self.end.as_ref().is_some_and(|end| end.is_forgotten) {
             self.end = None;
-            // Also if the hub is closed: then no publisher and no subscription comes.
-            self.is_over = false;
+            // A subscription that began before the close may be about to count here.
+            self.is_over = self.is_closed;
             log.refuses.set(self.dropped);
         }
     }

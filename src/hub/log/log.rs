@@ -70,6 +70,8 @@ pub(crate) struct LogState {
     pub(crate) rank: Rank,
     /// Whether no event follows: the topic has ended, or the hub is closed.
     pub(crate) is_over: bool,
+    /// Whether the hub is closed.
+    pub(crate) is_closed: bool,
     /// Whether it is offered for eviction before history.
     pub(crate) is_offered: bool,
     /// Whether the log was removed from the registry: a caller that still holds it must ask the registry again.
@@ -126,6 +128,7 @@ impl Log {
             conflates,
             rank: Rank::New,
             is_over: end.is_some(),
+            is_closed: false,
             is_offered: false,
             dropped: false,
             end: end.map(|mark| Box::new(LogEnd::new(mark))),

@@ -294,12 +294,15 @@ impl MultiTopic {
 
     /// Takes the gap or the end of a topic, to be delivered now.
     fn take_between_events<O: Output>(&mut self, shared: &Shared, key: u32, up_to: u64) -> Option<O::Delivery> {
-        let beside = &mut self.topics[key as usize].beside;
+        self.marked.push(key);
+        let FollowedLog { reader, beside, .. } = &mut self.topics[key as usize];
         if let Some(Beside::End(mark)) = beside.as_deref() {
             let mark = mark.clone();
+            // While the topic is to be looked at: the drop of an event may panic.
+            reader.release();
+            self.marked.pop();
             return Some(O::topic_end(self.take_end(shared, key, mark)));
         }
-        self.marked.push(key);
         let gap = match beside.as_deref_mut()? {
             Beside::Backfill(backfill) => backfill.take_gap(shared, up_to)?,
             Beside::Gap(gap) => {

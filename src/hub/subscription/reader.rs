@@ -194,10 +194,10 @@ impl Reader {
         std::mem::take(&mut self.conflated)
     }
 
-    /// Moves past the end of the topic. From now on the subscription does not count as a reader of the log.
+    /// Moves past the end of the topic. From now on the subscription does not count as a reader of the log. Called after
+    /// [`release`](Self::release).
     #[cold]
     pub(crate) fn finish(&mut self) {
-        self.segment = None;
         let mut state = self.log.state();
         self.next = FINISHED;
         self.uncounted.count(&mut state);

@@ -155,6 +155,8 @@ impl SingleTopic {
     /// Moves past the end of the topic. Returns it.
     #[cold]
     fn finish(&mut self, mark: EndMark, shared: &Shared) -> TopicEnd {
+        // Before anything changes: the drop of an event may panic.
+        self.reader.release();
         let began = if self.starts_at_end { shared.published.load() } else { 0 };
         self.sequence = self.sequence.max(mark.sequence).max(began);
         self.reader.finish();

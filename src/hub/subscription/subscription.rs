@@ -57,6 +57,16 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 /// dropped topics are forgotten, or [`Overflow::Latest`](crate::Overflow) leaves events out, it may yield a gap
 /// although nothing is missing.
 ///
+/// # When its topics end
+///
+/// The subscription yields the [end](Delivery::TopicEnd) of each topic that it names, in the hub's order after the topic's
+/// last event, and [`SubscriptionEnd::Finished`](crate::subscriber::SubscriptionEnd::Finished) when all of them have ended.
+/// It yields no end that lies at or before the cursor from which it resumes. After a start without a cursor it yields each
+/// end: the cursor of an end from before the start is the position at which the subscription began, if that is later.
+///
+/// A subscription with a pattern yields the ends of the topics that it names and that no pattern of it covers. It yields no
+/// ends of topics that only its patterns match, since each new topic may match, and it never ends with `Finished`.
+///
 /// # When it falls behind
 ///
 /// ```

@@ -43,7 +43,8 @@ pub struct HubStats {
     /// All bytes that count in the [budget](crate::LocalHubBuilder::max_bytes): events in history and in [live
     /// buffers](crate::LocalHubBuilder::live_buffer), the structures that hold them, `cached_bytes` and `pinned_bytes`.
     pub bytes: usize,
-    /// Number of subscriptions, each counted once for each of its topics and patterns.
+    /// Number of subscriptions, each counted once for each of its topics and patterns. A subscription that has received the
+    /// [end](crate::LocalHub::finish) of a topic no longer counts there.
     pub subscriptions: usize,
     /// Number of those that are registered for the topic's next event.
     pub parked: usize,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::WebSocketConfig;
 use crate::time::{Sleep, Timer};
-use crate::transport::limit::FRAME;
+use crate::transport::limit::{FRAME, REPEATED_END};
 
 /// Maximum number of bytes written before a ping that extend its deadline. The send buffer of a socket grows to this size by
 /// default on Linux.
@@ -26,7 +26,7 @@ pub(super) struct Deadlines {
     armed: Option<Instant>,
     /// Whether a deadline may precede the end of the sleep.
     moved: bool,
-    /// Next step of the liveness check: [`Due::Ping`], [`Due::Pong`] or [`Due::Close`].
+    /// Next step of the liveness check: [`Due::Ping`] or [`Due::Pong`]. At the end [`Due::Pause`] or [`Due::Close`].
     awaited: Due,
     /// Whether the client sent anything since the ping.
     heard: bool,
@@ -52,6 +52,8 @@ pub(super) enum Due {
     Ping,
     /// A ping was not answered.
     Pong,
+    /// The Close frame of the end is to be sent.
+    Pause,
     /// The client did not answer the Close frame.
     Close,
     /// A message is incomplete.
@@ -129,6 +131,13 @@ impl Deadlines {
         heard
     }
 
+    /// Starts the pause before the Close frame of the end, and drops all other deadlines.
+    #[cold]
+    pub(super) fn pausing(&mut self) {
+        (self.awaited, self.since, self.moved) = (Due::Pause, self.now(), true);
+        (self.message, self.stall) = (None, None);
+    }
+
     /// Starts the close timeout and drops all other deadlines.
     pub(super) fn closing(&mut self) {
         if self.awaited != Due::Close {
@@ -190,6 +199,7 @@ impl Deadlines {
         let limit = match self.awaited {
             Due::Pong => config.pong_timeout.saturating_add(self.read_time(config)),
             Due::Close => config.close_timeout,
+            Due::Pause => REPEATED_END,
             _ => config.ping,
         };
         let mut next = (after(self.since, limit), self.awaited);

@@ -153,6 +153,7 @@ mod handshake;
 mod mask;
 mod message_queue;
 mod outbox;
+mod pause;
 mod rate;
 mod reader;
 mod receive;

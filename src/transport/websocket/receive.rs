@@ -87,7 +87,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
 
     fn is_reading(&self) -> bool {
         match self.phase {
-            Phase::New | Phase::Open | Phase::Closing => !self.cold.message_queue.is_full(),
+            Phase::New | Phase::Open | Phase::Pausing | Phase::Closing => !self.cold.message_queue.is_full(),
             Phase::Failing | Phase::Draining => true,
             Phase::Finishing | Phase::Over => false,
         }
@@ -139,7 +139,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             Inbound::Message(message) => {
                 *budget -= 1;
                 self.cold.deadlines.message_done();
-                if self.is_open() && self.count_message() {
+                if !self.is_closing() && self.count_message() {
                     self.cold.message_queue.put(message);
                     self.poll_messages();
                 }
@@ -169,7 +169,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         if !self.cold.controls.admit(self.cold.deadlines.now(), self.config.control_rate) {
             self.fail(Violation::TOO_MANY_CONTROLS);
         }
-        self.is_open()
+        !self.is_closing()
     }
 
     /// Counts a message. Returns whether it is to be handled.
@@ -181,7 +181,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     }
 
     fn closed_by_client(&mut self, code: Option<CloseCode>) {
-        if self.is_open() {
+        if !self.is_closing() {
             self.outbox.put_close(code, "");
             self.cold.closed = Closed { cause: CloseCause::Client, code, clean: true };
             self.leave(Phase::Finishing);

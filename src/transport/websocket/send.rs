@@ -155,6 +155,9 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             let cursor = self.subscriber.cursor();
             self.outbox.put_text(|out| write_end(cursor, out));
         }
+        if end == SubscriptionEnd::Finished && self.cold.pauses_at_end && self.is_open() {
+            return self.pause();
+        }
         let (code, reason) = of_end(end);
         self.end(CloseCause::End(end), code, reason);
     }

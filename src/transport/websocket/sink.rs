@@ -78,6 +78,8 @@ pub(super) struct Cold {
     pub(super) has_input: bool,
     /// Whether the end of the last topic was queued.
     pub(super) was_told_end: bool,
+    /// Whether a pause precedes the Close frame of the end.
+    pub(super) pauses_at_end: bool,
     /// Number of bytes that were read and discarded after the end began.
     pub(super) discarded: u32,
     pub(super) message_queue: MessageQueue,
@@ -95,6 +97,9 @@ pub(super) enum Phase {
     New,
     /// Events and messages are passed on.
     Open,
+    /// The subscriber has ended, and the pause before the Close frame is not over. Messages are counted and ignored, and
+    /// pings are answered.
+    Pausing,
     /// The server's Close frame is queued or written, and the client's has not come.
     Closing,
     /// The server's Close frame is queued or written, and the client's bytes cannot be parsed any more.
@@ -131,6 +136,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
                 unparsed: None,
                 has_input: false,
                 was_told_end: false,
+                pauses_at_end: false,
                 discarded: 0,
                 message_queue: MessageQueue::default(),
                 controls: Rate::default(),
@@ -224,6 +230,9 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Begins to close the connection as [`close`](Self::close) does. Under `tidings.v1` a `bye` object with the time to
     /// reconnect is sent before the Close frame.
     pub fn bye(&mut self, retry: Duration, code: CloseCode, reason: &str) {
+        if self.phase == Phase::Pausing {
+            return self.close_finished();
+        }
         if self.is_open() && self.has_objects() {
             self.outbox.put_text(|out| write_bye(retry, out));
         }
@@ -248,7 +257,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         let unwritten = !self.outbox.is_written();
         if !self.outbox.discard() {
             self.abandon(CloseCause::Asked);
-        } else if self.is_open() {
+        } else if !self.is_closing() {
             self.close(code, reason);
         } else if unwritten {
             // The discarded queue had a Close frame at its end.
@@ -278,7 +287,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
 
     /// Queues a Close frame, unless the connection is closing.
     pub(super) fn end(&mut self, cause: CloseCause, code: CloseCode, reason: &str) {
-        if self.is_open() {
+        if !self.is_closing() {
             self.outbox.put_close(Some(code), reason);
             self.cold.closed = Closed { cause, code: Some(code), clean: false };
             self.leave(Phase::Closing);
@@ -295,7 +304,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
 
     /// Ends the connection without a Close frame.
     pub(super) fn abandon(&mut self, cause: CloseCause) {
-        if self.is_open() {
+        if !self.is_closing() {
             self.cold.closed.cause = cause;
         }
         self.cold.closed.clean = false;
@@ -353,6 +362,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             }
             Due::Message => self.fail(Violation::MESSAGE_TOO_SLOW),
             Due::Stall => self.abandon(CloseCause::Stalled),
+            Due::Pause => self.close_finished(),
             Due::Close => {
                 if self.phase != Phase::Over {
                     self.abandon(CloseCause::Lost);

@@ -62,7 +62,7 @@ function greeted(result, short = false) {
 
 /** Returns up to six reports, each at most 100 characters long. */
 function sights(texts = []) {
-  const short = (text) => text.replaceAll(/\b[0-9a-z]{13}\.\w+/g, '…').replace(/^(tidings\.\w+): .*?( \(×\d+\))?$/, '$1$2').slice(0, 100);
+  const short = (text) => text.replaceAll(/\b[0-9a-z]{13}\.\w+/g, '…').replaceAll(/https?:\/\/[\d.]+:\d+/g, '').replace(/^(tidings\.\w+): .*?( \(×\d+\))?$/, '$1$2').slice(0, 100);
   return texts.slice(0, 6).map((text) => `\`${short(text).replaceAll('|', '\\|').replaceAll('`', "'")}\``).join(', ');
 }
 

@@ -235,3 +235,18 @@ fn subscription_that_read_the_end_is_no_subscription_of_the_topic() {
     drop(subscription);
     assert_eq!((hub.stats().topics, hub.stats().subscriptions), (0, 0));
 }
+
+#[test]
+fn finish_leaves_wakes_to_a_notifier() {
+    let hub = LocalHub::new();
+    let mut notifier = hub.notifier().unwrap();
+    let mut subscription = from(&hub, "a", Start::Now);
+    let wakes = Arc::new(WakeCounter::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    assert!(subscription.poll_next(&mut Context::from_waker(&waker)).is_pending());
+    hub.finish("a", EndReason::Done).unwrap();
+    assert_eq!(wakes.count(), 0);
+    assert!(std::pin::Pin::new(&mut notifier).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(wakes.count(), 1);
+    assert_eq!(ready(&mut subscription), ["a.done 1 last", "Finished"]);
+}

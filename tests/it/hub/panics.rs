@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tidings::subscriber::Delivery;
 use tidings::time::Clock;
-use tidings::{Event, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, Subscription};
+use tidings::{EndReason, Event, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, Subscription};
 
 use crate::support::{PanickingWaker, Task, VirtualTimer, topic};
 
@@ -233,4 +233,42 @@ fn waker_panic_in_close_wakes_the_other_subscriptions_and_the_notifier() {
     assert_eq!((running.wakes(), task.wakes()), (1, 2));
     assert!(running.poll(&mut notifier).is_ready());
     all.iter_mut().for_each(|subscription| assert!(matches!(poll(subscription, &task), Poll::Ready(Delivery::End(_)))));
+}
+
+#[test]
+fn payload_drop_panic_at_the_end_of_a_topic_loses_no_end() {
+    for names in [vec!["a"], vec!["a", "b"]] {
+        let hub = LocalHub::builder().retain_for("a", Retention::count(0)).max_bytes(40_000).build();
+        let (mut subscription, task) = (hub.subscribe(Subscribe::topics(&names)).unwrap(), Task::new());
+        publish(&hub, "a", panicking_event());
+        assert!(matches!(poll(&mut subscription, &task), Poll::Ready(Delivery::Events(_))));
+        // The subscription is the last that holds the segment.
+        (0..4).for_each(|n| publish(&hub, &format!("other/{n}"), "x".repeat(9_000)));
+        assert!(hub.stats().pinned_bytes > 0);
+        hub.finish("a", EndReason::Done).unwrap();
+        assert!(panics(|| _ = poll(&mut subscription, &task)));
+        assert!(
+            matches!(poll(&mut subscription, &task), Poll::Ready(Delivery::TopicEnd(end)) if end.is_last == (names.len() == 1))
+        );
+        assert_eq!(hub.stats().pinned_bytes, 0);
+        hub.finish("b", EndReason::Done).unwrap();
+        let ends = std::iter::from_fn(|| match poll(&mut subscription, &task) {
+            Poll::Ready(Delivery::TopicEnd(end)) => Some(end.is_last),
+            _ => None,
+        });
+        assert_eq!(ends.collect::<Vec<_>>(), vec![true; names.len() - 1]);
+        assert_eq!(hub.stats().subscriptions, 0);
+    }
+}
+
+#[test]
+fn waker_panic_in_finish_wakes_the_other_subscriptions() {
+    let (hub, task) = (LocalHub::new(), Task::new());
+    let mut all = [vec!["a"], vec!["a"], vec!["a", "b"]].map(|names| hub.subscribe(Subscribe::topics(names)).unwrap());
+    assert!(all[0].poll_next(&mut Context::from_waker(&Waker::from(Arc::new(PanickingWaker)))).is_pending());
+    all[1..].iter_mut().for_each(|subscription| assert!(poll(subscription, &task).is_pending()));
+    assert!(panics(|| _ = hub.finish("a", EndReason::Done)));
+    assert_eq!(task.wakes(), 2);
+    all.iter_mut()
+        .for_each(|subscription| assert!(matches!(poll(subscription, &task), Poll::Ready(Delivery::TopicEnd(_)))));
 }

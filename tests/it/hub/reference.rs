@@ -204,7 +204,8 @@ impl Ledger {
             }
             all += lost.len() as u64;
             let up_to = if gap.topic.is_some() { &mut self.accounted } else { &mut self.excused };
-            up_to.insert(topic, sequence);
+            let up_to = up_to.entry(topic).or_default();
+            *up_to = sequence.max(*up_to);
         }
         // A pattern may get a gap in which nothing is missing: the hub cannot tell a topic that lost nothing from another one
         // that lost an event, or whose events expired.

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use proptest::prelude::*;
 use tidings::subscriber::Delivery;
-use tidings::{LocalHub, Retention, Subscribe, Subscriber, Subscription};
+use tidings::{EndReason, LocalHub, Retention, Subscribe, Subscriber, Subscription};
 
 use crate::support::{WakeCounter, poll, topic};
 
@@ -15,6 +15,7 @@ enum Step {
     Register,
     Read,
     Drain,
+    Finish { topic: usize },
     Close,
 }
 
@@ -24,6 +25,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(Step::Register),
         3 => Just(Step::Read),
         3 => Just(Step::Drain),
+        1 => (0..TOPICS.len()).prop_map(|topic| Step::Finish { topic }),
         1 => Just(Step::Close),
     ]
 }
@@ -78,6 +80,12 @@ proptest! {
                         if one.is_pending() || matches!(one, Poll::Ready(one) if one.starts_with("End")) {
                             break;
                         }
+                    }
+                }
+                Step::Finish { topic } => {
+                    let is_new = !hub.finish(TOPICS[topic], EndReason::Done).is_ok_and(|end| end.cursor != hub.cursor());
+                    if let Some(wakes) = waiting.as_ref().filter(|_| is_new && names.contains(&TOPICS[topic])) {
+                        prop_assert!(wakes.is_woken(), "not woken");
                     }
                 }
                 Step::Close => hub.close(),

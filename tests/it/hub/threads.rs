@@ -1,25 +1,26 @@
 //! The hub under real threads: publishers, and readers that resume with their cursors.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::task::{Context, Poll};
 use std::thread;
 
 use tidings::subscriber::{Delivery, EncodedBatch, EncodedDelivery, SubscriptionEnd};
-use tidings::{Event, GapReason, LocalHub, Retention, Start, Subscribe, Subscriber};
+use tidings::{EndReason, Event, GapReason, LocalHub, Retention, Start, Subscribe, Subscriber, TopicEnd};
 
 use crate::support::{LineFormat, topic, unpark_waker};
 
 const TOPICS: [&str; 3] = ["a", "b", "c"];
 const EVENTS: u64 = 20_000;
 
-/// Follows topics until the hub is closed, and resumes with the cursor now and then. Checks that every event of each topic
-/// is delivered once and in order. Returns the number of events of each topic.
-fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> HashMap<String, u64> {
+/// Follows topics until all of them have ended or the hub is closed, and resumes with the cursor now and then. Checks that
+/// every event of each topic is delivered once and in order, and then the end of each topic that is named. Returns the number
+/// of events of each topic, and the end.
+fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> (HashMap<String, u64>, SubscriptionEnd) {
     let waker = unpark_waker();
     let mut cx = Context::from_waker(&waker);
     let mut random = fastrand::Rng::with_seed(seed);
     let mut counts: HashMap<String, u64> = HashMap::new();
-    let mut last = 0;
+    let (mut last, mut ends) = (0, HashSet::new());
     let mut subscription = hub.subscribe(Subscribe::patterns(topics.iter().copied()).start(Start::Oldest)).unwrap();
     let mut count = |topic: &str, number: u64, sequence: u64| {
         let next = counts.entry(topic.to_owned()).or_default();
@@ -27,6 +28,11 @@ fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> HashMap<
         *next += 1;
         assert!(sequence > last, "out of order");
         last = sequence;
+    };
+    let mut has_ended = |end: TopicEnd| {
+        assert!(topics.contains(&end.topic.as_str()) && ends.insert(end.topic.to_string()), "twice: {end:?}");
+        assert_eq!(end.is_last, ends.len() == topics.len());
+        None
     };
     loop {
         let polled = match encoded {
@@ -39,6 +45,7 @@ fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> HashMap<
                     }
                     None
                 }
+                EncodedDelivery::TopicEnd(end) => has_ended(end),
                 EncodedDelivery::End(end) => Some(end),
                 other => panic!("{other:?}"),
             }),
@@ -50,14 +57,14 @@ fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> HashMap<
                     }
                     None
                 }
+                Delivery::TopicEnd(end) => has_ended(end),
                 Delivery::End(end) => Some(end),
                 other => panic!("{other:?}"),
             }),
         };
         match polled {
             Poll::Pending => thread::park(),
-            Poll::Ready(Some(SubscriptionEnd::Closed)) => return counts,
-            Poll::Ready(Some(end)) => panic!("{end:?}"),
+            Poll::Ready(Some(end)) => return (counts, end),
             Poll::Ready(None) => {}
         }
         if random.u8(..) < 8 {
@@ -87,12 +94,14 @@ fn readers_that_resume_under_threads_get_every_event_once() {
                 for number in 0..EVENTS {
                     hub.publish_now(&topic, Event::text(number.to_string())).unwrap();
                 }
+                hub.finish(&topic, EndReason::Done).unwrap();
             })
         });
         publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
         hub.close();
-        for (topics, reader) in readers.into_iter().flatten() {
-            let counts = reader.join().unwrap();
+        for (n, (topics, reader)) in readers.into_iter().flatten().enumerate() {
+            let (counts, end) = reader.join().unwrap();
+            assert_eq!(end, if n < 4 { SubscriptionEnd::Finished } else { SubscriptionEnd::Closed });
             assert_eq!(counts, topics.iter().map(|&topic| (topic.to_owned(), EVENTS)).collect());
         }
     });

@@ -115,6 +115,16 @@ fn history_outlives_the_retention_age_of_the_hub() {
 }
 
 #[test]
+fn end_outlives_the_time_for_which_the_hub_remembers_it() {
+    let world = World::with(|runs| runs.linger(2 * 86_400 * SECOND));
+    world.started("runs/7", &Script::of(["one"]));
+    world.advance(86_401 * SECOND);
+    world.hub.sweep();
+    assert_eq!(world.hub.stats().finished_topics, 0);
+    assert_eq!(world.read("runs/7"), (vec!["one".into()], Some(Done)));
+}
+
+#[test]
 fn retention_of_other_topics_is_the_hubs_own() {
     let world = World::new();
     world.started("runs/7", &Script::of(["one", "two"]));

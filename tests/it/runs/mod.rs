@@ -1,12 +1,15 @@
 //! Runs: their tasks are polled by hand, in virtual time.
 
 mod drain;
+#[cfg(feature = "full")]
+mod endpoint;
 mod ends;
 mod executor;
 mod failures;
 mod limits;
 mod panics;
 mod readers;
+mod reentrancy;
 mod reference;
 mod script;
 mod start;

@@ -120,8 +120,6 @@ impl World {
                 drop(published);
                 self.resume();
             }
-            // A gap of a feed does not tell the cursor before it, unlike that of a hub.
-            Step::Heartbeat if self.subscriber.is_recovering() => {}
             Step::Heartbeat => self.client.cursor = self.subscriber.cursor().or(self.client.cursor),
             Step::Forget => {
                 drop(published);

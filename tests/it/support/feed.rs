@@ -156,9 +156,13 @@ impl Reader {
                 Poll::Pending
             }
             Some(Step::Gap(gap)) => {
+                let before = Cursor::new(state.epoch, self.sequence);
+                // As a hub's, so that a client keeps its cursor while a snapshot is on its way.
+                let knows_before = gap.reason == GapReason::Overflow && state.epoch != 0;
+                let gap = if knows_before { gap.clone().with_after(before) } else { gap.clone() };
                 self.at += 1;
                 self.sequence = gap.cursor.sequence();
-                Poll::Ready(Err(Delivery::Gap(gap.clone())))
+                Poll::Ready(Err(Delivery::Gap(gap)))
             }
             Some(Step::TopicEnd(end)) => {
                 self.at += 1;

@@ -42,6 +42,7 @@ pub(crate) async fn eventsource_client(url: &str, stop: bool, seen: &Seen) {
                     return;
                 }
             }
+            Ok(SSE::Connected(connection)) if stop && connection.response().status() == 204 => return,
             Ok(_) => {}
             Err(error) => {
                 errors += 1;

@@ -4,15 +4,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_core::Stream;
 use http::StatusCode;
 use http_body_util::BodyExt;
 use tidings::subscriber::from_stream;
 use tidings::{Endpoint, EndpointBuilder, Event, Rejection, Topic};
+use tokio::time::Instant;
 
 use super::script::reserved;
-use crate::support::http::{Frame, RawClient, To, get, header, request, serve_http1, text, upgrade_request};
+use crate::support::http::{Frame, RawClient, To, get, header, piece, request, serve_http1, text, upgrade_request};
 
 /// A stream of two events.
 struct Answer(u32);
@@ -75,6 +77,20 @@ async fn client_with_the_reserved_cursor_does_not_run_the_source_again() {
         assert_eq!(header(&response, "cache-control"), "no-store, no-transform");
         assert_eq!(text(response).await, "");
     }
+    // A client that has not seen the block of the end gets it.
+    for (target, is_told) in [("/?transport=sse", true), ("/?transport=sse&controls=off", false)] {
+        let response = get(&format!("{target}&cursor={cursor}")).to(&endpoint).await;
+        let status = if is_told { StatusCode::OK } else { StatusCode::NO_CONTENT };
+        assert_eq!(response.status(), status);
+        let mut body = response.into_body();
+        if is_told {
+            let read = piece(&mut body).await.unwrap().unwrap();
+            let end = format!("{{\"id\":\"{cursor}\",\"end\":{{}}}}");
+            let end = format!("event: tidings.end\nretry: 86400000\ndata: {end}\nid: {cursor}\n\n");
+            assert!(read.starts_with(":\nretry: ") && read.ends_with(&end), "{read}");
+        }
+        assert_eq!(piece(&mut body).await, None);
+    }
     for target in ["/?transport=short-poll", "/?wait=20", "/?wait=20&session=tab"] {
         for request in
             [get(&format!("{target}&cursor={cursor}")), get(target).header("if-none-match", format!("\"{cursor}\""))]
@@ -91,13 +107,40 @@ async fn client_with_the_reserved_cursor_does_not_run_the_source_again() {
     assert_eq!(header(&response, "content-type"), "application/jsonl");
     let hello = format!("{{\"tidings\":\"hello\",\"cursor\":\"{cursor}\",\"heartbeat_ms\":15000}}\n");
     assert_eq!(text(response).await, format!("{hello}{{\"id\":\"{cursor}\",\"end\":{{}}}}\n"));
-    let head = request("HEAD", &format!("/?transport=sse&cursor={cursor}")).to(&endpoint).await;
-    assert_eq!(head.status(), StatusCode::NO_CONTENT);
+    let head = |query: &str| request("HEAD", &format!("/?transport=sse{query}"));
+    let with_id = head("").header("last-event-id", &cursor).to(&endpoint).await;
+    assert_eq!(with_id.status(), StatusCode::NO_CONTENT);
+    let with_cursor = head(&format!("&cursor={cursor}")).to(&endpoint).await;
+    assert_eq!(with_cursor.status(), StatusCode::OK);
     let stats = endpoint.stats();
     assert_eq!((runs.load(Ordering::Relaxed), stats.subscribed, stats.joined, stats.live()), (0, 0, 0, 0));
     // Another cursor is no end.
     assert_eq!(get("/?transport=sse&cursor=7.0").to(&endpoint).await.status(), StatusCode::OK);
     assert_eq!(runs.load(Ordering::Relaxed), 1);
+}
+
+/// A loop that ignores `end` makes one request in a second. Such polls take places of soft rejects, and are not held without.
+#[tokio::test(start_paused = true)]
+async fn long_poll_with_the_reserved_cursor_is_held_for_a_second() {
+    let target = |wait: &str| format!("/?wait={wait}&cursor={}", reserved());
+    let elapsed = async |endpoint: &Endpoint, target: &str| {
+        let begin = Instant::now();
+        let reply = text(get(target).to(endpoint).await).await;
+        assert!(reply.ends_with("\"end\":true}"), "{reply}");
+        begin.elapsed().as_millis()
+    };
+    let second = 1_000..=1_100;
+    let endpoint = answers().0.build();
+    assert!(second.contains(&elapsed(&endpoint, &target("20")).await));
+    assert_eq!(elapsed(&endpoint, &format!("/?transport=short-poll&cursor={}", reserved())).await, 0);
+    let slow = answers().0.long_poll_min_wait(Duration::from_secs(5)).build();
+    assert!((5_000..=5_600).contains(&elapsed(&slow, &target("20")).await));
+    assert!(elapsed(&slow, &target("1")).await <= 1_100);
+    let full = answers().0.max_soft_rejects(0).build();
+    assert_eq!(elapsed(&full, &target("20")).await, 0);
+    drop(endpoint.drain());
+    assert_eq!(elapsed(&endpoint, &target("20")).await, 0);
+    assert_eq!(endpoint.stats().joined, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -109,7 +152,9 @@ async fn websocket_with_the_reserved_cursor_is_closed_with_1000() {
     let mut raw = RawClient::connect(address).await;
     raw.send(upgrade_request(&target, "")).await;
     assert!(raw.head().await.starts_with("http/1.1 101 "));
+    let begin = Instant::now();
     assert_eq!(raw.frame().await, Frame::close(1000, "finished"));
+    assert!(begin.elapsed() >= Duration::from_secs(1));
     // The connection is open until the client answers, and takes the only place of a soft reject.
     let mut other = RawClient::connect(address).await;
     other.send(upgrade_request(&target, "")).await;

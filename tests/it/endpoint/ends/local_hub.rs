@@ -3,7 +3,7 @@
 use http::StatusCode;
 use tidings::{EndReason, Endpoint, LocalHub, SessionEnd};
 
-use crate::support::http::{App, Frame, RawClient, To, get, header, piece, serve_http1, text, upgrade_request};
+use crate::support::http::{App, Frame, RawClient, To, get, header, piece, serve_pipe, text, upgrade_request};
 
 #[tokio::test(start_paused = true)]
 async fn event_source_gets_the_end_and_then_204() {
@@ -44,17 +44,17 @@ async fn pattern_of_ended_topics_is_no_end() {
 
 /// A raw WebSocket without a cursor does not get the history of an ended topic, though the application starts at the oldest
 /// event.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn raw_websocket_of_an_ended_topic_is_closed_without_the_history() {
     let app = App::new();
     app.publish("first");
     app.hub.finish("news", EndReason::Done).unwrap();
-    let address = serve_http1(&app.endpoint()).await;
+    let endpoint = app.endpoint();
     for (target, expected) in [
         ("/?oldest", &[Frame::close(1000, "finished")][..]),
         ("/?oldest&session=tab", &[Frame::text("first"), Frame::close(1000, "finished")]),
     ] {
-        let mut client = RawClient::connect(address).await;
+        let mut client = RawClient::over(serve_pipe(&endpoint, 4096));
         client.send(upgrade_request(target, "")).await;
         client.head().await;
         for frame in expected {

@@ -20,6 +20,7 @@ async fn poll_reply_with_the_last_end_is_an_end() {
         id(1),
         id(2)
     );
+    let begin = Instant::now();
     for target in ["/?transport=short-poll", "/?wait=20"] {
         let response = get(target).to(&endpoint).await;
         assert_eq!(
@@ -28,30 +29,81 @@ async fn poll_reply_with_the_last_end_is_an_end() {
         );
         assert_eq!(text(response).await, body);
     }
+    assert_eq!(begin.elapsed(), Duration::ZERO);
 }
 
-/// A client at or after the last end is answered at once, with a body: a 304 could not tell the end.
+/// A client at or after the last end gets a body: a 304 could not tell the end. A long poll is held for a second, so that a
+/// loop that ignores `end` makes no more requests than that.
 #[tokio::test(start_paused = true)]
-async fn poll_after_the_last_end_is_answered_at_once_and_never_304() {
+async fn poll_after_the_last_end_is_never_304_and_a_long_poll_is_held_for_a_second() {
     let script = Script::new();
-    let endpoint = script.builder().long_poll_min_wait(Duration::from_secs(5)).build();
     let last = script.feed.last_topic_end("news", EndReason::Done).to_string();
     let body = format!(r#"{{"cursor":"{last}","events":[],"end":true}}"#);
-    let begin = Instant::now();
-    for target in ["/?transport=short-poll", "/?wait=20", "/?wait=20&session=tab"] {
+    let (quick, slow) = (script.endpoint(), script.builder().long_poll_min_wait(Duration::from_secs(5)).build());
+    for (endpoint, target, held) in [
+        (&quick, "/?transport=short-poll", 0..=0),
+        (&quick, "/?wait=20", 1_000..=1_100),
+        (&quick, "/?wait=20&session=tab", 1_000..=1_100),
+        (&slow, "/?transport=short-poll", 0..=0),
+        // `long_poll_min_wait` and a tenth more.
+        (&slow, "/?wait=20", 5_000..=5_600),
+        // Never longer than the client waits.
+        (&slow, "/?wait=1", 800..=1_100),
+    ] {
         for request in [
             get(&format!("{target}&cursor={last}")),
             get(target).header("if-none-match", format!("\"{last}\"")),
             get(&format!("{target}&cursor={last}")).header("if-none-match", format!("\"{last}\"")),
         ] {
-            let response = request.to(&endpoint).await;
+            let begin = Instant::now();
+            let response = request.to(endpoint).await;
             assert_eq!((response.status(), header(&response, "tidings-retry-ms")), (StatusCode::OK, DAY));
             assert_eq!(text(response).await, body);
+            let millis = begin.elapsed().as_millis();
+            assert!(held.contains(&millis), "{target}: {millis} ms");
         }
     }
+    assert_eq!(quick.session_count() + slow.session_count(), 0);
+    assert_eq!(quick.stats().left_for(SessionEnd::Finished), 6, "each long poll is a session");
+}
+
+/// The reply is not held if it has something beside the end.
+#[tokio::test(start_paused = true)]
+async fn snapshot_of_a_long_poll_after_the_last_end_is_sent_at_once() {
+    let script = Script::new();
+    let last = script.feed.last_topic_end("news", EndReason::Done);
+    let begin = Instant::now();
+    let reply = text(get(&format!("/?wait=20&opening&cursor={last}")).to(&script.endpoint()).await).await;
+    assert!(reply.contains("\"data\":\"state\"") && reply.ends_with("\"end\":true}"), "{reply}");
     assert_eq!(begin.elapsed(), Duration::ZERO);
-    assert_eq!(endpoint.session_count(), 0);
-    assert_eq!(endpoint.stats().left_for(SessionEnd::Finished), 6, "each long poll is a session");
+}
+
+#[tokio::test(start_paused = true)]
+async fn drain_and_revocation_answer_a_long_poll_after_the_last_end_at_once() {
+    let script = Script::new();
+    let last = script.feed.last_topic_end("news", EndReason::Done);
+    for is_revoked in [false, true] {
+        let endpoint = script.endpoint();
+        let request = get(&format!("/?wait=20&cursor={last}")).body(String::new()).unwrap();
+        let held = tokio::spawn(endpoint.handle(request));
+        pass(Duration::from_millis(300)).await;
+        assert_eq!(endpoint.session_count(), 1);
+        let begin = Instant::now();
+        if is_revoked {
+            assert!(endpoint.revoke(endpoint.sessions()[0].session.id()));
+        } else {
+            tokio::spawn(endpoint.drain());
+        }
+        let response = held.await.unwrap();
+        assert!(begin.elapsed() < Duration::from_millis(100));
+        match is_revoked {
+            true => assert_eq!(response.status(), StatusCode::UNAUTHORIZED),
+            false => {
+                assert_eq!((response.status(), header(&response, "tidings-retry-ms")), (StatusCode::OK, DAY));
+                assert!(text(response).await.ends_with("\"end\":true}"));
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

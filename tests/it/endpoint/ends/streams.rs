@@ -47,6 +47,8 @@ async fn stream_tells_each_end_and_ends_cleanly() {
             script.feed.topic_end("scores", EndReason::Done);
             assert_eq!(piece(&mut body).await, Some(Ok(first.clone())));
             assert_eq!(script.sessions(), ["joined"]);
+            let cursor = endpoint.sessions()[0].cursor;
+            assert_eq!(cursor.map(|cursor| cursor.to_string()), Some(id(1)), "the client has the end");
             script.feed.last_topic_end("news", EndReason::Stopped);
             assert_eq!(piece(&mut body).await, Some(Ok(last.clone())), "one piece");
             assert_eq!(piece(&mut body).await, None, "a clean end");
@@ -91,6 +93,63 @@ async fn event_source_after_the_last_end_is_authorized_first() {
         get("/?transport=sse").header("last-event-id", last.to_string()).header("origin", "https://evil.example");
     assert_eq!(request.to(&endpoint).await.status(), StatusCode::FORBIDDEN);
     assert_eq!(script.calls(), 1);
+}
+
+/// A client with a stored cursor has not seen the block of the end, and many clients retry after a 204.
+#[tokio::test(start_paused = true)]
+async fn client_after_the_last_end_without_an_event_id_gets_the_end_in_one_piece_and_no_session() {
+    let script = Script::new();
+    let retry = Duration::from_millis(1500);
+    let builder = || script.builder().retry(retry..=retry).allow_origin("https://app.example");
+    let last = script.feed.last_topic_end("news", EndReason::Done).to_string();
+    let end = format!("event: tidings.end\nretry: 86400000\ndata: {{\"id\":\"{last}\",\"end\":{{}}}}\nid: {last}\n\n");
+    let hello = |heartbeat: &str| {
+        let data = format!("{{\"tidings\":\"hello\",\"cursor\":\"{last}\",\"heartbeat_ms\":{heartbeat}}}");
+        format!(":\nretry: 1500\nevent: tidings.hello\ndata: {data}\nid: {last}\n\n")
+    };
+    let endpoint = builder().build();
+    for (request, heartbeat) in [
+        (get(&format!("/?cursor={last}")), "null"),
+        (get(&format!("/?lastEventId={last}&format=object")), "null"),
+        (get(&format!("/?cursor={last}&heartbeat=visible")), "15000"),
+        (get(&format!("/?cursor={last}")).header("last-event-id", ""), "null"),
+        (get("/").header("if-none-match", format!("\"{last}\"")), "null"),
+    ] {
+        let request = request.header("accept", "text/event-stream").header("origin", "https://app.example");
+        let response = request.to(&endpoint).await;
+        assert_eq!((response.status(), header(&response, "content-type")), (StatusCode::OK, "text/event-stream"));
+        assert_eq!(header(&response, "access-control-allow-origin"), "https://app.example");
+        assert_eq!(header(&response, "cache-control"), "no-store, no-transform");
+        let mut body = response.into_body();
+        assert_eq!(piece(&mut body).await, Some(Ok(hello(heartbeat) + &end)));
+        assert_eq!(piece(&mut body).await, None, "a clean end");
+    }
+    let without_hello = builder().sse_hello(false).build();
+    let read = text(get(&format!("/?transport=sse&cursor={last}")).to(&without_hello).await).await;
+    assert_eq!(read, format!(":\n{end}"));
+    // There is no such block without control blocks.
+    for (endpoint, target) in [(&endpoint, "/?controls=off"), (&builder().sse_controls(false).build(), "/?a")] {
+        let response = get(&format!("{target}&transport=sse&cursor={last}")).to(endpoint).await;
+        assert_eq!(response.status(), StatusCode::NO_CONTENT);
+    }
+    assert_eq!(script.sessions(), Vec::<String>::new());
+    let stats = endpoint.stats();
+    assert_eq!((stats.subscribed, stats.joined, stats.left(), stats.live()), (6, 0, 0, 0));
+}
+
+/// The publisher chose the start of a client that has no cursor.
+#[tokio::test(start_paused = true)]
+async fn client_without_a_cursor_that_has_nothing_left_gets_the_end() {
+    let script = Script::new();
+    let last = script.feed.last_topic_end("news", EndReason::Done);
+    let endpoint = script.endpoint();
+    for method in ["GET", "POST"] {
+        let request = request(method, "/?transport=sse").body(String::new()).unwrap();
+        let response = endpoint.respond(request, script.feed.resume(last)).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let read = text(response).await;
+        assert!(read.ends_with(&format!("\nid: {last}\n\n")) && read.contains("\nretry: 86400000\n"), "{read}");
+    }
 }
 
 /// One event before the last end, the client still gets it and the end.

@@ -68,13 +68,19 @@ async fn post_to_a_topic_that_ends_reads_its_end_and_a_clean_end_of_the_response
         desk.hub.finish(Topic::new("answer").unwrap(), EndReason::Done).unwrap();
         let rest = client.until_end().await;
         assert!(rest.contains("because") && rest.contains(end) && rest.ends_with("\r\n0\r\n\r\n"), "{rest}");
-        // A client that was cut before the end gets the rest and the end, and one that has both gets 204 from SSE.
+        // A client that was cut before the end gets the rest and the end, and one that has both gets the end.
         let mut body = desk.send(request("POST", "/?cursor=0.0").header("accept", accept)).await.into_body();
         let rest = until(&mut body, end).await;
         assert!(rest.contains("because"), "{rest}");
         let cursor = desk.hub.cursor();
         let response = desk.send(request("POST", &format!("/?cursor={cursor}")).header("accept", accept)).await;
         let is_sse = accept == "text/event-stream";
+        assert_eq!((response.status().as_u16(), header(&response, "content-type")), (200, accept));
+        let read = text(response).await;
+        assert!(read.contains("\"end\":{}") && read.contains("\nretry: 86400000\n") == is_sse, "{read}");
+        // One that has waited for the day of the end gets 204 from SSE.
+        let with_id = request("POST", "/").header("accept", accept).header("last-event-id", cursor.to_string());
+        let response = desk.send(with_id).await;
         assert_eq!(response.status(), if is_sse { 204 } else { 200 });
         assert_eq!(header(&response, "content-type"), if is_sse { "" } else { accept });
     }

@@ -4,13 +4,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream;
-use tidings::subscriber::{Delivery, SubscriptionEnd};
+use tidings::subscriber::{Delivery, SubscriberExt, SubscriptionEnd, from_stream};
 use tidings::time::Clock;
 use tidings::transport::chunked::ChunkedStream;
 use tidings::transport::long_poll::LongPollWaiter;
 use tidings::transport::short_poll::PollQueue;
 use tidings::transport::sse::SseEncoder;
-use tidings::{Cursor, EndReason, Event, Subscriber};
+use tidings::{Cursor, EndReason, Event, Gap, GapReason, Snapshot, Subscriber, Topic};
 
 use crate::support::{Feed, Task, VirtualTimer};
 
@@ -227,4 +227,52 @@ fn long_poll_is_not_held_at_or_after_the_last_end() {
     let mut late = LongPollWaiter::new(feed.resume(Cursor::new(7, 1)), &timer, hold()).not_before(hold());
     let Poll::Ready(reply) = task.poll(&mut late) else { panic!("held after the end") };
     assert!(reply.has_ended() && reply.is_empty());
+}
+
+/// A stream of one event.
+struct Once(Option<Event>);
+
+impl Stream for Once {
+    type Item = Event;
+
+    fn poll_next(mut self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Event>> {
+        Poll::Ready(self.0.take())
+    }
+}
+
+/// The end gives the client of a source without cursors its only cursor, so it is in the reply whatever the limit of bytes.
+#[test]
+fn poll_of_a_source_without_cursors_has_its_end_beyond_the_limit_of_bytes() {
+    let source = from_stream(Topic::new("t").unwrap(), Once(Some("a".into())));
+    let reply = PollQueue::new(source).max_batch_bytes(1).reply();
+    let body = format!(
+        r#"{{"cursor":"{0}","events":[{{"topic":"t","data":"a"}},{{"id":"{0}","end":{{"topic":"t","reason":"done"}}}}],"end":true}}"#,
+        reserved()
+    );
+    assert_eq!(reply.into_parts().concat(), body.as_bytes());
+}
+
+/// A client that got a part of the snapshot and its ends would start over with each poll.
+#[test]
+fn poll_reply_with_a_snapshot_has_the_ends_that_belong_to_it() {
+    let feed = Feed::new(7);
+    feed.gap(GapReason::Evicted, None);
+    feed.topic_end("a", EndReason::Done);
+    feed.topic_end("b", EndReason::Done);
+    feed.event("c", "in the snapshot");
+    feed.last_topic_end("c", EndReason::Done);
+    let recovering = feed.reader().recover_with(|_: &Gap| async {
+        let state = (Topic::new("c").unwrap(), "state".into());
+        Some(Snapshot::new([state]).with_cursor(Cursor::new(7, 4)))
+    });
+    let reply = PollQueue::new(recovering).max_batch_bytes(1).reply();
+    let nowhere = Cursor::new(0, 0);
+    let items = [
+        format!(r#"{{"id":"{nowhere}","gap":{{"reason":"evicted","missed":null,"snapshot":true}}}}"#),
+        format!(r#"{{"id":"{nowhere}","topic":"c","data":"state"}}"#),
+        format!(r#"{{"id":"{nowhere}","end":{{"topic":"a","reason":"done"}}}}"#),
+        format!(r#"{{"id":"{}","end":{{"topic":"b","reason":"done"}}}}"#, id(4)),
+    ];
+    let body = format!(r#"{{"cursor":"{}","events":[{}],"more":true}}"#, id(4), items.join(","));
+    assert_eq!(String::from_utf8(reply.into_parts().concat()).unwrap(), body);
 }

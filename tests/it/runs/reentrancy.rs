@@ -1,0 +1,90 @@
+//! Code of the application that calls the runs from inside: streams, and payloads that are dropped.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use tidings::EndReason::{Done, Stopped};
+use tidings::Event;
+use tidings::runs::{RunError, Runs};
+
+use super::script::Script;
+use super::world::{World, read};
+
+/// Stream that stops its own run, and has one more item.
+struct Stopping(Runs);
+
+impl Stream for Stopping {
+    type Item = &'static str;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<&'static str>> {
+        self.0.stop("runs/7");
+        Poll::Ready(Some("too late"))
+    }
+}
+
+#[test]
+fn item_of_a_run_that_is_stopped_while_it_is_polled_is_not_published() {
+    for max_ended in [0, 1] {
+        let world = World::with(|runs| runs.max_ended(max_ended));
+        let runs = world.runs.clone();
+        world.runs.start("runs/7", || Stopping(runs)).unwrap();
+        let mut reader = world.reader("runs/7");
+        world.tasks.run();
+        assert_eq!(read(&mut reader), (vec![], Some(Stopped)));
+        drop(reader);
+        assert_eq!(world.hub.stats().published, 0, "not even after the topic was freed");
+        assert!(world.failures().is_empty());
+        assert_eq!(world.is_gone("runs/7"), max_ended == 0);
+        assert_eq!(world.hub.stats().topics, 0);
+    }
+}
+
+/// Payload that starts the run of its topic when it is dropped.
+struct Restarting(Runs, Arc<Mutex<Vec<RunError>>>);
+
+impl AsRef<[u8]> for Restarting {
+    fn as_ref(&self) -> &[u8] {
+        b"payload"
+    }
+}
+
+impl Drop for Restarting {
+    fn drop(&mut self) {
+        let script = Script::default();
+        let started = self.0.start("runs/7", || script.stream());
+        self.1.lock().unwrap().extend(started.err());
+        assert!(self.0.list().is_empty());
+        panic!("in the drop of a payload");
+    }
+}
+
+/// Stream of one event.
+struct One(Option<Event>);
+
+impl Stream for One {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Event>> {
+        Poll::Ready(self.0.take())
+    }
+}
+
+#[test]
+fn topic_is_not_free_before_its_history_is_dropped_and_a_panic_of_a_payload_is_reported() {
+    let (world, refused) = (World::with(|runs| runs.linger(Duration::from_secs(60))), Arc::<Mutex<Vec<_>>>::default());
+    let payload = Restarting(world.runs.clone(), Arc::clone(&refused));
+    let event = Event::binary(Bytes::from_owner(payload));
+    world.runs.start("runs/7", || One(Some(event))).unwrap();
+    world.tasks.run();
+    world.advance(Duration::from_secs(60));
+    assert_eq!(*refused.lock().unwrap(), [RunError::Ended(crate::support::topic("runs/7"))]);
+    let failures = world.failures();
+    assert!(matches!(&failures[..], [(_, text)] if text == "in the drop of a payload"), "{failures:?}");
+    assert_eq!((world.tasks.count(), world.hub.stats().topics), (0, 0));
+    assert!(world.started("runs/7", &Script::of(["again"])).is_new());
+    assert_eq!(world.read("runs/7"), (vec!["again".into()], Some(Done)));
+}
