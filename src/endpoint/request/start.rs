@@ -12,10 +12,10 @@ pub(super) struct StartQuery<'a> {
     cursor: Option<Cow<'a, str>>,
     /// Value of `lastEventId`, for clients that cannot set a header.
     last_event_id: Option<Cow<'a, str>>,
-    /// Start that `?last=` selects.
-    last: Option<Start>,
-    /// Start that `?start=` selects.
-    start: Option<Start>,
+    /// Number of events that `?last=` selects: 0 if it is unreadable.
+    last: Option<usize>,
+    /// Set if `?start=` selects the oldest event, unset if it selects none.
+    oldest: Option<bool>,
 }
 
 /// Start that a client asks for.
@@ -31,7 +31,7 @@ impl<'a> StartQuery<'a> {
     ///
     /// A value is never an error status, not even if it is not UTF-8: an unreadable cursor becomes an `invalid` gap, and
     /// any other unreadable value [`Start::Now`].
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, name: &str, pair: Pair<'a>, max_last: usize) -> bool {
         let place = match name.len() {
             4 if name == "last" => {
@@ -63,14 +63,14 @@ impl<'a> StartQuery<'a> {
         let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
         // A number above `usize::MAX` is above the limit, too.
         let count = if is_number { value.parse().unwrap_or(usize::MAX).min(max_last) } else { 0 };
-        self.last.get_or_insert(if count == 0 { Start::Now } else { Start::Last(count) });
+        self.last.get_or_insert(count);
     }
 
     #[cold]
     fn take_start(&mut self, pair: Pair<'_>) {
         let value = pair.value().unwrap_or(Cow::Borrowed("?"));
         if !value.is_empty() {
-            self.start.get_or_insert(if value == "oldest" { Start::Oldest } else { Start::Now });
+            self.oldest.get_or_insert(value == "oldest");
         }
     }
 
@@ -88,8 +88,12 @@ impl<'a> StartQuery<'a> {
                 HeldCursor::Cursor(cursor) => Start::After(cursor),
                 HeldCursor::Unreadable => Start::Unreadable,
                 HeldCursor::Nothing => {
-                    let history = self.last.or(self.start);
-                    return RequestedStart { start: history.unwrap_or_default(), is_explicit: history.is_some() };
+                    let start = match (self.last, self.oldest) {
+                        (Some(count @ 1..), _) => Start::Last(count),
+                        (None, Some(true)) => Start::Oldest,
+                        _ => Start::Now,
+                    };
+                    return RequestedStart { start, is_explicit: self.last.is_some() || self.oldest.is_some() };
                 }
             },
         };
