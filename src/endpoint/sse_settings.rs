@@ -21,8 +21,7 @@ impl EndpointBuilder {
     /// A request with `?controls=off` turns them off for its stream, and cannot turn them on.
     ///
     /// Set it to `false` for readers that parse the data of every block, such as `useChat` and clients of AI answers. A stream
-    /// then consists of comments and blocks of events, with `id:` and `retry:`. What a control block would tell is told
-    /// otherwise:
+    /// then consists of comments and blocks of events, with `id:` and `retry:`. In place of a control block:
     ///
     /// | occasion | the client gets |
     /// |---|---|
@@ -33,6 +32,9 @@ impl EndpointBuilder {
     /// | a drain of an open stream | the stream breaks off |
     /// | the end of a topic | nothing |
     /// | the end of the last topic | a clean end; 204 if the client returns, with its cursor in the header or the query |
+    ///
+    /// The head of an answer does not wait for an event. If the client has missed events, it waits for the publisher's
+    /// [`snapshot`](crate::Publisher::snapshot), at most [`subscribe_timeout`](Self::subscribe_timeout).
     ///
     /// A client whose connection is cut before its first event has no id, so it misses the events until it reconnects. See
     /// [`SseEncoder::controls`](crate::transport::sse::SseEncoder::controls).

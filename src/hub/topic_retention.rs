@@ -89,7 +89,7 @@ mod tests {
     }
 
     fn topic() -> Topic {
-        Topic::new("runs/1").unwrap()
+        Topic::new("runs/1").expect("a name")
     }
 
     /// Returns a hub that retains nothing.
@@ -98,7 +98,7 @@ mod tests {
     }
 
     fn publish(hub: &LocalHub, events: usize) {
-        (0..events).for_each(|n| _ = hub.publish_now(topic(), n.to_string()).unwrap());
+        (0..events).for_each(|n| _ = hub.publish_now(topic(), n.to_string()).expect("room"));
     }
 
     fn next(subscription: &mut impl Subscriber) -> Poll<Delivery> {

@@ -21,8 +21,10 @@ use crate::subscriber::stage::Stage;
 /// A client that received only part of a snapshot starts over: the gap and all events of the snapshot but the last have the
 /// cursor `0.0`, which is of no hub's epoch, so the client resumes at an [`Epoch`](GapReason::Epoch) gap. The last event has
 /// the cursor of the events that follow. If topics ended before the newest event of the snapshot, their
-/// [ends](Delivery::TopicEnd) follow the snapshot, and the last of them has that cursor. The client keeps its own cursor while the snapshot is pending, during a snapshot that
-/// it [begins with](Self::with_snapshot), and before the first poll if the subscriber has no cursor because of a gap. An
+/// [ends](Delivery::TopicEnd) follow the snapshot, and the last of them has that cursor.
+///
+/// The client keeps its own cursor while the snapshot is pending, during a snapshot that it
+/// [begins with](Self::with_snapshot), and before the first poll if the subscriber has no cursor because of a gap. An
 /// unreadable cursor is `0.0` in these cases.
 ///
 /// One snapshot replaces all gaps whose events were gone when it was requested. A snapshot without a cursor does so until

@@ -227,8 +227,8 @@ impl Items {
 pub(crate) struct Draft {
     max: usize,
     len: usize,
-    /// Whether the next item is taken whatever its length. A snapshot belongs to the gap before it: a part of it would have no cursor after
-    /// the gap, and the client would poll for it forever.
+    /// Whether the next item is taken whatever its length. A snapshot belongs to the gap before it: a part of it would have no
+    /// cursor after the gap, and the client would poll for it forever.
     owes_state: bool,
     reply: Reply,
 }

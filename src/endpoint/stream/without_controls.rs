@@ -44,7 +44,7 @@ pub(super) async fn sse(mut pending: PendingSubscribe, hop: Hop) -> Result<Answe
             guard.ends(SessionEnd::TooSlow);
             return Ok(Answer::Now(gone(&gap)));
         }
-        // Ends of topics at most were left for the client.
+        // The client had everything except ends of topics, which the stream leaves out.
         Some(FirstDelivery::End(SubscriptionEnd::Finished)) => return Ok(Answer::Now(answer::no_content())),
         Some(FirstDelivery::Item(item)) => EventStream::after(item, EventStream::Sse(Box::new(flow))),
         // The stream yields another end again.

@@ -299,7 +299,8 @@ impl<S: Subscriber> SseEncoder<S> {
         self.controls && (self.hello || self.objects)
     }
 
-    /// Adds the retry line to the first block, unless that is the last one of the stream and has a retry of its own. It requests one event only, because the shared bytes are copied.
+    /// Adds the retry line to the first block, unless that is the last one of the stream and has a retry of its own. It requests
+    /// one event only, because the shared bytes are copied.
     fn poll_retry(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let item = ready!(self.poll_events(cx, 1));
         let block = match item {

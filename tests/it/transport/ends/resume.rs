@@ -53,9 +53,11 @@ enum Kind {
     Chunked,
     Sse,
     SseObjects,
+    SseWithoutControls,
 }
 
 impl Kind {
+    /// The kinds that express every item.
     const ALL: [Self; 3] = [Self::Chunked, Self::Sse, Self::SseObjects];
 
     fn bytes(self, reader: Reader, max: usize) -> Vec<u8> {
@@ -64,13 +66,14 @@ impl Kind {
             Self::Chunked => all(ChunkedStream::new(reader, &timer).max_batch_bytes(max)),
             Self::Sse => all(SseEncoder::new(reader, &timer).max_batch_bytes(max)),
             Self::SseObjects => all(SseEncoder::new(reader, &timer).max_batch_bytes(max).objects(true)),
+            Self::SseWithoutControls => all(SseEncoder::new(reader, &timer).max_batch_bytes(max).controls(false)),
         }
     }
 
     fn wire(self) -> Box<dyn Wire> {
         match self {
             Self::Chunked => Box::new(NdjsonWire::default()),
-            Self::Sse => Box::new(SseWire::plain()),
+            Self::Sse | Self::SseWithoutControls => Box::new(SseWire::plain()),
             Self::SseObjects => Box::new(SseWire::objects()),
         }
     }
@@ -114,6 +117,22 @@ proptest! {
                 prop_assert_eq!(&seen, &expected, "{:?} cut at {}", kind, cut);
                 prop_assert_eq!(end, last);
             }
+        }
+    }
+
+    /// Without control blocks the events are resumed alike, and the ends are left out.
+    #[test]
+    fn stream_without_controls_cut_at_every_byte_delivers_each_event_once(items in any_items(), batch in 1..4_usize, max in 0..200_usize) {
+        let items: Vec<_> = items.into_iter().filter(|item| !matches!(item, Item::Gap)).collect();
+        let (feed, kind) = (feed(&items), Kind::SseWithoutControls);
+        let whole = kind.bytes(feed.reader().batches_of(batch), max);
+        let (expected, _) = read(kind, &whole);
+        prop_assert_eq!(expected.len(), items.iter().filter(|item| matches!(item, Item::Event(..))).count());
+        for cut in 0..=whole.len() {
+            let (mut seen, cursor) = read(kind, &whole[..cut]);
+            let resumed = feed.resume(cursor.unwrap_or(Cursor::new(7, 0))).batches_of(batch);
+            seen.extend(read(kind, &kind.bytes(resumed, max)).0);
+            prop_assert_eq!(&seen, &expected, "cut at {}", cut);
         }
     }
 
