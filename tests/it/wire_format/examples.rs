@@ -244,7 +244,11 @@ async fn each_example_of_the_page_is_what_the_crate_sends() {
 async fn status_204_ends_an_event_source_whose_topics_have_ended() {
     let ended = builder(&ending()).build();
     for cursor in ["7.a4", "0.a1"] {
-        let response = get(&format!("/events?transport=sse&cursor={cursor}")).to(&ended).await;
+        let response = get("/events?transport=sse").header("last-event-id", cursor).to(&ended).await;
         assert_eq!((response.status().as_u16(), text(response).await), (204, String::new()), "{cursor}");
+        // A client with a stored cursor in its query has not seen the block of the end.
+        let response = get(&format!("/events?transport=sse&cursor={cursor}")).to(&ended).await;
+        let (status, read) = (response.status().as_u16(), text(response).await);
+        assert!(status == 200 && read.contains("event: tidings.end\nretry: 86400000\n"), "{cursor}: {status} {read}");
     }
 }
