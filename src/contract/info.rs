@@ -24,7 +24,7 @@ pub struct SubscriberInfo<'a> {
     topics: Cow<'a, [Pattern]>,
     head: Option<Arc<dyn Head>>,
     next_event: NextEvent<'a>,
-    end_state: EndState,
+    end_state: NextEnd<'a>,
 }
 
 /// State of a subscriber with regard to the ends of its topics, see [`SubscriberInfo::end_state`].
@@ -51,10 +51,23 @@ enum NextEvent<'a> {
     Of(&'a dyn Pace),
 }
 
-/// A source that can tell when its next event is likely.
+/// State with regard to the ends of topics.
+#[derive(Clone, Copy, Default)]
+enum NextEnd<'a> {
+    #[default]
+    Live,
+    Is(EndState),
+    /// Computed when it is asked for.
+    Of(&'a dyn Pace),
+}
+
+/// A source that can tell when its next event is likely, and whether there are more.
 pub(crate) trait Pace: Sync {
     /// Returns the time until the next event is likely, [`Duration::MAX`] for never.
     fn next_event_in(&self) -> Duration;
+
+    /// Returns the state with regard to the ends of the topics.
+    fn end_state(&self) -> EndState;
 }
 
 /// Position of a source's newest event. It may be called from any thread.
@@ -96,19 +109,23 @@ impl<'a> SubscriberInfo<'a> {
     }
 
     pub(crate) fn with_pace(self, pace: &'a dyn Pace) -> Self {
-        Self { next_event: NextEvent::Of(pace), ..self }
+        Self { next_event: NextEvent::Of(pace), end_state: NextEnd::Of(pace), ..self }
     }
 
     /// Sets the state with regard to the ends of the topics. Default: [`EndState::Live`].
     pub fn with_end_state(self, end_state: EndState) -> Self {
-        Self { end_state, ..self }
+        Self { end_state: NextEnd::Is(end_state), ..self }
     }
 
     /// Returns whether all topics have ended. An [`Endpoint`](crate::Endpoint) reads it when a client subscribes: a
     /// client that returns after the end is told so, see [`Endpoint`](crate::Endpoint#end).
     #[must_use]
     pub fn end_state(&self) -> EndState {
-        self.end_state
+        match self.end_state {
+            NextEnd::Live => EndState::Live,
+            NextEnd::Is(end_state) => end_state,
+            NextEnd::Of(pace) => pace.end_state(),
+        }
     }
 
     /// Returns the topics and patterns that the subscriber follows.
@@ -152,7 +169,7 @@ impl fmt::Debug for SubscriberInfo<'_> {
             .field("topics", &self.topics)
             .field("head", &self.head())
             .field("next_event_in", &self.next_event_in())
-            .field("end_state", &self.end_state)
+            .field("end_state", &self.end_state())
             .finish()
     }
 }

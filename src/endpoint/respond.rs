@@ -68,7 +68,8 @@ impl Endpoint {
         request: impl IntoParts,
         accepted: impl IntoAccepted,
     ) -> impl Future<Output = Response<Body>> + Send + 'static {
-        infallible(self.begin(request.into_parts(), Body::empty(), Some(accepted.into_accepted().boxed())))
+        let accepted = Box::new(accepted.into_accepted().boxed());
+        infallible(self.begin(request.into_parts(), Body::empty(), Some(accepted)))
     }
 }
 

@@ -320,7 +320,7 @@ impl Endpoint {
         &self,
         mut parts: Parts,
         body: B,
-        accepted: Option<Accepted<BoxSubscriber>>,
+        accepted: Option<Box<Accepted<BoxSubscriber>>>,
     ) -> ResponseFuture
     where
         B: http_body::Body + Send + 'static,

@@ -21,8 +21,9 @@ pub(crate) struct PendingSubscribe {
     pub(crate) shared: Arc<Shared>,
     pub(crate) params: SubscribeParams,
     pub(crate) request: SubscribeRequest,
-    /// Subscriber that the application passed to `Endpoint::respond`. `authorize` takes it.
-    pub(crate) accepted: Option<Accepted<BoxSubscriber>>,
+    /// Subscriber that the application passed to `Endpoint::respond`. `authorize` takes it. Boxed because most requests have
+    /// none, and the value is moved several times.
+    pub(crate) accepted: Option<Box<Accepted<BoxSubscriber>>>,
 }
 
 impl Shared {
@@ -32,7 +33,7 @@ impl Shared {
         self: Arc<Self>,
         mut parts: Parts,
         mut params: SubscribeParams,
-        accepted: Option<Accepted<BoxSubscriber>>,
+        accepted: Option<Box<Accepted<BoxSubscriber>>>,
     ) -> Work {
         if ended_source::is_cursor_of(params.start) {
             return Box::pin(async move { ended_source::answer(&self, &mut parts, &params).await.map(Answer::Now) });
@@ -100,7 +101,7 @@ impl PendingSubscribe {
             let is_session = self.params.is_session(key.as_ref());
             self.shared.check_place(&self.params, key.as_ref(), is_session)?;
             if let Some(accepted) = self.accepted.take() {
-                return Ok(self.authorized(key, is_session, accepted));
+                return Ok(self.authorized(key, is_session, *accepted));
             }
             let accepted = self.shared.ask_publisher(&self.request, key.as_ref()).await?;
             Ok(self.authorized(key, is_session, accepted))

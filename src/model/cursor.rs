@@ -140,18 +140,33 @@ fn sequence(bytes: &[u8]) -> Option<(u64, &[u8])> {
 
 /// Parses an unsigned number without sign, leading zeros or upper case. Returns it with the bytes after its digits.
 fn number<const RADIX: u64>(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    /// Number of digits that need no check, because 36^12 is less than 2^63.
+    const UNCHECKED: usize = 12;
+
     let (mut number, mut len) = (0_u64, 0);
-    for &byte in bytes {
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'z' if RADIX == 36 => byte - b'a' + 10,
-            _ => break,
-        };
-        number = number.checked_mul(RADIX)?.checked_add(digit.into())?;
+    for &byte in bytes.iter().take(UNCHECKED) {
+        let Some(digit) = digit::<RADIX>(byte) else { break };
+        number = number * RADIX + digit;
         len += 1;
+    }
+    if len == UNCHECKED {
+        for &byte in bytes.iter().skip(UNCHECKED) {
+            let Some(digit) = digit::<RADIX>(byte) else { break };
+            number = number.checked_mul(RADIX)?.checked_add(digit)?;
+            len += 1;
+        }
     }
     let (digits, rest) = bytes.split_at_checked(len)?;
     (!matches!(digits, [] | [b'0', _, ..])).then_some((number, rest))
+}
+
+#[inline(always)]
+fn digit<const RADIX: u64>(byte: u8) -> Option<u64> {
+    match byte {
+        b'0'..=b'9' => Some((byte - b'0').into()),
+        b'a'..=b'z' if RADIX == 36 => Some((byte - b'a' + 10).into()),
+        _ => None,
+    }
 }
 
 impl FromStr for Cursor {

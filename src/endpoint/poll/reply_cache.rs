@@ -58,6 +58,8 @@ impl Payload {
 
 impl ReplyCache {
     /// Returns the entity tag and the bytes of a reply.
+    // Inlined because the reply is large.
+    #[inline(always)]
     pub(crate) fn of(&self, reply: Reply) -> (Option<HeaderValue>, Payload) {
         if reply.len_at_most() > MAX_CACHED_LEN {
             let (tag, parts) = reply.into_tagged_parts();

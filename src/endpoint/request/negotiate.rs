@@ -192,11 +192,12 @@ fn query(parts: &Parts, limits: QueryLimits) -> Result<Query<'_>, Refusal> {
     let not_utf8 = |NotUtf8| Refusal::bad(NOT_UTF8);
     for pair in pairs(parts.uri.query().unwrap_or_default()) {
         let key = pair.name().map_err(not_utf8)?;
-        if query.start.take(&key, pair, max_last) {
-            continue;
-        }
         // Checked for the application's parameters, too: it must not read a value that the client did not send.
-        let value = pair.value().map_err(not_utf8)?;
+        let value = match pair.value() {
+            Ok(value) => value,
+            Err(_) if query.start.take(&key, pair, max_last) => continue,
+            Err(error) => return Err(not_utf8(error)),
+        };
         match &*key {
             "transport" if query.transport.is_none() => {
                 let named = Transport::from_name(&value);
@@ -230,7 +231,7 @@ fn query(parts: &Parts, limits: QueryLimits) -> Result<Query<'_>, Refusal> {
             "format" => query.objects = value == "object",
             "heartbeat" => query.visible = value == "visible",
             "controls" => query.controls_off = value == "off",
-            _ => {}
+            _ => _ = query.start.take(&key, pair, max_last),
         }
     }
     Ok(query)

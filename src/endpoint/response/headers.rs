@@ -85,6 +85,7 @@ fn insert_common_headers(headers: &mut HeaderMap) {
 /// Returns the head of a poll reply, with the common headers, `Tidings-Retry-Ms: 0`, and `wait` as
 /// `Preference-Applied`. It is a clone of a prepared map, which costs less than inserting each header.
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
+#[inline(always)]
 pub(crate) fn of_reply(tag: Option<HeaderValue>, wait: Option<u32>) -> HeaderMap {
     let [plain, applied] = &*REPLIES;
     let mut headers = match wait {

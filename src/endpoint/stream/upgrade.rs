@@ -34,7 +34,7 @@ impl Shared {
         self: &Arc<Self>,
         mut parts: Parts,
         mut params: SubscribeParams,
-        accepted: Option<Accepted<BoxSubscriber>>,
+        accepted: Option<Box<Accepted<BoxSubscriber>>>,
     ) -> Result<Response<Body>, Refusal> {
         let (handshake, upgrade) = prepare(self, &mut parts)?;
         if parts.extensions.is_empty() {

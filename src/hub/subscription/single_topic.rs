@@ -132,9 +132,10 @@ impl SingleTopic {
     #[cold]
     fn find(&mut self, shared: &Shared) -> Outcome {
         let state = self.reader.log.state();
-        let (found, mark) = (state.find(self.reader.next, self.overflow), state.end_mark().cloned());
-        drop(state);
+        let found = state.find(self.reader.next, self.overflow);
         if let Found::Nothing = found {
+            let mark = state.end_mark().cloned();
+            drop(state);
             return match mark {
                 _ if self.reader.next == TOO_SLOW => Outcome::End(SubscriptionEnd::TooSlow),
                 _ if self.reader.is_finished() => Outcome::End(SubscriptionEnd::Finished),
@@ -142,6 +143,7 @@ impl SingleTopic {
                 None => Outcome::End(SubscriptionEnd::Closed),
             };
         }
+        drop(state);
         match self.reader.follow(found, u64::MAX, shared) {
             Some(_) if self.overflow == Overflow::Disconnect => {
                 self.reader.next = TOO_SLOW;

@@ -265,14 +265,10 @@ impl Subscriber for Subscription {
     /// Names are left out that a pattern among them covers.
     fn info(&self) -> SubscriberInfo<'_> {
         let info = SubscriberInfo::new().with_pace(self).with_shared_head(self.shared.clone());
-        let (info, end_state) = match &self.kind {
-            Kind::Single(single) => (info.with_topics(std::slice::from_ref(single.name())), single.end_state()),
-            Kind::Multi(multi) => (info.with_topics(multi.names().cloned().collect::<Vec<_>>()), multi.end_state()),
-        };
-        info.with_end_state(match (end_state, &self.opening) {
-            (EndState::Finished, Some(_)) => EndState::Ended,
-            (end_state, _) => end_state,
-        })
+        match &self.kind {
+            Kind::Single(single) => info.with_topics(std::slice::from_ref(single.name())),
+            Kind::Multi(multi) => info.with_topics(multi.names().cloned().collect::<Vec<_>>()),
+        }
     }
 }
 
@@ -282,6 +278,17 @@ impl Pace for Subscription {
         match &self.kind {
             Kind::Single(single) => single.next_in(now),
             Kind::Multi(multi) => multi.next_in(now),
+        }
+    }
+
+    fn end_state(&self) -> EndState {
+        let end_state = match &self.kind {
+            Kind::Single(single) => single.end_state(),
+            Kind::Multi(multi) => multi.end_state(),
+        };
+        match (end_state, &self.opening) {
+            (EndState::Finished, Some(_)) => EndState::Ended,
+            (end_state, _) => end_state,
         }
     }
 }
