@@ -80,7 +80,7 @@ fn poll_gets_the_run_from_its_first_token_then_after_its_cursor_then_the_end() {
             let begin = tokio::time::Instant::now();
             let third = get(&format!("{target}&wait=50")).header("if-none-match", &cursor).to(&events).await;
             assert!(text(third).await.contains(r#""end":true"#));
-            let seconds = if *transport == Transport::LongPoll { 1 } else { 0 };
+            let seconds = if transport == Transport::LongPoll { 1 } else { 0 };
             assert_eq!(begin.elapsed().as_secs(), seconds);
         });
     }
