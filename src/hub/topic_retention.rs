@@ -72,21 +72,12 @@ impl Log {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use std::task::{Context, Poll, Waker};
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use super::*;
     use crate::contract::{Delivery, PublishError, Start, Subscribe, Subscriber};
     use crate::hub::local::LocalHub;
     use crate::model::{EndReason, GapReason};
-    use crate::time::Clock;
-
-    struct Stopped(Instant);
-
-    impl Clock for Stopped {
-        fn now(&self) -> Instant {
-            self.0
-        }
-    }
 
     fn topic() -> Topic {
         Topic::new("runs/1").expect("a name")
@@ -94,7 +85,7 @@ mod tests {
 
     /// Returns a hub that retains nothing.
     fn hub() -> LocalHub {
-        LocalHub::builder().retain(Retention::count(0)).clock(Stopped(Instant::now())).build()
+        LocalHub::builder().retain(Retention::count(0)).build()
     }
 
     fn publish(hub: &LocalHub, events: usize) {

@@ -82,7 +82,7 @@
 //! # let _router = app::router();
 //! ```
 //!
-//! The same without HTTP, with a stream that is ready at once:
+//! Without HTTP, with a stream that is ready at once:
 //!
 //! ```
 //! use std::pin::Pin;

@@ -76,6 +76,7 @@ impl Shared {
     ///
     /// Readers get the end before this returns. The task drops the stream when it is polled next.
     pub(crate) fn end(&self, entry: &Arc<RunEntry>, reason: EndReason, failure: Option<(FailureCause, &str)>) -> bool {
+        let now = self.timer.now();
         if !entry.begin_end(reason) {
             return false;
         }
@@ -90,7 +91,7 @@ impl Shared {
         } else if let Some((cause, text)) = refused {
             self.report(&entry.topic, cause, &text);
         }
-        let drains = lock(&self.table).end(entry, self.timer.now());
+        let drains = lock(&self.table).end(entry, now);
         entry.wake();
         drains.into_iter().for_each(Waker::wake);
         self.forget_excess();

@@ -82,7 +82,7 @@ proptest! {
         world.finish();
     }
 
-    /// The same with a byte budget that holds a few topics: events are evicted, and ends are not.
+    /// With a byte budget that holds a few topics, events are evicted, and ends are not.
     #[test]
     fn random_operations_within_a_tiny_budget_deliver_every_event_once_in_order_or_yield_gap(
         retentions in prop::array::uniform3(retention()),

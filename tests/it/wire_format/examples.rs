@@ -224,6 +224,7 @@ async fn exchanges() -> Vec<(&'static str, String)> {
         ("tidings.retry", until(&full(), "transport=sse&cursor=7.a3", "\n\n").await),
         ("sse-objects", from(&until(&events, "transport=sse&format=object", "id: 7.a3").await, r#"data: {"id""#)),
         ("controls-off", body(&ended, "transport=sse&controls=off").await),
+        ("returned", body(&ended, "transport=sse&cursor=7.a4").await),
         ("tidings.v1", frames(&ending(), &[], 6).await),
     ]
 }
@@ -240,11 +241,20 @@ async fn each_example_of_the_page_is_what_the_crate_sends() {
     assert!(unknown.is_empty(), "examples that nothing produces: {unknown:?}");
 }
 
-#[tokio::test]
-async fn status_204_ends_an_event_source_whose_topics_have_ended() {
+/// The end is told to clients that come back, as the page says.
+#[tokio::test(start_paused = true)]
+async fn client_that_returns_after_the_end_is_told_by_status_or_reply() {
     let ended = builder(&ending()).build();
     for cursor in ["7.a4", "0.a1"] {
-        let response = get("/events?transport=sse").header("last-event-id", cursor).to(&ended).await;
-        assert_eq!((response.status().as_u16(), text(response).await), (204, String::new()), "{cursor}");
+        let event_source = get("/events?transport=sse").header("last-event-id", cursor).to(&ended).await;
+        assert_eq!((event_source.status().as_u16(), text(event_source).await), (204, String::new()), "{cursor}");
+        let without = get(&format!("/events?transport=sse&controls=off&cursor={cursor}")).to(&ended).await;
+        assert_eq!(without.status().as_u16(), 204, "{cursor}");
+        for (poll, held) in [("short-poll", 0), ("long-poll&wait=9", 1)] {
+            let begin = tokio::time::Instant::now();
+            let reply = body(&ended, &format!("transport={poll}&cursor={cursor}")).await;
+            assert_eq!(reply, format!("{{\"cursor\":\"{cursor}\",\"events\":[],\"end\":true}}\n"), "{poll}");
+            assert_eq!(begin.elapsed().as_secs(), held, "{poll}");
+        }
     }
 }
