@@ -304,7 +304,8 @@ impl LocalHub {
     }
 
     /// Returns the number of subscriptions that follow this topic, by its name or by a pattern. A subscription counts
-    /// once, whatever else it follows. The call creates no topic.
+    /// once, whatever else it follows, and no longer after it has received the topic's [end](Self::finish). The call creates
+    /// no topic.
     #[must_use]
     pub fn subscribers(&self, topic: &Topic) -> usize {
         self.handle.shared.registry.subscribers(topic)
@@ -345,7 +346,8 @@ impl LocalHub {
     }
 
     /// Closes the hub permanently. Subscribers get every event that was published before, then
-    /// [`SubscriptionEnd::Closed`](crate::subscriber::SubscriptionEnd::Closed).
+    /// [`SubscriptionEnd::Closed`](crate::subscriber::SubscriptionEnd::Closed). A subscription all topics of which have
+    /// [ended](Self::finish) gets [`Finished`](crate::subscriber::SubscriptionEnd::Finished).
     pub fn close(&self) {
         self.handle.shared.close();
     }

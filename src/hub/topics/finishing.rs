@@ -48,12 +48,14 @@ impl Registry {
     /// Returns whether a topic has ended. Forgets its end if the time for that has come.
     #[cold]
     pub(crate) fn has_ended(&self, topic: &Topic, now: u64) -> bool {
+        let topics = self.topics.read();
+        if !topics.ended.is_due(topic, now) {
+            return topics.has_ended(topic);
+        }
+        drop(topics);
         let mut topics = self.topics.write();
         topics.forget_if_due(topic, now);
-        match topics.named(topic) {
-            Some(log) => log.state().end.is_some(),
-            None => topics.ended.get(topic).is_some(),
-        }
+        topics.has_ended(topic)
     }
 
     /// Forgets ends whose time has come, at most `most` under one hold of the lock. Returns whether there may be more.

@@ -292,6 +292,14 @@ impl Topics {
         self.live.get(topic.as_str()).map(|Named(log)| Arc::clone(log))
     }
 
+    /// Returns whether a topic has ended.
+    pub(crate) fn has_ended(&self, topic: &Topic) -> bool {
+        match self.named(topic) {
+            Some(log) => log.state().end.is_some(),
+            None => self.ended.get(topic).is_some(),
+        }
+    }
+
     /// Forgets the end of a topic if the time for that has come.
     pub(crate) fn forget_if_due(&mut self, topic: &Topic, now: u64) {
         if self.ended.is_due(topic, now) {
