@@ -87,6 +87,7 @@
 //! | [`transport`] | the five adapters, to mount by hand without [`Endpoint`] | one for each |
 //! | [`subscriber`] | batches, formats, recovery by snapshots, subscribers of streams | |
 //! | [`endpoint`] | the layer for your own routes, refusals, futures of the service | `http` |
+//! | [`runs`] | answers that outlive their requests, such as those of a model | `tokio`, or a timer and a spawner |
 //! | [`server`] | `serve` for axum and tower services, TCP options | `server`, `tokio` |
 //! | [`stats`] | counters of hub and endpoint, descriptions of sessions | |
 //! | [`time`] | clocks and timers, for tests and other runtimes | |

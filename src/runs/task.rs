@@ -182,6 +182,7 @@ impl RunWorker {
     /// Drops the stream. Returns the text of its panic.
     fn drop_source(&mut self) -> Result<(), String> {
         let source = self.source.take();
+        self.batch = Vec::new();
         catch_panic(|| drop(source))
     }
 

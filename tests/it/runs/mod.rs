@@ -14,6 +14,8 @@ mod reference;
 mod script;
 mod start;
 #[cfg(feature = "tokio")]
+mod threads;
+#[cfg(feature = "tokio")]
 mod tokio_runtime;
 mod unwatched;
 mod world;
