@@ -72,12 +72,13 @@ proptest! {
         prop_assert!(hints.iter().all(|hint| (from..=from + more).contains(hint)), "{:?}", hints);
     }
 
-    /// A client that polls at the hinted times gets each event of a steady topic soon, and few empty replies. With as
-    /// many
+    /// A client that polls at the hinted times gets each event of a steady topic soon, and few empty replies. With as many
     /// polls at random times an event would be half an interval old.
     #[test]
-    fn poll_hints_follow_a_steady_topic(interval in 2_000..4_500_u64, phase in 0..4_500_u64, wobble in 0..5_u64) {
-        const EVENTS: u64 = 60;
+    fn poll_hints_follow_a_steady_topic(interval in 2_000..4_500_u64, phase in 0..4_500_u64, wobble in 0..5_u64, seed in any::<u64>()) {
+        const EVENTS: u64 = 240;
+        // The hints are spread at random.
+        fastrand::seed(seed);
         let (polls, delay) = block_on(async {
             let (begin, (hub, endpoint)) = (Instant::now(), hub_and_endpoint());
             let published = hub.clone();
