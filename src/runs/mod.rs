@@ -4,6 +4,10 @@
 //! publishes its items. A reader gets the run from its first event, or from its cursor, then live events, then the end, over
 //! each transport. A page that is reloaded in the middle of an answer therefore loses no token, and the model is asked once.
 //!
+//! One exception: a raw WebSocket (without `tidings.v1`) of a run that has ended gets no events, only the close with 1000
+//! after 1 s. Raw clients have no cursor, and many reconnect after every close: each connection would get the whole run
+//! again. With a cursor, `?last=`, `?start=` or `?session=` in its request it gets the events.
+//!
 //! # Example
 //!
 //! A POST starts the run and is answered with its stream. A GET follows it, and a DELETE stops it. The example
