@@ -140,7 +140,6 @@ async function foreign(page) {
       form.submit();
     }, `${address}/runs/${host}-form`);
     await until(`a form on ${host} is refused`, async () => statuses.join() === 'POST 403,POST 403');
-    await other.close();
   }
   ok((await asked(page)) === before, 'a page of another origin starts nothing', String(await asked(page)));
   site.close();
