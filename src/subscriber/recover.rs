@@ -254,13 +254,27 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         EncodedDelivery::Events(EncodedBatch::new(bytes, count).with_conflated(batch.conflated()))
     }
 
-    /// Returns a gap in place of one event. Several events are a snapshot of an inner subscriber that recovers by itself.
+    /// Passes on a delivery of the inner subscriber that is not events within the limit.
     #[cold]
-    fn too_large(&self, events: EncodedBatch) -> Poll<EncodedDelivery> {
-        Poll::Ready(match events.events {
-            1 => EncodedDelivery::Gap(oversize::gap(Some(1), self.inner.cursor(), self.inner.info().topics())),
-            _ => EncodedDelivery::Events(events),
-        })
+    fn pass_on(
+        &mut self,
+        delivery: EncodedDelivery,
+        cx: &mut Context<'_>,
+        format: &dyn Format,
+        max: usize,
+    ) -> Poll<EncodedDelivery> {
+        match delivery {
+            // Several events are a snapshot of an inner subscriber that recovers by itself.
+            EncodedDelivery::Events(events) if events.events == 1 => {
+                let gap = oversize::gap(Some(1), self.inner.cursor(), self.inner.info().topics());
+                Poll::Ready(EncodedDelivery::Gap(gap))
+            }
+            EncodedDelivery::Gap(gap) if !gap.snapshot => {
+                self.meet(gap);
+                self.poll_encoded_stage(cx, format, max)
+            }
+            other => Poll::Ready(other),
+        }
     }
 
     /// Records that events were delivered, up to `cursor` if some are left.
@@ -337,18 +351,13 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
         if self.stage.is_some() {
             return self.poll_encoded_stage(cx, format, max);
         }
-        // Matched and rebuilt, because the variants other than the gap are much smaller.
+        // Matched and rebuilt, because the other variants are much larger.
         match self.inner.poll_encoded(cx, format, max.min(self.max_event)) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(EncodedDelivery::Events(events)) if events.bytes.len() > self.max_event => {
-                self.too_large(events)
+            Poll::Ready(EncodedDelivery::Events(events)) if events.bytes.len() <= self.max_event => {
+                Poll::Ready(EncodedDelivery::Events(events))
             }
-            Poll::Ready(EncodedDelivery::Events(events)) => Poll::Ready(EncodedDelivery::Events(events)),
-            Poll::Ready(EncodedDelivery::Gap(gap)) if !gap.snapshot => {
-                self.meet(gap);
-                self.poll_encoded_stage(cx, format, max)
-            }
-            Poll::Ready(other) => Poll::Ready(other),
+            Poll::Ready(other) => self.pass_on(other, cx, format, max),
         }
     }
 
@@ -373,6 +382,7 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
         self.inner.release();
     }
 
+    #[inline]
     fn info(&self) -> SubscriberInfo<'_> {
         let info = self.inner.info();
         match self.stage.as_deref() {
