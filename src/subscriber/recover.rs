@@ -1,15 +1,14 @@
 use std::fmt;
 use std::task::{Context, Poll, ready};
 
-use crate::contract::{Batch, Delivery, EncodedBatch, EncodedDelivery, Format};
-use crate::contract::{Start, Subscriber, SubscriberInfo};
+use crate::contract::{Batch, Delivery, EncodedBatch, EncodedDelivery, Format, Start, Subscriber, SubscriberInfo};
 use crate::model::{Cursor, Gap, GapReason, TopicEnd};
-use crate::subscriber::Snapshot;
 use crate::subscriber::following::{Following, Step, look, with_more};
 use crate::subscriber::oversize::{self, Fit};
 use crate::subscriber::recovery::Recovery;
 use crate::subscriber::snapshot::{NOWHERE, State};
 use crate::subscriber::stage::Stage;
+use crate::subscriber::{Fetched, Snapshot};
 
 /// Subscriber that recovers from gaps by snapshots of the application's state.
 ///
@@ -254,27 +253,42 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         EncodedDelivery::Events(EncodedBatch::new(bytes, count).with_conflated(batch.conflated()))
     }
 
-    /// Passes on a delivery of the inner subscriber that is not events within the limit.
+    /// Polls the inner subscriber, or the stage.
+    #[inline(always)]
+    pub(crate) fn poll_fetched(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Fetched> {
+        if self.stage.is_some() {
+            return self.poll_other(None, cx, format, max).map(Fetched::Other);
+        }
+        match self.inner.poll_encoded(cx, format, max.min(self.max_event)) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(EncodedDelivery::Events(events)) if events.bytes.len() <= self.max_event => {
+                Poll::Ready(Fetched::Events(events))
+            }
+            Poll::Ready(other) => self.poll_other(Some(other), cx, format, max).map(Fetched::Other),
+        }
+    }
+
+    /// Passes on a delivery of the inner subscriber that is not events within the limit, or polls the stage.
     #[cold]
-    fn pass_on(
+    fn poll_other(
         &mut self,
-        delivery: EncodedDelivery,
+        delivery: Option<EncodedDelivery>,
         cx: &mut Context<'_>,
         format: &dyn Format,
         max: usize,
-    ) -> Poll<EncodedDelivery> {
-        match delivery {
+    ) -> Poll<Box<EncodedDelivery>> {
+        Poll::Ready(Box::new(match delivery {
             // Several events are a snapshot of an inner subscriber that recovers by itself.
-            EncodedDelivery::Events(events) if events.events == 1 => {
-                let gap = oversize::gap(Some(1), self.inner.cursor(), self.inner.info().topics());
-                Poll::Ready(EncodedDelivery::Gap(gap))
+            Some(EncodedDelivery::Events(events)) if events.events == 1 => {
+                EncodedDelivery::Gap(oversize::gap(Some(1), self.inner.cursor(), self.inner.info().topics()))
             }
-            EncodedDelivery::Gap(gap) if !gap.snapshot => {
+            Some(EncodedDelivery::Gap(gap)) if !gap.snapshot => {
                 self.meet(gap);
-                self.poll_encoded_stage(cx, format, max)
+                ready!(self.poll_encoded_stage(cx, format, max))
             }
-            other => Poll::Ready(other),
-        }
+            Some(other) => other,
+            None => ready!(self.poll_encoded_stage(cx, format, max)),
+        }))
     }
 
     /// Records that events were delivered, up to `cursor` if some are left.
@@ -322,9 +336,8 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
 impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
         loop {
-            match self.stage {
-                None => {}
-                Some(_) => match ready!(self.poll_stage(cx, None)) {
+            if self.stage.is_some() {
+                match ready!(self.poll_stage(cx, None)) {
                     Some(Step::Gap(gap)) => return Poll::Ready(Delivery::Gap(gap)),
                     Some(Step::TopicEnd(end)) => return Poll::Ready(Delivery::TopicEnd(end)),
                     Some(Step::End(end)) => return Poll::Ready(Delivery::End(end)),
@@ -337,7 +350,7 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
                         None => continue,
                     },
                     None => {}
-                },
+                }
             }
             match self.inner.poll_next(cx) {
                 Poll::Ready(Delivery::Gap(gap)) if !gap.snapshot => self.meet(gap),
@@ -346,19 +359,9 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
-        if self.stage.is_some() {
-            return self.poll_encoded_stage(cx, format, max);
-        }
-        // Matched and rebuilt, because the other variants are much larger.
-        match self.inner.poll_encoded(cx, format, max.min(self.max_event)) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(EncodedDelivery::Events(events)) if events.bytes.len() <= self.max_event => {
-                Poll::Ready(EncodedDelivery::Events(events))
-            }
-            Poll::Ready(other) => self.pass_on(other, cx, format, max),
-        }
+        self.poll_fetched(cx, format, max).map(Fetched::into_delivery)
     }
 
     fn heeds_max(&self) -> bool {
@@ -384,11 +387,8 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
 
     #[inline]
     fn info(&self) -> SubscriberInfo<'_> {
-        let info = self.inner.info();
-        match self.stage.as_deref() {
-            Some(stage) if stage.has_more() => with_more(info),
-            _ => info,
-        }
+        let (info, has_more) = (self.inner.info(), self.stage.as_ref().is_some_and(|stage| stage.has_more()));
+        if has_more { with_more(info) } else { info }
     }
 }
 
