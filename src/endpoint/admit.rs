@@ -28,7 +28,14 @@ pub(crate) struct Authorization {
 }
 
 impl Authorization {
+    /// Returns whether all topics had ended when the client came. `false` if the request makes no session.
+    #[cfg(any(feature = "long-poll", feature = "chunked", feature = "websocket"))]
+    pub(crate) fn came_late(&self) -> bool {
+        self.end_state != EndState::Live
+    }
+
     /// Returns whether all topics have ended and nothing is left for the client. `false` if the request makes no session.
+    #[cfg(feature = "sse")]
     pub(crate) fn has_everything(&self, accepted: &Accepted<BoxSubscriber>) -> bool {
         self.end_state == EndState::Finished && accepted.snapshot.is_none()
     }

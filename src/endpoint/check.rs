@@ -11,17 +11,21 @@ use super::service::Endpoint;
 use crate::contract::Rejection;
 
 impl Endpoint {
-    /// Applies the endpoint's rules for hosts and origins to a request, before a handler of the application acts on it.
+    /// Refuses a request that [`respond`](Self::respond) would refuse, before a handler of the application acts on it.
     ///
-    /// [`respond`](Self::respond) applies the same rules, but too late for a handler that has effects: the handler has
-    /// already stored the question or started the paid work. A browser sends the user's cookies with a POST of a page of
-    /// another site. Call `check` first in each handler that answers by `respond`. It applies no other rule and reads no
-    /// body. A refused request is counted and reported once, as one that the endpoint refuses itself.
+    /// `respond` applies the same rules, but too late for a handler that has effects: the handler has already stored the
+    /// question or started the paid work. A browser sends the user's cookies with a POST of a page of another site. Call
+    /// `check` first in each handler that has effects and answers by `respond`.
+    ///
+    /// The rules for hosts and origins apply to each method. The rules for the head and the query apply to the methods that
+    /// `respond` answers with a stream only: all but GET, HEAD, OPTIONS and CONNECT. `check` reads no body. A refused request
+    /// is counted and reported once, as one that the endpoint refuses itself.
     ///
     /// | route | use |
     /// |---|---|
     /// | the endpoint itself, or a handler that only calls [`handle`](Self::handle) | nothing, the endpoint checks |
-    /// | a handler that calls [`respond`](Self::respond) | `check` |
+    /// | a GET handler that only subscribes and calls [`respond`](Self::respond) | nothing, `respond` checks |
+    /// | a handler that has effects and calls [`respond`](Self::respond) | `check` |
     /// | other routes: pages, forms, `POST /say` | [`origin_layer`](Self::origin_layer) |
     ///
     /// `check` refuses each request of a foreign page, and its refusal has the CORS headers of the endpoint's answers. The
@@ -96,8 +100,19 @@ impl Endpoint {
     /// | no `Origin`, if [`allow_absent_origin`](crate::EndpointBuilder::allow_absent_origin) is `false` | 403 |
     /// | host that is not among the [`allowed_hosts`](crate::EndpointBuilder::allowed_hosts) | 421 |
     /// | host that is missing or malformed (RFC 9112 §3.2) | 400 |
+    ///
+    /// For all methods but GET, HEAD, OPTIONS and CONNECT also:
+    ///
+    /// | request | status |
+    /// |---|---|
+    /// | `?transport=` of a poll or a WebSocket, or unknown | 400 |
+    /// | transport that the endpoint does not offer | as by [`respond`](Self::respond) |
+    /// | `?wait=` or `Prefer: wait` | 400 |
+    /// | WebSocket handshake | 400 |
+    /// | query that is not UTF-8, or has an invalid `?topic=`, `?session=` or too many topics | 400 |
+    /// | head larger than [`max_request_head`](crate::EndpointBuilder::max_request_head) | 414 or 431 |
     pub fn check(&self, parts: &Parts) -> Result<(), RefusalResponse> {
-        self.shared().check_origin(parts).map_err(RefusalResponse)
+        self.shared().check(parts).map_err(RefusalResponse)
     }
 }
 

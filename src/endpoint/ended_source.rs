@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+#[cfg(any(feature = "chunked", feature = "long-poll"))]
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderMap, Response};
@@ -10,10 +12,14 @@ use http::{HeaderMap, Response};
 use super::body::Body;
 use super::config::Config;
 use super::reject::refusal::Refusal;
+#[cfg(any(feature = "chunked", feature = "long-poll"))]
+use super::reject::soft_rejects::SoftRejectPermit;
 use super::request::negotiate::SubscribeParams;
 use super::shared::Shared;
 use crate::contract::{Delivery, EndState, Start, Subscriber, SubscriberInfo, SubscriptionEnd, Transport};
 use crate::model::{Cursor, TopicEnd};
+#[cfg(any(feature = "chunked", feature = "long-poll"))]
+use crate::time::Clock;
 
 /// Returns whether the client has the reserved cursor of an ended source.
 pub(crate) fn is_cursor_of(start: Start) -> bool {
@@ -47,7 +53,10 @@ pub(crate) async fn answer(
             Ok(super::stream::response::ended_sse(shared, params, has_event_id, parts.version, Ended::of_source()))
         }
         #[cfg(feature = "chunked")]
-        Transport::Chunked => Ok(super::stream::response::ended_chunked(shared, params, parts.version)),
+        Transport::Chunked => {
+            hold(shared, crate::transport::limit::REPEATED_END).await;
+            Ok(super::stream::response::ended_chunked(shared, params, parts.version))
+        }
         #[cfg(feature = "short-poll")]
         Transport::ShortPoll => Ok(super::poll::reply::of_ended_source(shared, params)),
         #[cfg(feature = "long-poll")]
@@ -56,6 +65,21 @@ pub(crate) async fn answer(
         Transport::WebSocket => super::stream::end_upgrade::end_upgrade(shared, parts),
         #[allow(unreachable_patterns, reason = "the transports that are left depend on the features")]
         _ => Err(Refusal::bad("transport is not built in: enable its cargo feature")),
+    }
+}
+
+/// Holds the answer to a client that may return at once, unless the endpoint drains or has no place for it.
+#[cfg(any(feature = "chunked", feature = "long-poll"))]
+#[cold]
+pub(crate) async fn hold(shared: &Arc<Shared>, time: Duration) {
+    let permit = match shared.sessions.is_draining() {
+        true => None,
+        // The request is no session, so another limit counts it.
+        false => SoftRejectPermit::acquire(shared),
+    };
+    if let Some(_permit) = permit {
+        let wheel = &shared.runtime.wheel;
+        wheel.sleep(wheel.now() + time).await;
     }
 }
 

@@ -30,7 +30,7 @@ impl Endpoint {
     /// the extensions of the request, which `Parts` have.
     ///
     /// Hosts and origins are checked as by `handle`. Call [`check`](Self::check) before a handler has effects: otherwise a
-    /// page of another site can start them, although it gets 403. A preflight allows the methods GET, HEAD and POST.
+    /// request that is refused, such as that of a page of another site, starts them. A preflight allows the methods GET, HEAD and POST.
     ///
     /// The future may be dropped at any time. It then drops the subscriber, and a client that has a cursor resumes there.
     ///

@@ -99,23 +99,30 @@ use crate::endpoint::publisher::Publisher;
 /// |---|---|---|
 /// | NDJSON, `tidings.v1` | `{"id":"…","end":{"topic":"…","reason":"done"}}`, then the end of the body, or a close with 1000 | hello and `{"id":"…","end":{}}`, then the same |
 /// | SSE | a block `event: tidings.end` with `retry: 86400000` (a day), then the end of the body | 204 if its cursor is in `Last-Event-ID`, else the greeting and the block `tidings.end`, then the end of the body |
-/// | short and long poll | the object in `events`, `"end":true`, and `Tidings-Retry-Ms: 86400000` | `"end":true`, never 304; a long poll is held for 1 s |
+/// | short and long poll | the object in `events`, `"end":true`, and `Tidings-Retry-Ms: 86400000` | `"end":true`, never 304; a long poll without events is held for 1 s |
 /// | raw WebSocket | a close with 1000, `finished` | a close with 1000; the history only with `?session=`, a cursor, `?last=` or `?start=` |
 ///
 /// An `EventSource` that has seen the block `tidings.end` waits for a day and then sends its id, and 204 ends it for good. A
 /// page that connects with a stored cursor in its query has not seen the block. Many clients would retry after a 204, so it
 /// gets the block. `?controls=off` has no such block, so the answer is 204 to both.
 ///
-/// A client that gets nothing but the end may return at once. Such a long poll is held for 1 s, or
-/// [`long_poll_min_wait`](EndpointBuilder::long_poll_min_wait) if that is longer, and never longer than its wait. A WebSocket
-/// gets its hello and the end at once, and the close after 1 s. Its messages in that second are ignored. A drain answers
-/// both at once.
+/// A client that ignores the end may return at once. A client that comes after the end therefore waits for 1 s, whatever its
+/// cursor:
+///
+/// - A long poll whose reply has no events is held for 1 s, or [`long_poll_min_wait`](EndpointBuilder::long_poll_min_wait) if
+///   that is longer, and never longer than its wait. A reply with events is not delayed.
+/// - A stream of NDJSON is sent at once, and its body ends 1 s after its begin. With the reserved cursor, see below, the whole
+///   answer comes after 1 s.
+/// - A WebSocket gets everything at once, and the close 1 s later. Its messages in that second are ignored.
+///
+/// A drain ends the wait. A client that was connected at the end is not delayed. Short polls and server-sent events are not
+/// delayed, because their answers have the time to return, a day.
 ///
 /// The 204 and all other answers are sent after the publisher has accepted the client. The exception is a client of a source
 /// without cursors that has ended, such as a finite [`from_stream`](crate::subscriber::from_stream): its reserved cursor is
 /// answered after the checks of host and origin, and the source is not started again. A client of SSE
-/// that has everything, and a request with the reserved cursor, is no session. A long poll and a WebSocket with the reserved
-/// cursor count as [soft rejects](EndpointBuilder::max_soft_rejects) meanwhile.
+/// that has everything, and a request with the reserved cursor, is no session. A long poll, a stream of NDJSON and a WebSocket
+/// with the reserved cursor count as [soft rejects](EndpointBuilder::max_soft_rejects) meanwhile.
 ///
 /// A client that must retry later gets 503 with `{"error":"…","cursor":"…"}`. `cursor` repeats the client's, and is
 /// absent if it sent none. A GET of an `EventSource` gets a soft reject, see [`EndpointBuilder::max_soft_rejects`].

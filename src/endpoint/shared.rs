@@ -96,18 +96,30 @@ impl Shared {
         Dispatch { action, origin, access }
     }
 
-    /// Applies the rules for hosts and origins, and no other check.
+    /// Applies the rules for hosts and origins, and to a method that only a stream answers also those for the head.
     ///
     /// # Errors
     ///
-    /// Returns the answer to a request that is not allowed.
-    pub(crate) fn check_origin(&self, parts: &Parts) -> Result<(), Box<Response<Body>>> {
-        let (origin, checked) = self.config.origins.check(parts, &RequestHead::of(parts));
-        checked.map(drop).map_err(|refusal| {
-            let mut response = self.refuse(parts, refusal.caused_by(RefusalCause::Origin));
+    /// Returns the answer to a request that is refused.
+    pub(crate) fn check(&self, parts: &Parts) -> Result<(), Box<Response<Body>>> {
+        let head = RequestHead::of(parts);
+        let (origin, checked) = self.config.origins.check(parts, &head);
+        let checked = match checked {
+            Err(refusal) => Err(refusal.caused_by(RefusalCause::Origin)),
+            Ok(_) if stream_only::is_for(&parts.method) => self.check_stream(parts, &head),
+            Ok(_) => Ok(()),
+        };
+        checked.map_err(|refusal| {
+            let mut response = self.refuse(parts, refusal);
             headers::add_common_headers(&mut response, origin.as_ref());
             Box::new(response)
         })
+    }
+
+    fn check_stream(&self, parts: &Parts, head: &RequestHead<'_>) -> Result<(), Refusal> {
+        let Config { transports, query_limits, max_request_head, .. } = self.config;
+        head.check(parts, max_request_head)?;
+        negotiate::subscribe_params(parts, head, transports, query_limits).map(drop)
     }
 
     /// Reports a refusal that follows from the head of a request. Returns its answer without the common headers.

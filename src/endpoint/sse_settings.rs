@@ -31,7 +31,8 @@ impl EndpointBuilder {
     /// | a limit is reached, or the endpoint drains, at the request | 503 with `Retry-After` |
     /// | a drain of an open stream | the stream breaks off |
     /// | the end of a topic | nothing |
-    /// | the end of the last topic | a clean end; 204 if the client returns, with its cursor in the header or the query |
+    /// | the end of the last topic | a clean end; the stream breaks off if one of its topics [failed](crate::EndReason::Failed) |
+    /// | a return after the end, with the cursor of the last event, in the header or the query | 204 |
     ///
     /// The head of an answer does not wait for an event. If the client has missed events, it waits for the publisher's
     /// [`snapshot`](crate::Publisher::snapshot), at most [`subscribe_timeout`](Self::subscribe_timeout).

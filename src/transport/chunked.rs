@@ -129,6 +129,8 @@ pub struct ChunkedStream<S> {
     max_batch_bytes: usize,
     stage: Stage,
     heartbeat: Heartbeat,
+    /// Whether a pause precedes the end of the body.
+    pauses_at_end: bool,
     subscriber: S,
 }
 
@@ -150,6 +152,8 @@ enum Stage {
     Open,
     /// The end of the last topic was written. The subscriber yields its own end next.
     Ended,
+    /// Everything was written. The stream ends after the pause.
+    Pausing,
     Bye {
         retry: Duration,
     },
@@ -167,6 +171,7 @@ impl<S: Subscriber> ChunkedStream<S> {
             subscriber,
             keep_alive: KeepAlive::new(timer),
             heartbeat: Heartbeat::Silent,
+            pauses_at_end: false,
             max_batch_bytes: limit::BATCH,
             stage: Stage::Opening,
         }
@@ -190,12 +195,19 @@ impl<S: Subscriber> ChunkedStream<S> {
         Self { max_batch_bytes: max, ..self }
     }
 
+    /// Delays the end of the stream until it is 1 s old, if all topics have ended. A client that comes again at once after the
+    /// end of a body then makes one request in a second.
+    #[cfg(feature = "http")]
+    pub(crate) fn pause_at_end(self, pauses_at_end: bool) -> Self {
+        Self { pauses_at_end, ..self }
+    }
+
     /// Ends the stream after one more item, `{"tidings":"bye","retry_ms":…}`. Does nothing if the stream has ended, or the
     /// end of the last topic was written.
     pub fn finish(&mut self, retry: Duration) {
         self.stage = match self.stage {
             Stage::Opening | Stage::Open | Stage::Bye { .. } => Stage::Bye { retry },
-            Stage::Ended => Stage::Over(Some(SubscriptionEnd::Finished)),
+            Stage::Ended | Stage::Pausing => Stage::Over(Some(SubscriptionEnd::Finished)),
             Stage::Over(end) => Stage::Over(end),
         };
     }
@@ -247,7 +259,7 @@ impl<S: Subscriber> ChunkedStream<S> {
             }
             Poll::Ready(EncodedDelivery::Gap(gap)) => self.line(|out| write_gap(&gap, out)),
             Poll::Ready(EncodedDelivery::TopicEnd(end)) => self.topic_end(&end),
-            Poll::Ready(EncodedDelivery::End(end)) => self.finished(end),
+            Poll::Ready(EncodedDelivery::End(end)) => self.finished(end, cx),
             Poll::Pending => {
                 ready!(self.keep_alive.poll_due(cx));
                 self.beat()
@@ -268,6 +280,11 @@ impl<S: Subscriber> ChunkedStream<S> {
                 self.line(|out| write_bye(retry, out))
             }
             Stage::Ended => self.poll_events(cx),
+            Stage::Pausing => {
+                ready!(self.keep_alive.poll_due(cx));
+                self.stage = Stage::Over(Some(SubscriptionEnd::Finished));
+                Poll::Ready(None)
+            }
             Stage::Open | Stage::Over(_) => Poll::Ready(None),
         }
     }
@@ -282,13 +299,18 @@ impl<S: Subscriber> ChunkedStream<S> {
 
     /// Ends the stream. If all topics have ended and the client was not told now, one more line tells it.
     #[cold]
-    fn finished(&mut self, end: SubscriptionEnd) -> Poll<Option<Bytes>> {
+    fn finished(&mut self, end: SubscriptionEnd, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let was_told = matches!(std::mem::replace(&mut self.stage, Stage::Over(Some(end))), Stage::Ended);
-        if was_told || end != SubscriptionEnd::Finished {
+        if end != SubscriptionEnd::Finished {
             return Poll::Ready(None);
         }
         let cursor = self.cursor();
-        self.line(|out| write_end(cursor, out))
+        let line = (!was_told).then(|| self.line(|out| write_end(cursor, out)));
+        if self.pauses_at_end {
+            self.stage = Stage::Pausing;
+            self.keep_alive.due_after(limit::REPEATED_END);
+        }
+        line.unwrap_or_else(|| self.poll_unopened(cx, self.stage))
     }
 
     #[cold]

@@ -46,6 +46,14 @@ impl KeepAlive {
         self.fires.map(|_| self.interval)
     }
 
+    /// Makes a keep-alive due when this time has passed since the begin, whatever was written.
+    #[allow(dead_code, reason = "used by chunked streams")]
+    #[cold]
+    pub(crate) fn due_after(&mut self, time: Duration) {
+        self.set_interval(time.saturating_mul(2));
+        self.written = false;
+    }
+
     /// Notes that something goes out.
     pub(crate) fn wrote(&mut self) {
         self.written = true;

@@ -111,7 +111,7 @@ pub struct LongPollWaiter<S, T = Pin<Box<dyn Sleep>>> {
     /// Instant of the earliest reply. Taken when the first events come.
     not_before: Option<Instant>,
     finishing: bool,
-    /// Whether a reply with nothing but the end waits for the deadline.
+    /// Whether a reply with the end and no events waits for its earliest time.
     holds_end: bool,
 }
 
@@ -156,7 +156,8 @@ impl<S: Subscriber, T: Sleep + Unpin> LongPollWaiter<S, T> {
         self
     }
 
-    /// Delays a reply with nothing but the end until the deadline. For a client that was told the end, and polls on.
+    /// Delays a reply with the end and no events until the earliest time of a reply, without one until the deadline. For a
+    /// client that came after the end, and may poll on.
     #[cfg(feature = "http")]
     pub(crate) fn hold_end(self) -> Self {
         Self { holds_end: true, ..self }
@@ -194,13 +195,13 @@ impl<S: Subscriber, T: Sleep + Unpin> Future for LongPollWaiter<S, T> {
                     Progress::Urgent if !this.holds_end || !draft.is_end_alone() => {}
                     _ if this.finishing => {}
                     Progress::Nothing => ready!(Pin::new(&mut this.sleep).poll(cx)),
-                    Progress::Partial | Progress::Urgent => {
+                    Progress::Partial => {
                         if Pin::new(&mut this.sleep).poll(cx).is_pending() {
                             this.kept = Some(Box::new(draft));
                             return Poll::Pending;
                         }
                     }
-                    Progress::Events => {
+                    Progress::Events | Progress::Urgent => {
                         if let Some(instant) = this.not_before.take() {
                             Pin::new(&mut this.sleep).reset(instant);
                             if Pin::new(&mut this.sleep).poll(cx).is_pending() {

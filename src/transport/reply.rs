@@ -227,6 +227,8 @@ impl Items {
 pub(crate) struct Draft {
     max: usize,
     len: usize,
+    /// Number of these bytes that are not of events.
+    other_len: usize,
     /// Whether the next item is taken whatever its length. A snapshot belongs to the gap before it: a part of it would have no
     /// cursor after the gap, and the client would poll for it forever.
     owes_state: bool,
@@ -260,7 +262,7 @@ impl Draft {
     pub(crate) fn new(max: usize) -> Self {
         let items = Items::default();
         let reply = Reply { cursor: None, more: false, end: None, next_in: None, has_gap: false, items };
-        Self { max, len: 0, owes_state: false, reply }
+        Self { max, len: 0, other_len: 0, owes_state: false, reply }
     }
 
     /// Takes everything that is ready and fits. If the subscriber is pending after that, it has the waker.
@@ -274,13 +276,13 @@ impl Draft {
                 Poll::Ready(EncodedDelivery::Events(events)) => (events.bytes, None),
                 Poll::Ready(EncodedDelivery::Gap(gap)) => {
                     let told = Told { cursor: gap.cursor, is_gap: true, owes_state: gap.snapshot };
-                    (object(|out| write_gap(&gap, out)), Some(told))
+                    (self.object(|out| write_gap(&gap, out)), Some(told))
                 }
                 Poll::Ready(EncodedDelivery::TopicEnd(end)) => {
                     // Without it the client of a source without cursors would have no cursor to poll with.
                     self.owes_state |= end.is_last && self.reply.cursor.is_none();
                     let told = Told { cursor: end.cursor, is_gap: false, owes_state: false };
-                    (object(|out| write_topic_end(&end, out)), Some(told))
+                    (self.object(|out| write_topic_end(&end, out)), Some(told))
                 }
                 Poll::Ready(EncodedDelivery::End(end)) => {
                     self.reply.end = Some(end);
@@ -320,10 +322,18 @@ impl Draft {
         self.owes_state || self.reply.cursor == Some(NOWHERE)
     }
 
-    /// Returns whether the reply has nothing but the end of all topics.
+    /// Returns whether all topics have ended, and the reply has no events.
     #[cfg(feature = "long-poll")]
     pub(crate) fn is_end_alone(&self) -> bool {
-        self.reply.has_ended() && self.reply.is_empty()
+        self.reply.has_ended() && self.len == self.other_len
+    }
+
+    /// Returns an object that is no event, and a comma.
+    #[cold]
+    fn object(&mut self, write: impl FnOnce(&mut BytesMut)) -> Bytes {
+        let object = object(write);
+        self.other_len += object.len();
+        object
     }
 
     /// Returns the reply.

@@ -10,21 +10,21 @@ use super::reply::ReplyParams;
 use crate::contract::{Start, Subscriber};
 use crate::endpoint::body::Body;
 use crate::endpoint::connection::Hop;
+use crate::endpoint::ended_source;
 use crate::endpoint::reject::refusal::Refusal;
-use crate::endpoint::reject::soft_rejects::SoftRejectPermit;
 use crate::endpoint::request::negotiate::SubscribeParams;
 use crate::endpoint::response::answer::Answer;
 use crate::endpoint::session::{MeteredSubscriber, Order, SessionGuard};
 use crate::endpoint::shared::Shared;
 use crate::endpoint::subscribe::PendingSubscribe;
 use crate::endpoint::time::sleep::WheelSleep;
-use crate::time::Clock;
 use crate::transport::Reply;
 use crate::transport::limit::REPEATED_END;
 use crate::transport::long_poll::LongPollWaiter;
 
-/// Longest time that a poll without a cursor is held, and one that can get nothing but the end, if `long_poll_min_wait` is
-/// not longer. A client that never sends a cursor, or goes on after the end, polls no more often than that.
+/// Longest time that a poll without a cursor is held, and time that a poll is held which came after the end and gets no events,
+/// if `long_poll_min_wait` is not longer. A client that never sends a cursor, or goes on after the end, polls no more often than
+/// that.
 const SHORT_HOLD: Duration = REPEATED_END;
 
 /// Answers a long poll. It is a session while it is held, or one poll of a poll session.
@@ -34,7 +34,7 @@ pub(crate) fn long(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Outpu
         let (authorization, accepted) = pending.authorize().await?;
         let PendingSubscribe { shared, params, .. } = &pending;
         let authorized_at = authorization.authorized_at;
-        let has_everything = authorization.has_everything(&accepted);
+        let came_late = authorization.came_late();
         let guard = shared.admit_poll(params, authorization).await?;
         let (config, interval) = (&shared.config, shared.config.jittered_interval());
         let subscriber = guard.subscriber(accepted, params.start);
@@ -42,7 +42,7 @@ pub(crate) fn long(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Outpu
         // one.
         let has_cursor = matches!(params.start, Start::After(_) | Start::Unreadable);
         let is_first = !has_cursor && subscriber.cursor().is_some();
-        let longest = match is_first || has_everything {
+        let longest = match is_first {
             true => interval.unwrap_or_default().max(SHORT_HOLD),
             false => Duration::MAX,
         };
@@ -53,8 +53,9 @@ pub(crate) fn long(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Outpu
         if let Some(interval) = interval {
             waiter = waiter.not_before(authorized_at + interval);
         }
-        if has_everything {
-            waiter = waiter.hold_end();
+        if came_late {
+            let held = interval.unwrap_or_default().max(SHORT_HOLD);
+            waiter = waiter.not_before(authorized_at + held).hold_end();
         }
         let reply = ReplyParams::of(shared, params, hop);
         Ok(Answer::Held(Box::pin(HeldPoll { guard: Some(guard), waiter, order: None, reply })))
@@ -65,16 +66,8 @@ pub(crate) fn long(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Outpu
 /// get nothing but the end, unless the endpoint drains or has no place for it.
 #[cold]
 pub(crate) async fn of_ended_source(shared: &Arc<Shared>, params: &SubscribeParams) -> Response<Body> {
-    let permit = match shared.sessions.is_draining() {
-        true => None,
-        // The poll is no session, so another limit counts it.
-        false => SoftRejectPermit::acquire(shared),
-    };
-    if let Some(_permit) = permit {
-        let longest = shared.config.jittered_interval().unwrap_or_default().max(SHORT_HOLD);
-        let wheel = &shared.runtime.wheel;
-        wheel.sleep(wheel.now() + shared.config.jittered_hold(params.wait).min(longest)).await;
-    }
+    let longest = shared.config.jittered_interval().unwrap_or_default().max(SHORT_HOLD);
+    ended_source::hold(shared, shared.config.jittered_hold(params.wait).min(longest)).await;
     super::reply::of_ended_source(shared, params)
 }
 

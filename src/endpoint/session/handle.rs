@@ -42,7 +42,8 @@ pub struct SessionId(u64);
 pub enum SessionEnd {
     /// The client went: it closed, or its connection broke.
     Gone,
-    /// All topics have ended, or the hub was closed, and the client has everything.
+    /// All topics have ended, or the hub was closed, and the client has everything. Also if a topic failed, and server-sent
+    /// events without [controls](crate::EndpointBuilder::sse_controls) were broken off for that.
     Finished,
     /// The client fell behind history, and its policy is [`Overflow::Disconnect`](crate::Overflow::Disconnect). Or there was
     /// a gap that its stream cannot express: raw WebSocket, or server-sent events without

@@ -78,11 +78,13 @@ pub(crate) async fn chunked(mut pending: PendingSubscribe, hop: Hop) -> Result<A
 
     let (authorization, accepted) = pending.authorize().await?;
     let PendingSubscribe { shared, params, .. } = pending;
+    let came_late = authorization.came_late();
     let guard = shared.admit(&params, authorization)?;
     let heartbeat = if params.visible { Heartbeat::Visible } else { Heartbeat::Silent };
     let flow = ChunkedStream::new(guard.subscriber(accepted, params.start), &shared.runtime.wheel)
         .keep_alive(shared.config.keep_alive)
         .heartbeat(heartbeat)
+        .pause_at_end(came_late)
         .max_batch_bytes(shared.config.max_batch_bytes);
     Ok(open(guard, params.lines, hop, EventStream::Chunked(Box::new(flow))))
 }

@@ -52,7 +52,7 @@ impl Shared {
         };
         let PendingSubscribe { params, request, .. } = pending;
         let repeats = would_repeat(&params, handshake.subprotocol, authorization.end_state);
-        let pauses_at_end = repeats || authorization.has_everything(&accepted);
+        let pauses_at_end = authorization.came_late();
         let accepted = match repeats {
             true => Accepted::new(Ended::at(&accepted.subscriber)).boxed(),
             false => accepted,
@@ -114,7 +114,7 @@ struct Opening {
     subscriber: MeteredSubscriber,
     request: SubscribeRequest,
     subprotocol: Subprotocol,
-    /// Set if the client can get nothing but the end.
+    /// Set if all topics had ended when the client came.
     pauses_at_end: bool,
     version: Version,
 }

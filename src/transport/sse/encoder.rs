@@ -63,6 +63,8 @@ pub struct SseEncoder<S> {
     visible: bool,
     hello: bool,
     controls: bool,
+    /// Whether a topic has failed. Set without control blocks only.
+    has_failed: bool,
     subscriber: S,
 }
 
@@ -95,6 +97,7 @@ impl<S: Subscriber> SseEncoder<S> {
             visible: false,
             hello: true,
             controls: true,
+            has_failed: false,
         }
     }
 
@@ -117,8 +120,12 @@ impl<S: Subscriber> SseEncoder<S> {
     ///
     /// The stream then begins with a comment, keep-alives are comments, and `retry:` is in the first block of an event. Ends
     /// of topics and [`finish`](Self::finish) write nothing. A gap ends the stream as
-    /// [`TooSlow`](SubscriptionEnd::TooSlow), since the format cannot express it, unless a snapshot follows the gap. End the
-    /// body with an error after a gap and after `finish`, so that the client reconnects.
+    /// [`TooSlow`](SubscriptionEnd::TooSlow), since the format cannot express it, unless a snapshot follows the gap. If a
+    /// topic ends as [`Failed`](crate::EndReason::Failed), the [end](Self::end) of the stream is
+    /// [`Failed`](SubscriptionEnd::Failed) in place of [`Finished`](SubscriptionEnd::Finished).
+    ///
+    /// End the body with an error after these two and after `finish`. A client then reconnects, or shows an error. After a
+    /// clean end, a reader of an AI answer would show a cut answer as complete.
     pub fn controls(self, controls: bool) -> Self {
         Self { controls, ..self }
     }
@@ -233,6 +240,7 @@ impl<S: Subscriber> SseEncoder<S> {
     #[cold]
     fn topic_end(&mut self, end: &TopicEnd, cx: &mut Context<'_>, max: usize) -> Poll<Option<Bytes>> {
         if !self.controls {
+            self.note_end(end);
             return self.poll_past_controls(cx, max);
         }
         if end.is_last {
@@ -244,6 +252,7 @@ impl<S: Subscriber> SseEncoder<S> {
     /// Ends the stream. If all topics have ended and the client was not told now, one more block tells it.
     #[cold]
     fn finished(&mut self, end: SubscriptionEnd) -> Poll<Option<Bytes>> {
+        let end = if self.has_failed { SubscriptionEnd::Failed } else { end };
         let was_told = matches!(std::mem::replace(&mut self.stage, Stage::Over(Some(end))), Stage::Ended);
         if was_told || !self.controls || end != SubscriptionEnd::Finished {
             return Poll::Ready(None);

@@ -1,5 +1,5 @@
-//! Pause before the Close frame of a client that gets nothing but the end. Clients that connect again at once after any Close
-//! frame then make one connection in a second.
+//! Pause before the Close frame of a client that came after the end. Clients that connect again at once after any Close frame
+//! then make one connection in a second.
 
 use futures_io::{AsyncRead, AsyncWrite};
 

@@ -12,6 +12,7 @@ use super::{SseEncoder, Stage};
 use crate::contract::{EncodedDelivery, Subscriber, SubscriptionEnd};
 #[cfg(feature = "http")]
 use crate::model::Gap;
+use crate::model::{EndReason, TopicEnd};
 
 /// First delivery of a stream without control blocks, see [`SseEncoder::poll_first`].
 #[cfg(feature = "http")]
@@ -30,7 +31,7 @@ impl<S: Subscriber> SseEncoder<S> {
     pub(super) fn poll_past_controls(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Option<Bytes>> {
         loop {
             match self.subscriber.poll_encoded(cx, self.format(), max) {
-                Poll::Ready(EncodedDelivery::TopicEnd(_)) => {}
+                Poll::Ready(EncodedDelivery::TopicEnd(end)) => self.note_end(&end),
                 Poll::Ready(EncodedDelivery::Gap(gap)) if gap.snapshot => {}
                 Poll::Ready(EncodedDelivery::Gap(_)) => return self.break_off(),
                 Poll::Ready(EncodedDelivery::End(end)) => return self.finished(end),
@@ -52,7 +53,10 @@ impl<S: Subscriber> SseEncoder<S> {
     pub(crate) fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<FirstDelivery> {
         loop {
             let events = match ready!(self.subscriber.poll_encoded(cx, self.format(), 1)) {
-                EncodedDelivery::TopicEnd(_) => continue,
+                EncodedDelivery::TopicEnd(end) => {
+                    self.note_end(&end);
+                    continue;
+                }
                 EncodedDelivery::Gap(gap) if gap.snapshot => continue,
                 EncodedDelivery::Gap(gap) => return Poll::Ready(FirstDelivery::Gap(gap)),
                 EncodedDelivery::End(end) => return Poll::Ready(FirstDelivery::End(end)),
@@ -65,6 +69,11 @@ impl<S: Subscriber> SseEncoder<S> {
             item.extend_from_slice(&events);
             return Poll::Ready(FirstDelivery::Item(item.freeze()));
         }
+    }
+
+    /// Notes the end of a topic, which is left out.
+    pub(super) fn note_end(&mut self, end: &TopicEnd) {
+        self.has_failed |= end.reason == EndReason::Failed;
     }
 
     /// Ends a stream that cannot express a gap.

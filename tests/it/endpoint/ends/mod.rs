@@ -1,6 +1,7 @@
 //! Ends of topics over an endpoint.
 
 mod ended_source;
+mod late;
 mod local_hub;
 mod polls;
 mod script;

@@ -91,6 +91,65 @@ async fn later_gap_breaks_the_stream_off() {
     assert_eq!(script.sessions(), ["joined", "left TooSlow"]);
 }
 
+/// A reader without control blocks would take a clean end for a whole answer.
+#[tokio::test(start_paused = true)]
+async fn end_of_a_failed_topic_breaks_a_stream_without_controls_off() {
+    for (reasons, is_broken) in [
+        ([EndReason::Done, EndReason::Failed], true),
+        // The stream goes on until the last topic has ended.
+        ([EndReason::Failed, EndReason::Done], true),
+        ([EndReason::Stopped, EndReason::Done], false),
+        ([EndReason::Done, EndReason::Stopped], false),
+    ] {
+        for is_late in [false, true] {
+            let script = Script::new();
+            let endpoint = script.endpoint();
+            let publish = || {
+                script.feed.topic_end("scores", reasons[0]);
+                script.feed.event("news", "first");
+                script.feed.last_topic_end("news", reasons[1]);
+            };
+            if is_late {
+                publish();
+            }
+            let response = get(OFF).to(&endpoint).await;
+            assert_eq!(response.status(), StatusCode::OK);
+            let mut body = response.into_body();
+            if !is_late {
+                piece(&mut body).await;
+                publish();
+            }
+            let read = piece(&mut body).await.unwrap().unwrap();
+            assert!(read.ends_with(&format!("data: first\nid: {}\n\n", id(2))), "{read}");
+            let begin = Instant::now();
+            let end = piece(&mut body).await;
+            assert_eq!(end, is_broken.then_some(Err(BodyError::Ended)), "{reasons:?}");
+            assert!(
+                !is_broken || begin.elapsed() >= Duration::from_millis(100),
+                "the bytes before it must leave first"
+            );
+            drop(body);
+            assert_eq!(script.sessions(), ["joined", "left Finished"]);
+            // A client that resumes there has everything, so it is not broken off again and again.
+            let again = get(OFF).header("last-event-id", id(2)).to(&endpoint).await;
+            assert_eq!(again.status(), StatusCode::NO_CONTENT);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn drain_breaks_a_stream_without_controls_of_a_failed_topic_off() {
+    let script = Script::new();
+    let endpoint = script.endpoint();
+    let mut body = get(OFF).to(&endpoint).await.into_body();
+    piece(&mut body).await;
+    script.feed.last_topic_end("news", EndReason::Failed);
+    let drain = tokio::spawn(endpoint.drain());
+    pass(Duration::from_millis(10)).await;
+    assert_eq!(piece(&mut body).await, Some(Err(BodyError::Ended)));
+    drain.await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn snapshot_in_place_of_the_first_gap_is_sent_without_the_gap() {
     let script = Script::with_snapshots();

@@ -146,11 +146,71 @@ async fn page_of_an_allowed_origin_posts_json_after_a_preflight() {
     assert_eq!(header(&response, "access-control-allow-origin"), APP);
 }
 
+/// The handler must not act for a request that `respond` refuses afterwards.
 #[tokio::test]
-async fn check_reads_no_other_part_of_the_head() {
+async fn check_refuses_a_head_of_a_post_that_respond_refuses_with_an_equal_answer() {
+    let large = "x".repeat(300);
+    let refused = [
+        ("/?transport=long-poll", "", ""),
+        ("/?transport=short-poll", "", ""),
+        ("/?transport=websocket", "", ""),
+        ("/?transport=pigeon", "", ""),
+        ("/?wait=20", "", ""),
+        ("/?wait=soon", "", ""),
+        ("/", "prefer", "wait=5"),
+        ("/", "upgrade", "websocket"),
+        ("/?user=%ff", "", ""),
+        ("/?topic=", "", ""),
+        ("/?session=", "", ""),
+        ("/", "x-large", &large),
+    ];
+    let allowed = [
+        ("/", "", ""),
+        ("/?transport=sse&last=5", "", ""),
+        ("/", "accept", "application/json"),
+        ("/", "last-event-id", "lost"),
+        ("/?cursor=lost&start=never", "", ""),
+    ];
+    for (is_refused, requests) in [(true, &refused[..]), (false, &allowed[..])] {
+        for method in ["POST", "PUT", "DELETE", "QUERY"] {
+            for &(target, name, value) in requests {
+                let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+                let log = seen.clone();
+                let desk = Desk::with(|builder| {
+                    builder.max_request_head(256).on_refusal(move |it| log.lock().unwrap().push(it.to_string()))
+                });
+                let of = || {
+                    let request = request(method, target).header("origin", "https://example.com");
+                    if name.is_empty() { request } else { request.header(name, value) }
+                };
+                let subscription = desk.hub.subscribe(tidings::Subscribe::topics(["answer"])).unwrap();
+                let by_endpoint = desk.events.respond(parts(of()), subscription).await;
+                let by_check = desk.events.check(&parts(of()));
+                assert_eq!(
+                    (by_check.is_err(), by_endpoint.status().is_success()),
+                    (is_refused, !is_refused),
+                    "{method} {target} {name}"
+                );
+                let Err(refusal) = by_check else { continue };
+                assert_eq!(told(refusal.into()).await, told(by_endpoint).await, "{method} {target} {name}");
+                assert_eq!((desk.events.stats().refused_request, desk.events.stats().refused_origin), (2, 0));
+                let seen = seen.lock().unwrap().clone();
+                assert_eq!((seen.len(), &seen[0]), (2, &seen[1]));
+                // The handler does not act, and the refusal is counted once.
+                assert!(desk.send(of()).await.status().is_client_error());
+                assert_eq!((desk.actions(), desk.events.stats().refused_request), (0, 3));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn check_reads_no_other_part_of_the_head_of_a_get() {
     let desk = Desk::with(|builder| builder.max_request_head(64));
-    let large = request("POST", "/?transport=pigeon&topic=").header("x-large", "x".repeat(100));
-    assert!(desk.events.check(&parts(large)).is_ok());
+    for method in ["GET", "HEAD", "OPTIONS"] {
+        let large = request(method, "/?transport=pigeon&topic=").header("x-large", "x".repeat(100));
+        assert!(desk.events.check(&parts(large)).is_ok());
+    }
     assert_eq!(desk.events.stats().refused_origin + desk.events.stats().refused_request, 0);
 }
 

@@ -119,14 +119,14 @@ impl TestClient {
         self.received.lock().unwrap().end.clone()
     }
 
-    /// Answers the server's Close, and waits a second. Returns the end of the response.
+    /// Answers the server's Close, and waits a little longer than the pause before an end. Returns the end of the response.
     pub(crate) async fn finish(&mut self) -> String {
         pass(Duration::from_millis(200)).await;
         if let Some(write) = &mut self.write {
             let _ = write.write_all(&frame(8, &1000_u16.to_be_bytes())).await;
             let _ = write.shutdown().await;
         }
-        pass(Duration::from_millis(800)).await;
+        pass(Duration::from_millis(900)).await;
         self.end().unwrap_or_else(|| panic!("not ended: {}", self.text()))
     }
 
