@@ -1,6 +1,6 @@
 use super::builder::EndpointBuilder;
 use super::gate::Gate;
-use super::reject::soft_rejects::SoftRejects;
+use super::reject::brief_connections::BriefConnections;
 use super::service::Endpoint;
 use super::session::session_table::SessionTable;
 use super::shared::Shared;
@@ -42,7 +42,8 @@ impl EndpointBuilder {
             runtime: Runtime::new(timer, spawn, jobs, notifiers),
             sessions: SessionTable::new(config.limits()),
             timeouts: config.timeouts(),
-            soft_rejects: SoftRejects::new(config.max_soft_rejects, config.write_timeout),
+            soft_rejects: BriefConnections::new(config.max_soft_rejects, config.write_timeout),
+            ended_clients: BriefConnections::new(config.max_soft_rejects, config.write_timeout),
             #[cfg(any(feature = "short-poll", feature = "long-poll"))]
             reply_cache: super::poll::reply_cache::ReplyCache::default(),
             counters: Counters::default(),

@@ -11,9 +11,9 @@ use http::{HeaderMap, Response};
 
 use super::body::Body;
 use super::config::Config;
-use super::reject::refusal::Refusal;
 #[cfg(any(feature = "chunked", feature = "long-poll"))]
-use super::reject::soft_rejects::SoftRejectPermit;
+use super::reject::brief_connections::BriefPermit;
+use super::reject::refusal::Refusal;
 use super::request::negotiate::SubscribeParams;
 use super::shared::Shared;
 use crate::contract::{Delivery, EndState, Start, Subscriber, SubscriberInfo, SubscriptionEnd, Transport};
@@ -75,7 +75,7 @@ pub(crate) async fn hold(shared: &Arc<Shared>, time: Duration) {
     let permit = match shared.sessions.is_draining() {
         true => None,
         // The request is no session, so another limit counts it.
-        false => SoftRejectPermit::acquire(shared),
+        false => BriefPermit::acquire(&shared.ended_clients, shared.runtime.wheel.now()),
     };
     if let Some(_permit) = permit {
         let wheel = &shared.runtime.wheel;

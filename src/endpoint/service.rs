@@ -122,7 +122,7 @@ use crate::endpoint::publisher::Publisher;
 /// without cursors that has ended, such as a finite [`from_stream`](crate::subscriber::from_stream): its reserved cursor is
 /// answered after the checks of host and origin, and the source is not started again. A client of SSE
 /// that has everything, and a request with the reserved cursor, is no session. A long poll, a stream of NDJSON and a WebSocket
-/// with the reserved cursor count as [soft rejects](EndpointBuilder::max_soft_rejects) meanwhile.
+/// with the reserved cursor are held for 1 s, as many at once as [soft rejects](EndpointBuilder::max_soft_rejects).
 ///
 /// A client that must retry later gets 503 with `{"error":"…","cursor":"…"}`. `cursor` repeats the client's, and is
 /// absent if it sent none. A GET of an `EventSource` gets a soft reject, see [`EndpointBuilder::max_soft_rejects`].

@@ -13,8 +13,8 @@ use super::erased::ErasedPublisher;
 use super::gate::{Full, Gate};
 use super::refused::{Hook, Refused};
 use super::reject::RefusalCause;
+use super::reject::brief_connections::BriefConnections;
 use super::reject::refusal::Refusal;
-use super::reject::soft_rejects::SoftRejects;
 use super::request::content_encoding;
 use super::request::cors;
 use super::request::head::RequestHead;
@@ -39,7 +39,9 @@ pub(crate) struct Shared {
     pub(crate) websocket: Arc<crate::transport::websocket::WebSocketConfig>,
     pub(crate) sessions: SessionTable,
     pub(crate) timeouts: Timeouts,
-    pub(crate) soft_rejects: SoftRejects,
+    pub(crate) soft_rejects: Arc<BriefConnections>,
+    /// Clients of [ended sources](super::ended_source) that are held for a moment. A drain does not wait for them.
+    pub(crate) ended_clients: Arc<BriefConnections>,
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(crate) reply_cache: super::poll::reply_cache::ReplyCache,
     pub(crate) counters: Counters,

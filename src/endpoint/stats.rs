@@ -51,9 +51,7 @@ pub struct EndpointStats {
     /// Number of gaps in place of events or snapshots that are larger than
     /// [`max_event`](crate::EndpointBuilder::max_event).
     pub too_large: u64,
-    /// Number of refusals that were soft rejects: see [`max_soft_rejects`](crate::EndpointBuilder::max_soft_rejects). A
-    /// WebSocket that is closed at once, because its client has everything of an [ended source](crate::Endpoint#end), counts
-    /// too.
+    /// Number of refusals that were soft rejects: see [`max_soft_rejects`](crate::EndpointBuilder::max_soft_rejects).
     pub soft_rejected: u64,
     /// Number of soft rejects that are still connected.
     pub soft_rejects: usize,

@@ -66,8 +66,7 @@ pub(crate) fn long(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Outpu
 /// get nothing but the end, unless the endpoint drains or has no place for it.
 #[cold]
 pub(crate) async fn of_ended_source(shared: &Arc<Shared>, params: &SubscribeParams) -> Response<Body> {
-    let longest = shared.config.jittered_interval().unwrap_or_default().max(SHORT_HOLD);
-    ended_source::hold(shared, shared.config.jittered_hold(params.wait).min(longest)).await;
+    ended_source::hold(shared, shared.config.jittered_hold(params.wait).min(SHORT_HOLD)).await;
     super::reply::of_ended_source(shared, params)
 }
 

@@ -9,10 +9,11 @@ use super::upgraded::Io;
 use crate::contract::{Delivery, Rejection, Subscriber};
 use crate::endpoint::body::Body;
 use crate::endpoint::refused::Refused;
+use crate::endpoint::reject::brief_connections::BriefPermit;
 use crate::endpoint::reject::refusal::Refusal;
-use crate::endpoint::reject::soft_rejects::SoftRejectPermit;
 use crate::endpoint::request::SubscribeRequest;
 use crate::endpoint::shared::Shared;
+use crate::time::Clock;
 use crate::transport::websocket::{CloseCode, WebSocketSink};
 
 /// Rejects a page's handshake for good: opens the WebSocket and closes it with 1008 and the reason.
@@ -28,9 +29,8 @@ pub(crate) fn reject_upgrade(
     upgrade: OnUpgrade,
 ) -> Result<Response<Body>, Refusal> {
     let rejection = refusal.rejection.clone().filter(is_final);
-    let Some((rejection, permit)) =
-        rejection.and_then(|final_one| Some((final_one, SoftRejectPermit::acquire(shared)?)))
-    else {
+    let permit = || BriefPermit::acquire(&shared.soft_rejects, shared.runtime.wheel.now());
+    let Some((rejection, permit)) = rejection.and_then(|final_one| Some((final_one, permit()?))) else {
         return Err(refusal);
     };
     let (timer, config) = (shared.runtime.timer.clone(), shared.websocket.clone());

@@ -10,11 +10,12 @@ use http_body::Frame;
 use super::live_body::Piece;
 use crate::contract::{Start, Transport};
 use crate::endpoint::body::{Body, BodyError};
-use crate::endpoint::reject::soft_rejects::SoftRejectPermit;
+use crate::endpoint::reject::brief_connections::BriefPermit;
 use crate::endpoint::request::accept::LinesType;
 use crate::endpoint::response::answer;
 use crate::endpoint::session::FLUSH;
 use crate::endpoint::shared::Shared;
+use crate::time::Clock;
 use crate::time::{Sleep, Timer};
 
 /// Body of a soft reject over server-sent events: one block, a pause, and an error that breaks the stream off.
@@ -24,7 +25,7 @@ pub(crate) struct SoftReject {
     pause: Option<Pin<Box<dyn Sleep>>>,
     shared: Arc<Shared>,
     /// Given back at the end of the pause, because the HTTP stack may keep the body for longer.
-    permit: Option<SoftRejectPermit>,
+    permit: Option<BriefPermit>,
 }
 
 /// Returns the response that makes an `EventSource` reconnect after `retry`: a 200 with one block, which then breaks
@@ -36,7 +37,7 @@ pub(crate) fn retry_later(
     start: Start,
     version: Version,
 ) -> Option<Response<Body>> {
-    let permit = SoftRejectPermit::acquire(shared)?;
+    let permit = BriefPermit::acquire(&shared.soft_rejects, shared.runtime.wheel.now())?;
     let block = crate::transport::sse::sse_retry_block(retry, start.cursor());
     let body = SoftReject { block: Some(block), pause: None, shared: shared.clone(), permit: Some(permit) };
     Some(answer::ok_response(Transport::Sse, LinesType::default(), version, Body::soft_reject(body)))

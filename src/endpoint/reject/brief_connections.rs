@@ -5,22 +5,20 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::endpoint::mutex::Mutex;
-use crate::endpoint::shared::Shared;
-use crate::time::Clock;
 
-/// Refused clients whose connection stays open for a moment: those that got a 200 or a 101 because a status would not
-/// reach them, or would end them for good. They are no sessions, so they have a limit of their own.
+/// Clients that are no sessions and whose connection stays open for a moment, with a limit of their own: soft rejects, which
+/// got a 200 or a 101 because a status would not reach them or would end them for good, or clients of ended sources.
 #[derive(Debug)]
-pub(crate) struct SoftRejects {
-    table: Mutex<SoftRejectTable>,
+pub(crate) struct BriefConnections {
+    table: Mutex<BriefTable>,
     max: usize,
     /// Age at which a connected client gives its place to another.
     write_timeout: Duration,
 }
 
 #[derive(Default)]
-struct SoftRejectTable {
-    /// Number of soft rejects so far, which is the number of the next one.
+struct BriefTable {
+    /// Number of clients so far, which is the number of the next one.
     total: u64,
     /// Times at which the connected ones began, by number.
     connected: BTreeMap<u64, Instant>,
@@ -28,15 +26,15 @@ struct SoftRejectTable {
     waiting: Vec<(u64, Waker)>,
 }
 
-/// Place of one soft reject, given back when it is dropped.
-pub(crate) struct SoftRejectPermit {
-    shared: Arc<Shared>,
+/// Place of one client, given back when it is dropped.
+pub(crate) struct BriefPermit {
+    places: Arc<BriefConnections>,
     number: u64,
 }
 
-impl SoftRejects {
-    pub(crate) fn new(max: usize, write_timeout: Duration) -> Self {
-        Self { table: Mutex::new(SoftRejectTable::default()), max, write_timeout }
+impl BriefConnections {
+    pub(crate) fn new(max: usize, write_timeout: Duration) -> Arc<Self> {
+        Arc::new(Self { table: Mutex::new(BriefTable::default()), max, write_timeout })
     }
 
     /// Returns the number that is connected, and the number so far.
@@ -59,11 +57,10 @@ impl SoftRejects {
     }
 }
 
-impl SoftRejectPermit {
+impl BriefPermit {
     /// Takes a place. Returns `None` if `max` are taken, and none of them is older than the write timeout.
-    pub(crate) fn acquire(shared: &Arc<Shared>) -> Option<Self> {
-        let now = shared.runtime.wheel.now();
-        let SoftRejects { table, max, write_timeout } = &shared.soft_rejects;
+    pub(crate) fn acquire(places: &Arc<BriefConnections>, now: Instant) -> Option<Self> {
+        let BriefConnections { table, max, write_timeout } = &**places;
         let mut table = table.lock();
         if table.connected.len() >= *max {
             // The HTTP stack may never poll the rest of a body whose client does not read.
@@ -81,19 +78,19 @@ impl SoftRejectPermit {
         table.total += 1;
         table.connected.insert(number, now);
         drop(table);
-        Some(Self { shared: shared.clone(), number })
+        Some(Self { places: places.clone(), number })
     }
 }
 
-impl SoftRejectTable {
+impl BriefTable {
     fn has_below(&self, before: u64) -> bool {
         self.connected.first_key_value().is_some_and(|(&first, _)| first < before)
     }
 }
 
-impl Drop for SoftRejectPermit {
+impl Drop for BriefPermit {
     fn drop(&mut self) {
-        let mut table = self.shared.soft_rejects.table.lock();
+        let mut table = self.places.table.lock();
         table.connected.remove(&self.number);
         let waiting = std::mem::take(&mut table.waiting).into_iter();
         let (waiting, ready): (_, Vec<_>) = waiting.partition(|(before, _)| table.has_below(*before));
@@ -103,15 +100,15 @@ impl Drop for SoftRejectPermit {
     }
 }
 
-impl fmt::Debug for SoftRejectTable {
+impl fmt::Debug for BriefTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (total, connected) = (self.total, self.connected.len());
-        f.debug_struct("SoftRejectTable").field("total", &total).field("connected", &connected).finish_non_exhaustive()
+        f.debug_struct("BriefTable").field("total", &total).field("connected", &connected).finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for SoftRejectPermit {
+impl fmt::Debug for BriefPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SoftRejectPermit").field("number", &self.number).finish_non_exhaustive()
+        f.debug_struct("BriefPermit").field("number", &self.number).finish_non_exhaustive()
     }
 }
