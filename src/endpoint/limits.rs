@@ -175,8 +175,8 @@ impl EndpointBuilder {
     /// - A page's script cannot see the status of a failed WebSocket handshake. If the publisher rejects it for good,
     ///   the WebSocket is opened and closed with 1008 and the reason.
     ///
-    /// A long poll and a WebSocket with the cursor of a source without cursors that [has ended](crate::Endpoint#end) count as
-    /// soft rejects for 1 s. A further long poll is answered at once.
+    /// A long poll, a stream of NDJSON and a WebSocket with the cursor of a source without cursors that
+    /// [has ended](crate::Endpoint#end) count as soft rejects for 1 s. A further long poll or stream is answered at once.
     ///
     /// A soft reject keeps its connection for that moment. If the client does not read, the soft reject gives its place
     /// to another after one [`write_timeout`](Self::write_timeout).
