@@ -17,7 +17,8 @@
 //! The first curl starts the answer and prints its tokens. Cut it with Ctrl-C: the answer goes on. The second prints the
 //! tokens from the first on, then `event: tidings.end`. The third stops the answer. The fourth prints 410: another user has
 //! no run of that name. A second POST to the same path joins the answer, and does not ask the model again: `GET /asked` is
-//! the number of times that it was asked.
+//! the number of times that it was asked. Five minutes after the end, or after a restart, the same POST asks the model again. A
+//! client that repeats a cut POST then gets a gap and the whole new answer, and the page clears its text at a gap.
 
 mod model;
 

@@ -204,7 +204,9 @@ impl LocalHub {
     /// pattern receives the ends of the topics that it names, and no others, and it never ends with `Finished`.
     ///
     /// The hub remembers the end for the topic's retention age, at most 24 hours, also if the topic's events are evicted
-    /// earlier. It remembers at most 65,536 ends, and forgets the oldest first. A topic with subscriptions that have not
+    /// earlier. It remembers at most 65,536 ends, and forgets the oldest first. Both limits bound the memory, because ends
+    /// do not count in the byte budget. 24 hours are the `retry` that clients of server-sent events get with the end: a
+    /// client that ignores it does not come back earlier. A topic with subscriptions that have not
     /// received the end stays finished until they have received it or are dropped. After that the topic is as new.
     ///
     /// ```

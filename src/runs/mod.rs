@@ -4,6 +4,10 @@
 //! publishes its items. A reader gets the run from its first event, or from its cursor, then live events, then the end, over
 //! each transport. A page that is reloaded in the middle of an answer therefore loses no token, and the model is asked once.
 //!
+//! One exception: a raw WebSocket (without `tidings.v1`) of a run that has ended gets no events, only the close with 1000
+//! after 1 s. Raw clients have no cursor, and many reconnect after every close: each connection would get the whole run
+//! again. With a cursor, `?last=`, `?start=` or `?session=` in its request it gets the events.
+//!
 //! # Example
 //!
 //! A POST starts the run and is answered with its stream. A GET follows it, and a DELETE stops it. The example
@@ -157,13 +161,16 @@
 //!
 //! The history is kept for the [linger](RunsBuilder::linger) time, 5 minutes by default. Until then `start` with the same
 //! topic joins the ended run, and a client gets the whole answer or its rest. After that the topic is free: `subscribe`
-//! returns [`RunError::Gone`], and `start` starts a new run. While a connected reader has not received the end, `start`
+//! returns [`RunError::Gone`], and `start` starts a new run: a POST that is repeated this late starts the work again. While a connected reader has not received the end, `start`
 //! returns [`RunError::Ended`]. Use a topic for each answer, such as one with a random id from the page.
 //!
 //! # Restart and shutdown
 //!
 //! Runs are in the memory of the process. After a restart every run is unknown, so a client that comes back gets 410 in place
 //! of a stream that stays silent for ever. The page can show what it has, and offer to ask again.
+//!
+//! A POST that is repeated after a restart starts a new run. Its `Last-Event-ID` is of another epoch, so the client gets a gap
+//! with the reason `epoch`, then the whole new answer. A page clears its text at a gap.
 //!
 //! At a shutdown `events.drain_on(runs.drain_on(ctrl_c()))` waits for live runs, see [`Runs::drain_on`]. Without it the
 //! endpoint ends the readers' sessions while their runs are live, and the runs are lost with the process.

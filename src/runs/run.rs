@@ -7,7 +7,10 @@ use super::subscription::{Reader, RunSubscription};
 use crate::contract::{EndState, RunError, Start, Subscribe, Subscriber};
 #[cfg(feature = "http")]
 use crate::endpoint::request::SubscribeRequest;
-use crate::model::{EndReason, Topic};
+use crate::model::{Cursor, EndReason, Topic};
+
+/// Start of a client whose cursor is of no use: no hub has this epoch, so it gets a gap, then the whole run.
+const OVER: Start = Start::After(Cursor::new(0, 0));
 
 /// Handle of one run, which [`Runs::start`](crate::runs::Runs::start) returns. Dropping it does not stop the run.
 #[derive(Clone)]
@@ -62,6 +65,8 @@ impl Run {
         let start = match start {
             // A cursor, so that a reader gets a gap in place of events that the hub has evicted.
             Start::Oldest => Start::After(self.entry.start),
+            Start::Unreadable => OVER,
+            Start::After(cursor) if self.is_invalid(cursor) => OVER,
             start => start,
         };
         let reader = Reader::new(&self.shared, &self.entry);
@@ -78,6 +83,12 @@ impl Run {
             return Err(RunError::Gone(self.topic().clone()));
         }
         Ok(RunSubscription::new(subscription, reader))
+    }
+
+    /// Returns whether the hub would take the cursor as unreadable, and start with the next event.
+    fn is_invalid(&self, cursor: Cursor) -> bool {
+        let last = self.shared.hub.cursor();
+        cursor.epoch() == last.epoch() && (cursor.tag().is_some() || cursor.sequence() > last.sequence())
     }
 }
 

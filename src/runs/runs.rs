@@ -137,7 +137,8 @@ impl Runs {
     }
 
     /// Subscribes a client to the run of a topic. A client without a cursor gets the run from its first event, a client with
-    /// one the events after it. Then it gets live events, and the end.
+    /// one the events after it. Then it gets live events, and the end. If the cursor is of another epoch or not
+    /// valid, a [`Gap`](crate::Gap) with the reason `epoch` precedes the whole run: the client discards the part that it has.
     ///
     /// The caller decides who may read a run: check the user against the topic first.
     ///

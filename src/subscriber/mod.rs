@@ -32,6 +32,7 @@
 //! ```
 
 mod ext;
+mod fetched;
 mod following;
 mod from_stream;
 mod oversize;
@@ -43,6 +44,7 @@ pub(crate) mod snapshot;
 mod stage;
 
 pub use ext::{IntoStream, Next, SubscriberExt};
+pub(crate) use fetched::Fetched;
 pub use from_stream::{FromStream, from_stream};
 #[cfg(feature = "http")]
 pub(crate) use pieces::heeding;

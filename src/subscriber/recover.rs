@@ -1,15 +1,14 @@
 use std::fmt;
 use std::task::{Context, Poll, ready};
 
-use crate::contract::{Batch, Delivery, EncodedBatch, EncodedDelivery, Format};
-use crate::contract::{Start, Subscriber, SubscriberInfo};
+use crate::contract::{Batch, Delivery, EncodedBatch, EncodedDelivery, Format, Start, Subscriber, SubscriberInfo};
 use crate::model::{Cursor, Gap, GapReason, TopicEnd};
-use crate::subscriber::Snapshot;
 use crate::subscriber::following::{Following, Step, look, with_more};
 use crate::subscriber::oversize::{self, Fit};
 use crate::subscriber::recovery::Recovery;
 use crate::subscriber::snapshot::{NOWHERE, State};
 use crate::subscriber::stage::Stage;
+use crate::subscriber::{Fetched, Snapshot};
 
 /// Subscriber that recovers from gaps by snapshots of the application's state.
 ///
@@ -254,13 +253,42 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         EncodedDelivery::Events(EncodedBatch::new(bytes, count).with_conflated(batch.conflated()))
     }
 
-    /// Returns a gap in place of one event. Several events are a snapshot of an inner subscriber that recovers by itself.
+    /// Polls the inner subscriber, or the stage.
+    #[inline(always)]
+    pub(crate) fn poll_fetched(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Fetched> {
+        if self.stage.is_some() {
+            return self.poll_other(None, cx, format, max).map(Fetched::Other);
+        }
+        match self.inner.poll_encoded(cx, format, max.min(self.max_event)) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(EncodedDelivery::Events(events)) if events.bytes.len() <= self.max_event => {
+                Poll::Ready(Fetched::Events(events))
+            }
+            Poll::Ready(other) => self.poll_other(Some(other), cx, format, max).map(Fetched::Other),
+        }
+    }
+
+    /// Passes on a delivery of the inner subscriber that is not events within the limit, or polls the stage.
     #[cold]
-    fn too_large(&self, events: EncodedBatch) -> Poll<EncodedDelivery> {
-        Poll::Ready(match events.events {
-            1 => EncodedDelivery::Gap(oversize::gap(Some(1), self.inner.cursor(), self.inner.info().topics())),
-            _ => EncodedDelivery::Events(events),
-        })
+    fn poll_other(
+        &mut self,
+        delivery: Option<EncodedDelivery>,
+        cx: &mut Context<'_>,
+        format: &dyn Format,
+        max: usize,
+    ) -> Poll<Box<EncodedDelivery>> {
+        Poll::Ready(Box::new(match delivery {
+            // Several events are a snapshot of an inner subscriber that recovers by itself.
+            Some(EncodedDelivery::Events(events)) if events.events == 1 => {
+                EncodedDelivery::Gap(oversize::gap(Some(1), self.inner.cursor(), self.inner.info().topics()))
+            }
+            Some(EncodedDelivery::Gap(gap)) if !gap.snapshot => {
+                self.meet(gap);
+                ready!(self.poll_encoded_stage(cx, format, max))
+            }
+            Some(other) => other,
+            None => ready!(self.poll_encoded_stage(cx, format, max)),
+        }))
     }
 
     /// Records that events were delivered, up to `cursor` if some are left.
@@ -308,9 +336,8 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
 impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
         loop {
-            match self.stage {
-                None => {}
-                Some(_) => match ready!(self.poll_stage(cx, None)) {
+            if self.stage.is_some() {
+                match ready!(self.poll_stage(cx, None)) {
                     Some(Step::Gap(gap)) => return Poll::Ready(Delivery::Gap(gap)),
                     Some(Step::TopicEnd(end)) => return Poll::Ready(Delivery::TopicEnd(end)),
                     Some(Step::End(end)) => return Poll::Ready(Delivery::End(end)),
@@ -323,7 +350,7 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
                         None => continue,
                     },
                     None => {}
-                },
+                }
             }
             match self.inner.poll_next(cx) {
                 Poll::Ready(Delivery::Gap(gap)) if !gap.snapshot => self.meet(gap),
@@ -332,24 +359,9 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
-        if self.stage.is_some() {
-            return self.poll_encoded_stage(cx, format, max);
-        }
-        // Matched and rebuilt, because the variants other than the gap are much smaller.
-        match self.inner.poll_encoded(cx, format, max.min(self.max_event)) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(EncodedDelivery::Events(events)) if events.bytes.len() > self.max_event => {
-                self.too_large(events)
-            }
-            Poll::Ready(EncodedDelivery::Events(events)) => Poll::Ready(EncodedDelivery::Events(events)),
-            Poll::Ready(EncodedDelivery::Gap(gap)) if !gap.snapshot => {
-                self.meet(gap);
-                self.poll_encoded_stage(cx, format, max)
-            }
-            Poll::Ready(other) => Poll::Ready(other),
-        }
+        self.poll_fetched(cx, format, max).map(Fetched::into_delivery)
     }
 
     fn heeds_max(&self) -> bool {
@@ -373,12 +385,10 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
         self.inner.release();
     }
 
+    #[inline]
     fn info(&self) -> SubscriberInfo<'_> {
-        let info = self.inner.info();
-        match self.stage.as_deref() {
-            Some(stage) if stage.has_more() => with_more(info),
-            _ => info,
-        }
+        let (info, has_more) = (self.inner.info(), self.stage.as_ref().is_some_and(|stage| stage.has_more()));
+        if has_more { with_more(info) } else { info }
     }
 }
 

@@ -235,6 +235,15 @@ pub(crate) struct Draft {
     reply: Reply,
 }
 
+/// Item of a reply that is not events.
+struct Told {
+    /// Cursor of a client that has the item.
+    cursor: Cursor,
+    is_gap: bool,
+    /// Whether a snapshot belongs to it.
+    owes_state: bool,
+}
+
 /// State of a [`Draft`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
@@ -263,17 +272,17 @@ impl Draft {
     pub(crate) fn collect<S: Subscriber>(&mut self, subscriber: &mut S, cx: &mut Context<'_>) -> Progress {
         while !self.reply.more && self.reply.end.is_none() {
             let room = self.max.saturating_sub(self.len);
-            let mut owes_state = false;
-            let (item, at, has_gap) = match subscriber.poll_encoded(cx, &Item, room) {
-                Poll::Ready(EncodedDelivery::Events(events)) => (events.bytes, None, false),
+            let (item, told) = match subscriber.poll_encoded(cx, &Item, room) {
+                Poll::Ready(EncodedDelivery::Events(events)) => (events.bytes, None),
                 Poll::Ready(EncodedDelivery::Gap(gap)) => {
-                    owes_state = gap.snapshot;
-                    (self.object(|out| write_gap(&gap, out)), Some(gap.cursor), true)
+                    let told = Told { cursor: gap.cursor, is_gap: true, owes_state: gap.snapshot };
+                    (self.object(|out| write_gap(&gap, out)), Some(told))
                 }
                 Poll::Ready(EncodedDelivery::TopicEnd(end)) => {
                     // Without it the client of a source without cursors would have no cursor to poll with.
                     self.owes_state |= end.is_last && self.reply.cursor.is_none();
-                    (self.object(|out| write_topic_end(&end, out)), Some(end.cursor), false)
+                    let told = Told { cursor: end.cursor, is_gap: false, owes_state: false };
+                    (self.object(|out| write_topic_end(&end, out)), Some(told))
                 }
                 Poll::Ready(EncodedDelivery::End(end)) => {
                     self.reply.end = Some(end);
@@ -281,14 +290,13 @@ impl Draft {
                 }
                 Poll::Pending => break,
             };
-            if item.len() > room && !self.reply.is_empty() && !self.owes_state {
+            if item.len() > room && !self.reply.is_empty() && !self.owes_next() {
                 self.reply.more = true;
             } else if !item.is_empty() {
                 // Read here, because the next poll may move the subscriber's cursor past the items of the reply.
-                self.reply.cursor = at.or_else(|| subscriber.cursor());
-                self.reply.has_gap |= has_gap;
-                // A snapshot goes on while the client would start over.
-                self.owes_state = owes_state || self.reply.cursor == Some(NOWHERE);
+                self.reply.cursor = told.as_ref().map_or_else(|| subscriber.cursor(), |told| Some(told.cursor));
+                self.reply.has_gap |= told.as_ref().is_some_and(|told| told.is_gap);
+                self.owes_state = told.is_some_and(|told| told.owes_state);
                 self.len += item.len();
                 self.reply.items.push(item);
             }
@@ -305,6 +313,13 @@ impl Draft {
             reply if reply.cursor.is_none() => Progress::Partial,
             _ => Progress::Events,
         }
+    }
+
+    /// Returns whether the next item is taken whatever its length.
+    #[cold]
+    fn owes_next(&self) -> bool {
+        // A snapshot goes on while the client would start over.
+        self.owes_state || self.reply.cursor == Some(NOWHERE)
     }
 
     /// Returns whether all topics have ended, and the reply has no events.

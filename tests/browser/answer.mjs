@@ -1,5 +1,6 @@
 // The example axum_ai_answer in a real browser: an answer that is reloaded in the middle, followed from a second tab and
-// stopped. No token is lost or doubled, and the model is asked once.
+// stopped. No token is lost or doubled, and the model is asked once. The server need not be fresh, but must have no other
+// clients meanwhile.
 //
 //   cargo run --example axum_ai_answer --features full -- 127.0.0.1:7072
 //   cd tests/browser && npm ci && node answer.mjs http://127.0.0.1:7072 [folder for screenshots]
@@ -58,6 +59,7 @@ async function run() {
   const requests = [];
   page.on('request', (request) => requests.push(`${request.method()} ${new URL(request.url()).search}`));
   await page.goto(address);
+  const earlier = await asked(page);
   await page.fill('input', 'Is it on?');
   await page.click('form button');
   await until('tokens appear', async () => (await text(page)).length > 60);
@@ -84,8 +86,13 @@ async function run() {
   ok(tokens.length > 150, 'the answer has its tokens', String(tokens.length));
   ok((await text(page)) === tokens.join(''), 'no token lost or doubled after two reloads', await text(page));
   ok((await text(twin)) === tokens.join(''), 'no token lost or doubled in the second tab', await text(twin));
-  ok((await asked(page)) === 1, 'the model was asked once', String(await asked(page)));
+  ok((await asked(page)) === earlier + 1, 'the model was asked once', `${await asked(page)}, ${earlier} before`);
+  ok((await page.inputValue('input')) === 'Is it on?', 'the field has the question of the answer');
+  ok((await twin.inputValue('input')) === '', 'the field of the second tab is empty');
   await page.screenshot({ path: join(folder, 'answer-done.png') });
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await page.screenshot({ path: join(folder, 'answer-dark.png') });
+  await page.emulateMedia({ colorScheme: 'light' });
 
   requests.length = 0;
   await page.reload();
@@ -99,7 +106,7 @@ async function run() {
     return { status: response.status, body: await response.text() };
   }, id);
   ok(again.status === 200 && again.body.includes('data: on? ') && again.body.includes('tidings.end'), 'a repeated POST joins the answer', again.body.slice(0, 300));
-  ok((await asked(page)) === 1, 'and does not ask the model again');
+  ok((await asked(page)) === earlier + 1, 'and does not ask the model again');
 
   await page.click('form button');
   await until('a second question is answered', async () => (await text(page)).length > 40 && (await state(page)) !== 'done');
@@ -114,11 +121,40 @@ async function run() {
   ok((await text(page)) === stopped && (await text(twin)) === stopped, 'both have every token up to the stop', stopped);
   await page.screenshot({ path: join(folder, 'answer-stopped.png') });
 
+  await twin.evaluate(() => sessionStorage.clear());
+  await twin.route('**/runs/*', (route) => route.abort('connectionrefused'));
+  await twin.reload();
+  await until('a tab without the server says it', async () => (await state(twin)) === 'connection lost, retrying');
+  ok(await twin.isHidden('#stop'), 'and offers no stop');
+  await twin.unroute('**/runs/*');
+  await until('and follows when the server is back', async () => (await state(twin)) === 'stopped');
+  ok((await text(twin)) === stopped, 'from the first token', await text(twin));
+
   await twin.goto(`${address}/#unknown`);
-  await until('an unknown answer is gone', async () => (await state(twin)) === 'gone');
+  await until('an unknown answer is gone', async () => (await state(twin)) === 'this answer is gone: ask again');
+  ok((await twin.isHidden('#stop')) && (await twin.isHidden('#twin')), 'and offers neither a stop nor a second tab');
+  await twin.screenshot({ path: join(folder, 'answer-gone.png') });
+  await gap(twin);
 
   await foreign(page);
   ok(mistakes.length === 0, 'no script failed', mistakes.join('; '));
+}
+
+/** An answer that begins anew: the page drops the text that it has. */
+async function gap(page) {
+  const block = (event, id, data) => `event: ${event}\ndata: ${data}\nid: ${id}\n\n`;
+  const body = [
+    block('tidings.gap', '7.0', '{"id":"7.0","gap":{"reason":"epoch","missed":null}}'),
+    block('message', '7.a1', 'anew'),
+    block('tidings.end', '7.a2', '{"id":"7.a2","end":{"topic":"runs/ann/gap","reason":"done"}}'),
+  ].join('');
+  await page.route('**/runs/gap?cursor=6.a1', (route) => route.fulfill({ contentType: 'text/event-stream', body }));
+  const kept = { id: 'gap', question: 'Again?', text: 'old', cursor: '6.a1', end: null };
+  await page.evaluate((kept) => sessionStorage.setItem('run', JSON.stringify(kept)), kept);
+  await page.goto('about:blank');
+  await page.goto(`${address}/#gap`);
+  await until('an answer with a gap ends', async () => (await state(page)) === 'done');
+  ok((await text(page)) === 'anew', 'its text from before the gap is dropped', await text(page));
 }
 
 /** A page of another origin posts with the user's cookies: it starts nothing. */
@@ -126,13 +162,11 @@ async function foreign(page) {
   const site = createServer((_, response) => response.end('<!doctype html>'));
   await new Promise((listening) => site.listen(0, '127.0.0.1', listening));
   const before = await asked(page);
-  const other = await browser.newPage();
-  const statuses = [];
-  other.on('response', (response) => statuses.push(`${response.request().method()} ${response.status()}`));
   // The same site by another port, to which the browser sends the cookie, and another site.
   for (const host of ['127.0.0.1', 'localhost']) {
+    const [other, statuses] = [await browser.newPage(), []];
     await other.goto(`http://${host}:${site.address().port}/`);
-    statuses.length = 0;
+    other.on('response', (response) => statuses.push(`${response.request().method()} ${response.status()}`));
     await other.evaluate((url) => fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include', body: 'paid work' }), `${address}/runs/${host}`);
     ok(statuses.join() === 'POST 403', `a POST of a page on ${host} is refused`, statuses.join());
     await other.evaluate((url) => {
@@ -143,7 +177,6 @@ async function foreign(page) {
     await until(`a form on ${host} is refused`, async () => statuses.join() === 'POST 403,POST 403');
   }
   ok((await asked(page)) === before, 'a page of another origin starts nothing', String(await asked(page)));
-  await other.close();
   site.close();
 }
 

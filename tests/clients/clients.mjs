@@ -1,6 +1,6 @@
 // Clients on Node: node clients.mjs ADDRESS CLIENT SCENARIO…
 //
-// A scenario `stop…` is the client with what its user must write. Each reports what its application sees.
+// A scenario `stop…` is the client with the check of docs/clients.md. Each reports what its application sees.
 
 import * as reader from './node/reader.mjs';
 import * as sse from './node/sse.mjs';

@@ -11,9 +11,9 @@
 // | scenario | the server | the client |
 // |---|---|---|
 // | end | publishes two events and ends the topic | as its documentation shows |
-// | stop | the same | with what its user must write |
+// | stop | the same | with the check of docs/clients.md |
 // | late | has ended the topic, and the client comes with the position of its end | as its documentation shows |
-// | stop-late | the same | with what its user must write |
+// | stop-late | the same | with the check of docs/clients.md |
 // | end-off | as `end`, for `?controls=off` | as its documentation shows |
 // | greet | cuts the connection after the greeting | as its documentation shows |
 // | greet-off | the same, for `?controls=off` | as its documentation shows |

@@ -83,12 +83,20 @@ impl ReplyCache {
 }
 
 impl CachedReplies {
+    #[inline]
     fn find(&mut self, reply: &Reply) -> Option<&CachedReply> {
-        let at = self.cached.iter().position(|cached| cached.whole.is_of(reply))?;
-        if at != 0 {
-            self.cached.swap(0, at);
+        if !self.cached.first()?.whole.is_of(reply) {
+            self.move_to_front(reply)?;
         }
         self.cached.first()
+    }
+
+    /// Makes the entry of a reply the first. Returns `None` if it has none.
+    #[inline(never)]
+    fn move_to_front(&mut self, reply: &Reply) -> Option<()> {
+        let at = self.cached.iter().position(|cached| cached.whole.is_of(reply))?;
+        self.cached.swap(0, at);
+        Some(())
     }
 
     fn put(&mut self, fresh: CachedReply) -> Option<CachedReply> {

@@ -92,7 +92,8 @@ pub(crate) fn subscribe_params(
     offered: Transports,
     limits: QueryLimits,
 ) -> Result<SubscribeParams, Refusal> {
-    let query = query(parts, limits)?;
+    let mut query = Query::default();
+    query.read(parts, limits)?;
     let RequestedStart { start, is_explicit } = query.start.of(head);
     let preferred = head.wait.filter(|_| query.wait.is_none());
     let wait = query.wait.or(preferred);
@@ -167,7 +168,8 @@ pub(crate) fn message_params(
     head: &RequestHead<'_>,
     limits: QueryLimits,
 ) -> Result<MessageParams, Refusal> {
-    let query = query(parts, limits)?;
+    let mut query = Query::default();
+    query.read(parts, limits)?;
     let RequestedStart { start, .. } = query.start.of(head);
     Ok(MessageParams { topics: query.topics, start, name: query.name })
 }
@@ -185,55 +187,57 @@ struct Query<'a> {
     controls_off: bool,
 }
 
-/// Reads the query of a request.
-fn query(parts: &Parts, limits: QueryLimits) -> Result<Query<'_>, Refusal> {
-    let QueryLimits { max_topics_per_request, max_last } = limits;
-    let mut query = Query::default();
-    let not_utf8 = |NotUtf8| Refusal::bad(NOT_UTF8);
-    for pair in pairs(parts.uri.query().unwrap_or_default()) {
-        let key = pair.name().map_err(not_utf8)?;
-        if query.start.take(&key, pair, max_last) {
-            continue;
+impl<'a> Query<'a> {
+    /// Reads the query of a request.
+    // In place, because the parameters are large.
+    fn read(&mut self, parts: &'a Parts, limits: QueryLimits) -> Result<(), Refusal> {
+        let QueryLimits { max_topics_per_request, max_last } = limits;
+        let not_utf8 = |NotUtf8| Refusal::bad(NOT_UTF8);
+        for pair in pairs(parts.uri.query().unwrap_or_default()) {
+            let key = pair.name().map_err(not_utf8)?;
+            if self.start.take(&key, pair, max_last) {
+                continue;
+            }
+            // Checked for the application's parameters, too: it must not read a value that the client did not send.
+            let value = pair.value().map_err(not_utf8)?;
+            match &*key {
+                "transport" if self.transport.is_none() => {
+                    let named = Transport::from_name(&value);
+                    self.transport = Some(named.ok_or_else(|| Refusal::bad(UNKNOWN_TRANSPORT))?);
+                }
+                "topic" => {
+                    let topic = Topic::new(&value).map_err(|error| Refusal::bad(error.to_string()))?;
+                    if self.topics.contains(&topic) {
+                        continue;
+                    }
+                    if self.topics.len() == max_topics_per_request {
+                        return Err(Refusal::bad(format!(
+                            "too many topics: max_topics_per_request is {max_topics_per_request}"
+                        )));
+                    }
+                    match self.topics.is_empty() {
+                        // Most requests name one topic, and the first push would allocate four places.
+                        true => self.topics = vec![topic],
+                        false => self.topics.push(topic),
+                    }
+                }
+                "session" if self.name.is_none() => {
+                    let name = Some(&*value).filter(|name| is_name(name));
+                    self.name = Some(name.ok_or_else(|| Refusal::bad(NAME))?.into());
+                }
+                "wait" if self.wait.is_none() => {
+                    let wait = prefer::seconds(&value)
+                        .ok_or_else(|| Refusal::bad("wait is invalid: send a whole number of seconds"))?;
+                    self.wait = Some(wait);
+                }
+                "format" => self.objects = value == "object",
+                "heartbeat" => self.visible = value == "visible",
+                "controls" => self.controls_off = value == "off",
+                _ => {}
+            }
         }
-        // Checked for the application's parameters, too: it must not read a value that the client did not send.
-        let value = pair.value().map_err(not_utf8)?;
-        match &*key {
-            "transport" if query.transport.is_none() => {
-                let named = Transport::from_name(&value);
-                query.transport = Some(named.ok_or_else(|| Refusal::bad(UNKNOWN_TRANSPORT))?);
-            }
-            "topic" => {
-                let topic = Topic::new(&value).map_err(|error| Refusal::bad(error.to_string()))?;
-                if query.topics.contains(&topic) {
-                    continue;
-                }
-                if query.topics.len() == max_topics_per_request {
-                    return Err(Refusal::bad(format!(
-                        "too many topics: max_topics_per_request is {max_topics_per_request}"
-                    )));
-                }
-                match query.topics.is_empty() {
-                    // Most requests name one topic, and the first push would allocate four places.
-                    true => query.topics = vec![topic],
-                    false => query.topics.push(topic),
-                }
-            }
-            "session" if query.name.is_none() => {
-                let name = Some(&*value).filter(|name| is_name(name));
-                query.name = Some(name.ok_or_else(|| Refusal::bad(NAME))?.into());
-            }
-            "wait" if query.wait.is_none() => {
-                let wait = prefer::seconds(&value)
-                    .ok_or_else(|| Refusal::bad("wait is invalid: send a whole number of seconds"))?;
-                query.wait = Some(wait);
-            }
-            "format" => query.objects = value == "object",
-            "heartbeat" => query.visible = value == "visible",
-            "controls" => query.controls_off = value == "off",
-            _ => {}
-        }
+        Ok(())
     }
-    Ok(query)
 }
 
 /// Error text for an unknown `?transport=`.

@@ -12,8 +12,8 @@ pub(super) struct StartQuery<'a> {
     cursor: Option<Cow<'a, str>>,
     /// Value of `lastEventId`, for clients that cannot set a header.
     last_event_id: Option<Cow<'a, str>>,
-    /// Number of events that `?last=` selects: 0 if it is unreadable.
-    last: Option<usize>,
+    /// Number of events that `?last=` selects, at most `u32::MAX`: 0 if it is unreadable.
+    last: Option<u32>,
     /// Set if `?start=` selects the oldest event, unset if it selects none.
     oldest: Option<bool>,
 }
@@ -61,8 +61,9 @@ impl<'a> StartQuery<'a> {
             return;
         }
         let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
-        // A number above `usize::MAX` is above the limit, too.
-        let count = if is_number { value.parse().unwrap_or(usize::MAX).min(max_last) } else { 0 };
+        let max_last = u32::try_from(max_last).unwrap_or(u32::MAX);
+        // A number above `u32::MAX` is above the limit, too.
+        let count = if is_number { value.parse().unwrap_or(u32::MAX).min(max_last) } else { 0 };
         self.last.get_or_insert(count);
     }
 
@@ -89,7 +90,7 @@ impl<'a> StartQuery<'a> {
                 HeldCursor::Unreadable => Start::Unreadable,
                 HeldCursor::Nothing => {
                     let start = match (self.last, self.oldest) {
-                        (Some(count @ 1..), _) => Start::Last(count),
+                        (Some(count @ 1..), _) => Start::Last(count as usize),
                         (None, Some(true)) => Start::Oldest,
                         _ => Start::Now,
                     };

@@ -7,6 +7,7 @@ use super::recovery::Feed;
 use crate::contract::{Delivery, EncodedDelivery, Format, Subscriber, SubscriberInfo, SubscriptionEnd};
 use crate::endpoint::session::SessionEnd;
 use crate::model::{Cursor, GapReason};
+use crate::subscriber::Fetched;
 
 /// Subscriber that a session's transport reads: counts the events, and yields nothing once the authorization ended.
 #[repr(C)]
@@ -42,12 +43,13 @@ impl MeteredSubscriber {
             || self.poll.as_ref().is_some_and(|poll| poll.has_expired(&self.entry.shared.runtime.wheel))
     }
 
+    /// Returns whether a delivery may go out, and notes it.
     #[cold]
-    fn told(&self, what: EncodedDelivery) -> Poll<EncodedDelivery> {
+    fn tells(&self, what: &EncodedDelivery) -> bool {
         if self.is_shut() {
-            return Poll::Pending;
+            return false;
         }
-        match &what {
+        match what {
             EncodedDelivery::Events(_) => {}
             EncodedDelivery::Gap(gap) => {
                 if gap.reason == GapReason::TooLarge {
@@ -58,7 +60,7 @@ impl MeteredSubscriber {
             EncodedDelivery::TopicEnd(end) => self.entry.track.ended(end.cursor),
             EncodedDelivery::End(end) => self.ended(*end),
         }
-        Poll::Ready(what)
+        true
     }
 
     #[cold]
@@ -92,15 +94,14 @@ impl Subscriber for MeteredSubscriber {
     #[inline(always)]
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
         let alert = Alert(&self.entry);
-        let polled = self.feed.poll_encoded(cx, format, max);
+        let polled = self.feed.poll_fetched(cx, format, max);
         std::mem::forget(alert);
-        // Taken apart and put together, as in `Recover`.
         match polled {
             Poll::Pending => {
                 self.entry.track.caught_up();
                 Poll::Pending
             }
-            Poll::Ready(EncodedDelivery::Events(events)) => {
+            Poll::Ready(Fetched::Events(events)) => {
                 if self.is_shut() {
                     // The revocation wakes the task.
                     return Poll::Pending;
@@ -109,7 +110,8 @@ impl Subscriber for MeteredSubscriber {
                 self.entry.track.delivered(events.bytes.len(), events.events, events.conflated, cursor);
                 Poll::Ready(EncodedDelivery::Events(events))
             }
-            Poll::Ready(other) => self.told(other),
+            Poll::Ready(Fetched::Other(other)) if self.tells(&other) => Poll::Ready(*other),
+            Poll::Ready(Fetched::Other(_)) => Poll::Pending,
         }
     }
 
@@ -132,6 +134,7 @@ impl Subscriber for MeteredSubscriber {
         self.feed.release();
     }
 
+    #[inline]
     fn info(&self) -> SubscriberInfo<'_> {
         self.feed.info()
     }

@@ -50,10 +50,10 @@ impl JoinedLogs {
             let gone = self.take_gaps().map(|sequence| shared.cursor(sequence));
             gap.gone = gap.gone.or(gone);
         }
-        Ok(match self.first_end() {
-            Some(end) => beginning.before_end(shared, end),
-            None => beginning,
-        })
+        if let Some(end) = self.first_end() {
+            beginning.gap = beginning.gap.map(|gap| gap_before_end(gap, shared, end));
+        }
+        Ok(beginning)
     }
 
     /// Returns the sequence of the first end of a topic that is to be delivered.
@@ -106,17 +106,6 @@ pub(crate) struct Beginning {
 }
 
 impl Beginning {
-    /// Returns the start with the end of a topic still to be delivered. A gap of an unreadable cursor keeps its place before
-    /// that end, so that a client which resumes at the gap gets the end.
-    #[cold]
-    pub(crate) fn before_end(mut self, shared: &Shared, end: u64) -> Self {
-        if let Some(gap) = self.gap.take_if(|gap| gap.cursor.sequence() >= end) {
-            let gone = gap.gone.unwrap_or(gap.cursor);
-            self.gap = Some(Gap { cursor: shared.cursor(end - 1), ..gap }.with_gone(gone));
-        }
-        self
-    }
-
     /// Returns the start of a subscription. `published` is the present watermark.
     pub(crate) fn new(shared: &Shared, start: Start, published: u64) -> Self {
         let (from, sequence, reason) = match start {
@@ -137,4 +126,15 @@ impl Beginning {
         };
         Self { from, sequence, gap: reason.map(|reason| Gap::new(reason, shared.cursor(sequence))) }
     }
+}
+
+/// Returns the gap of a start, with the end of a topic still to be delivered. A gap of an unreadable cursor keeps its place
+/// before that end, so that a client which resumes at the gap gets the end.
+#[cold]
+pub(crate) fn gap_before_end(gap: Gap, shared: &Shared, end: u64) -> Gap {
+    if gap.cursor.sequence() < end {
+        return gap;
+    }
+    let gone = gap.gone.unwrap_or(gap.cursor);
+    Gap { cursor: shared.cursor(end - 1), ..gap }.with_gone(gone)
 }

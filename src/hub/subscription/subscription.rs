@@ -9,7 +9,7 @@ use crate::contract::{
 };
 use crate::hub::log::seek::EndAhead;
 use crate::hub::shared::Shared;
-use crate::hub::subscription::joining::{Beginning, JoinedLogs, Joining};
+use crate::hub::subscription::joining::{Beginning, JoinedLogs, Joining, gap_before_end};
 use crate::hub::subscription::multi_topic::MultiTopic;
 use crate::hub::subscription::narrowed::narrowed;
 use crate::hub::subscription::output::{Batches, InFormat, Output};
@@ -185,16 +185,18 @@ impl Kind {
         start: Start,
         overflow: Overflow,
     ) -> Result<(Option<Gap>, Self), SubscribeError> {
-        let mut beginning = Beginning::new(shared, start, shared.published.load());
-        let (log, point) = shared.join(topic, beginning.from, overflow)?;
-        if let EndAhead::At(end) = point.end {
-            beginning = beginning.before_end(shared, end);
-        }
-        let Beginning { sequence, gap, .. } = beginning;
+        let Beginning { from, sequence, gap } = Beginning::new(shared, start, shared.published.load());
+        let (log, point) = shared.join(topic, from, overflow)?;
         let reader = Reader::new(log, &point);
         let gone = point.gap.map(|gone| shared.cursor(gone));
         let gap = match gap {
-            Some(gap) => Some(gone.into_iter().fold(gap, Gap::with_gone)),
+            Some(gap) => {
+                let gap = match point.end {
+                    EndAhead::At(end) => gap_before_end(gap, shared, end),
+                    EndAhead::None | EndAhead::Passed => gap,
+                };
+                Some(gone.into_iter().fold(gap, Gap::with_gone))
+            }
             None => gone.map(|gone| reader.log.gap(GapReason::Evicted, gone)),
         };
         Ok((gap, Self::Single(SingleTopic::new(reader, &point, sequence, overflow))))

@@ -1,6 +1,6 @@
 // Runs one client: /page/SCENARIO/CLIENT. /page/frames/CLIENT?end&stop… has a frame for each of these scenarios.
 //
-// A scenario `stop…` is the client with what its user must write. Each reports what its application sees.
+// A scenario `stop…` is the client with the check of docs/clients.md. Each reports what its application sees.
 
 import * as sse from './sse.js';
 import * as websocket from './websocket.js';

@@ -4,13 +4,13 @@ export function tables({ versions, results }) {
   const name = (client) => `${client.name} | ${versions[client.version] ?? ''}`;
   return {
     'sse-end': table(
-      ['client', 'version', 'as documented', 'with what its user writes', '`controls=off`', 'its application sees after the events'],
+      ['client', 'version', 'without a check', 'with the code above', '`controls=off`', 'its application sees after the events'],
       of('sse').map((client) => {
         const { end, stop, 'end-off': off } = client.results;
         return [name(client), requests(end), requests(stop), requests(off), sights(end?.seenAfter)];
       })),
     'sse-late': table(
-      ['client', 'version', 'as documented', 'with what its user writes', 'its application sees'],
+      ['client', 'version', 'without a check', 'with the code above', 'its application sees'],
       of('sse').map((client) => {
         const { late, 'stop-late': stop } = client.results;
         return [name(client), requests(late), requests(stop), sights(late?.seenAfter)];
@@ -20,7 +20,7 @@ export function tables({ versions, results }) {
       of('sse').filter(({ results }) => results.greet).map((client) =>
         [name(client), ...greeted(client.results.greet), ...greeted(client.results['greet-off'], true)])),
     'websocket-end': table(
-      ['client', 'version', 'as documented', 'with what its user writes', 'its application sees after the events'],
+      ['client', 'version', 'without a check', 'with the code above', 'its application sees after the events'],
       of('websocket').map((client) => {
         const { end, stop } = client.results;
         return [name(client), requests(end), requests(stop), sights(end?.seenAfter)];

@@ -58,6 +58,21 @@ fn stream_gets_the_run_from_its_first_token_and_its_end_on_each_transport() {
 }
 
 #[test]
+fn client_with_an_unreadable_cursor_gets_a_gap_and_the_whole_run_on_each_transport_with_gaps() {
+    for transport in [Transport::Chunked, Transport::Sse, Transport::ShortPoll, Transport::LongPoll] {
+        runtime().block_on(async {
+            let ((runs, events), script) = (world(), Script::of(["alpha", "beta"]));
+            runs.start("runs/7", || script.stream()).unwrap();
+            settle().await;
+            let target = format!("/?topic=runs/7&cursor=lost&transport={}", transport.as_str());
+            let received = text(get(&target).to(&events).await).await;
+            let expected = [r#""gap":{"reason":"epoch","missed":null"#, "alpha", "beta", r#""reason":"done""#];
+            assert_eq!(counts(&received, &expected), [1; 4], "{transport:?}: {received}");
+        });
+    }
+}
+
+#[test]
 fn poll_gets_the_run_from_its_first_token_then_after_its_cursor_then_the_end() {
     for transport in POLLS {
         runtime().block_on(async {

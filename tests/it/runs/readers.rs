@@ -4,7 +4,7 @@ use std::time::Duration;
 use tidings::EndReason::{Done, Stopped};
 use tidings::runs::{RunError, Runs};
 use tidings::subscriber::{Delivery, EncodedDelivery, EndState, Slot};
-use tidings::{GapReason, LocalHub, Retention, Start, Subscriber};
+use tidings::{Cursor, GapReason, LocalHub, Retention, Start, Subscriber};
 
 use super::script::{Script, Step};
 use super::world::{World, read};
@@ -45,6 +45,26 @@ fn reader_with_a_cursor_resumes_after_it_live_and_after_the_end() {
     assert_eq!(read(&mut resumed), (texts[100..].to_vec(), Some(Done)));
     let mut late = world.runs.subscribe_from("runs/7", Start::After(cursors[99])).unwrap();
     assert_eq!(read(&mut late), (texts[100..].to_vec(), Some(Done)));
+}
+
+#[test]
+fn reader_with_an_invalid_cursor_gets_a_gap_and_the_whole_run() {
+    let (world, script) = (World::new(), Script::of(["one", "two"]));
+    world.started("runs/6", &Script::of(["of another run"]));
+    world.started("runs/7", &script);
+    let here = world.hub.cursor();
+    let ahead = Cursor::new(here.epoch(), here.sequence() + 1);
+    for start in
+        [Start::Unreadable, Start::After(Cursor::new(5, 3)), Start::After(here.with_tag(1)), Start::After(ahead)]
+    {
+        let mut reader = world.runs.subscribe_from("runs/7", start).unwrap();
+        assert_eq!(reader.info().end_state(), EndState::Ended);
+        let Poll::Ready(Delivery::Gap(gap)) = poll(&mut reader) else { panic!("no gap") };
+        assert_eq!((gap.reason, gap.missed), (GapReason::Epoch, None));
+        assert_eq!(read(&mut reader), (vec!["one".into(), "two".into()], Some(Done)), "{start:?}");
+        let mut cut_at_the_gap = world.runs.subscribe_from("runs/7", Start::After(gap.cursor)).unwrap();
+        assert_eq!(read(&mut cut_at_the_gap), (vec!["one".into(), "two".into()], Some(Done)), "{start:?}");
+    }
 }
 
 #[test]
