@@ -6,9 +6,9 @@ pub(crate) const BATCH: usize = 64 * 1024;
 /// which the deadline of a WebSocket's ping grows with the bytes written before it.
 pub(crate) const FRAME: usize = 64 * 1024;
 
-/// Time after which a client that can get nothing but the end is answered. A client that returns without a pause makes one
+/// Pause before the end of the answer to a client that came after the end. A client that returns without a pause makes one
 /// request in this time.
-#[allow(dead_code, reason = "used by the endpoint and the WebSocket")]
+#[allow(dead_code, reason = "used by the endpoint, NDJSON and the WebSocket")]
 pub(crate) const REPEATED_END: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Time after which a client may return when all its topics have ended: a day. Clients that honour it make no further request
