@@ -38,7 +38,7 @@ const NO_TIMER: &str = "runs have no timer: enable the cargo feature `tokio`, or
 /// | live runs | 1,024 | [`max_live`](Self::max_live) | [`RunError::Busy`](crate::runs::RunError::Busy) |
 /// | time that the history of an ended run is kept | 5 min | [`linger`](Self::linger) | its history is dropped |
 /// | ended runs with history | 16,384 | [`max_ended`](Self::max_ended) | the history of the run that ended first is dropped |
-/// | bytes of all runs | 128 MiB | [`max_total_bytes`](Self::max_total_bytes) | the same; histories of live runs stay |
+/// | bytes of ended runs with history | 128 MiB | [`max_ended_bytes`](Self::max_ended_bytes) | the same |
 /// | time for a drain | 10 s | [`drain_timeout`](Self::drain_timeout) | live runs fail |
 /// | events published at once | 64, or 64 KiB | fixed | the task lets other tasks run |
 #[must_use = "a builder does nothing until `build` is called"]
@@ -98,6 +98,9 @@ impl RunsBuilder {
 
     /// Sets the maximum number of live runs. [`start`](Runs::start) returns
     /// [`RunError::Busy`](crate::runs::RunError::Busy) for one more. Default: 1,024.
+    ///
+    /// The limit is for the runs of all users together. The application limits the runs of one user, for instance by counting
+    /// the topics of the user in [`Runs::list`] before it calls `start`.
     pub fn max_live(mut self, runs: usize) -> Self {
         self.limits.max_live = runs;
         self
@@ -110,13 +113,14 @@ impl RunsBuilder {
         self
     }
 
-    /// Sets the number of bytes of all runs, live and ended, above which the histories of ended runs are dropped, that of the
-    /// run that ended first before the others. Histories of live runs are not dropped for it. Default: 128 MiB, half of the
+    /// Sets the maximum number of bytes of ended runs whose history is kept. Above it the history of the run that ended first
+    /// is dropped before its [linger](Self::linger) time is over. Default: 128 MiB, half of the
     /// [budget](crate::LocalHubBuilder::max_bytes) of a hub.
     ///
+    /// Bytes of live runs do not count. They are limited by [`max_live`](Self::max_live) and [`max_bytes`](Self::max_bytes).
     /// A hub whose own budget is exceeded evicts events of any topic. Readers of a run then get a gap in their place.
-    pub fn max_total_bytes(mut self, bytes: usize) -> Self {
-        self.limits.max_total_bytes = bytes;
+    pub fn max_ended_bytes(mut self, bytes: usize) -> Self {
+        self.limits.max_ended_bytes = bytes;
         self
     }
 
@@ -130,8 +134,8 @@ impl RunsBuilder {
     /// call replaces the hook. Default: none.
     ///
     /// It is the only place where the text appears: clients get an end with the reason `failed`. A panic of a stream that is
-    /// dropped because its run was stopped is reported, too, although that run has not failed. The hook is called under no
-    /// lock, in the task of the run or by the call that ends it. A panic of the hook is caught.
+    /// dropped because its run was stopped, or of a reader's waker that is called by a publish, is reported, too, although
+    /// that run has not failed. The hook is called under no lock, in the task of the run or by the call that ends it. A panic of the hook is caught.
     pub fn on_failure(mut self, hook: impl Fn(&RunFailure<'_>) + Send + Sync + 'static) -> Self {
         self.hook = Some(Box::new(hook));
         self

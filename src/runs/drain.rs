@@ -1,10 +1,11 @@
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use super::failure::FailureCause;
 use super::lock::lock;
 use super::runs::Runs;
+use super::shared::Shared;
 use crate::model::EndReason;
 
 impl Runs {
@@ -16,12 +17,12 @@ impl Runs {
     /// a client whose connection breaks gets the rest of its answer. A future that is dropped does not end the runs.
     pub fn drain(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         let shared = Arc::clone(self.shared());
-        lock(&shared.table).is_draining = true;
+        let drain = WaitingDrain { number: lock(&shared.table).begin_drain(), shared: Arc::clone(&shared) };
         let due = shared.timer.now().checked_add(shared.limits.drain_timeout);
         async move {
             let mut over = None;
             poll_fn(|cx| {
-                if !lock(&shared.table).register_drain(cx.waker()) {
+                if !drain.register(cx.waker().clone()) {
                     return Poll::Ready(());
                 }
                 match due {
@@ -60,5 +61,32 @@ impl Runs {
             drop(signal.await);
             runs.drain().await;
         }
+    }
+}
+
+/// Drain whose waker is in the table until it is dropped.
+struct WaitingDrain {
+    number: u64,
+    shared: Arc<Shared>,
+}
+
+impl WaitingDrain {
+    /// Registers the waker. Returns `false` if no run is live.
+    fn register(&self, waker: Waker) -> bool {
+        let mut table = lock(&self.shared.table);
+        if table.live == 0 {
+            return false;
+        }
+        let replaced = table.register_drain(self.number, waker);
+        drop(table);
+        drop(replaced);
+        true
+    }
+}
+
+impl Drop for WaitingDrain {
+    fn drop(&mut self) {
+        let waker = lock(&self.shared.table).remove_drain(self.number);
+        drop(waker);
     }
 }

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::time::Instant;
 
+use super::catch::wake;
 use super::info::RunInfo;
 use super::lock::lock;
 use crate::model::{Cursor, EndReason, Topic};
@@ -25,6 +26,8 @@ pub(crate) struct RunEntry {
 struct EntryState {
     phase: Phase,
     readers: usize,
+    /// Number of calls that need the run's topic, see [`hold`](RunEntry::hold).
+    holds: usize,
     /// Instant at which the last reader left, or the run began.
     unwatched_since: Instant,
     /// Waker of the task.
@@ -55,7 +58,8 @@ pub(crate) struct Observed {
 
 impl RunEntry {
     pub(crate) fn new(topic: Topic, now: Instant, start: Cursor) -> Self {
-        let state = EntryState { phase: Phase::Live, readers: 0, unwatched_since: now, waker: None, reason: None };
+        let state =
+            EntryState { phase: Phase::Live, readers: 0, holds: 0, unwatched_since: now, waker: None, reason: None };
         Self {
             topic,
             began: now,
@@ -108,15 +112,33 @@ impl RunEntry {
         state.reason.filter(|_| state.phase != Phase::Ending)
     }
 
-    /// Completes the end of the run.
-    pub(crate) fn complete_end(&self, now: Instant) {
-        lock(&self.state).phase = Phase::Ended(now);
+    /// Completes the end of the run. Returns its bytes so far.
+    pub(crate) fn complete_end(&self, now: Instant) -> usize {
+        let mut state = lock(&self.state);
+        state.phase = Phase::Ended(now);
+        self.bytes()
     }
 
-    /// Marks an ended run as forgotten. Returns `false` if it is not an ended one, or if its task is being polled.
+    /// Keeps an ended run from being [forgotten](Self::forget) until [`release`](Self::release). Returns `false` if it is not
+    /// an ended one.
+    pub(crate) fn hold(&self) -> bool {
+        let mut state = lock(&self.state);
+        let is_ended = matches!(state.phase, Phase::Ended(_));
+        state.holds += usize::from(is_ended);
+        is_ended
+    }
+
+    /// Ends a [hold](Self::hold).
+    pub(crate) fn release(&self) {
+        lock(&self.state).holds -= 1;
+    }
+
+    /// Marks an ended run as forgotten. Returns `false` if it is not an ended one, if it is [held](Self::hold), or if its
+    /// task is being polled.
     pub(crate) fn forget(&self) -> bool {
         let mut state = lock(&self.state);
-        let is_free = matches!(state.phase, Phase::Ended(_)) && !self.is_polled.load(Ordering::Acquire);
+        let is_used = state.holds > 0 || self.is_polled.load(Ordering::Acquire);
+        let is_free = matches!(state.phase, Phase::Ended(_)) && !is_used;
         if is_free {
             state.phase = Phase::Forgotten;
         }
@@ -126,9 +148,7 @@ impl RunEntry {
     /// Wakes the task.
     pub(crate) fn wake(&self) {
         let waker = lock(&self.state).waker.take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker.into_iter().for_each(wake);
     }
 
     /// Counts a reader.
@@ -147,10 +167,12 @@ impl RunEntry {
         is_last && state.phase == Phase::Live
     }
 
-    /// Counts published events.
-    pub(crate) fn add(&self, events: usize, bytes: usize) {
+    /// Counts published events. Returns whether the end was completed meanwhile, without these bytes.
+    pub(crate) fn add(&self, events: usize, bytes: usize) -> bool {
+        let state = lock(&self.state);
         self.events.fetch_add(events, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        matches!(state.phase, Phase::Ended(_))
     }
 
     pub(crate) fn events(&self) -> usize {

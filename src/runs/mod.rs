@@ -177,7 +177,10 @@
 //!
 //! # Limits and back-pressure
 //!
-//! [`RunsBuilder`] has the table of limits. A publish never waits for a reader: the run's topic keeps all events of the run,
+//! [`RunsBuilder`] has the table of limits. All of them are for one run or for all runs together: the application limits the
+//! runs of one user, see [`RunsBuilder::max_live`]. Create one [`Runs`] for a hub, and clone it.
+//!
+//! A publish never waits for a reader: the run's topic keeps all events of the run,
 //! whatever the hub's own [`Retention`](crate::Retention) is, and a slow reader reads on from there. If the hub's byte budget
 //! evicts events of a run, readers get a [`Gap`](crate::Gap) in their place. Items that are ready at once are published as
 //! one batch of up to 64 events, with one wake of each reader. After a batch other tasks run.

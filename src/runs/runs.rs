@@ -32,6 +32,9 @@ pub struct Runs(Arc<Shared>);
 impl Runs {
     /// Returns runs with the default settings.
     ///
+    /// Create one `Runs` for a hub, and clone it. Two `Runs` of one hub do not know each other: both start a run of the same
+    /// topic.
+    ///
     /// # Panics
     ///
     /// Panics without the feature `tokio`, because there is no timer, see [`RunsBuilder::build`].

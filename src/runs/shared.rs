@@ -1,10 +1,8 @@
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::Waker;
 use std::time::Instant;
 
-use super::catch::catch_panic;
+use super::catch::{catch_panic, wake};
 use super::entry::{Phase, RunEntry};
 use super::failure::{FailureCause, FailureHook, RunFailure};
 use super::limits::RunLimits;
@@ -24,8 +22,6 @@ pub(crate) struct Shared {
     pub(crate) spawn: Option<SpawnFn>,
     hook: Option<FailureHook>,
     pub(crate) table: Mutex<RunTable>,
-    /// Bytes of all runs, live and ended.
-    bytes: AtomicUsize,
 }
 
 impl Shared {
@@ -36,7 +32,7 @@ impl Shared {
         spawn: Option<SpawnFn>,
         hook: Option<FailureHook>,
     ) -> Self {
-        Self { hub, limits, timer, spawn, hook, table: Mutex::default(), bytes: AtomicUsize::new(0) }
+        Self { hub, limits, timer, spawn, hook, table: Mutex::default() }
     }
 
     /// Returns the run of a topic, and `true` if this call created it.
@@ -93,19 +89,26 @@ impl Shared {
         }
         let drains = lock(&self.table).end(entry, now);
         entry.wake();
-        drains.into_iter().for_each(Waker::wake);
+        drains.into_iter().for_each(wake);
         self.forget_excess();
         true
     }
 
     /// Publishes the end of an ended run again.
     pub(crate) fn finish_again(&self, entry: &RunEntry, reason: EndReason) {
-        // Under the lock, so that the run is not forgotten meanwhile, and another run of the topic does not get this end.
-        let _table = lock(&self.table);
-        if matches!(entry.phase(), Phase::Ended(_)) {
-            // Without an end only if the hub is closed. Then its subscriptions end, too.
-            drop(self.hub.finish(&entry.topic, reason));
+        // A run that is held is not forgotten meanwhile, so another run of the topic does not get this end.
+        if !entry.hold() {
+            return;
         }
+        // Under no lock, because wakers and payloads of the application are called and dropped. Without an end only if the hub
+        // is closed. Then its subscriptions end, too.
+        let finished = catch_panic(|| drop(self.hub.finish(&entry.topic, reason)));
+        entry.release();
+        if let Err(text) = finished {
+            self.report(&entry.topic, FailureCause::Panic, &text);
+        }
+        self.forget_expired(self.timer.now());
+        self.forget_excess();
     }
 
     /// Reports a failure to the application.
@@ -116,24 +119,23 @@ impl Shared {
         }
     }
 
-    /// Counts published events, and forgets ended runs if all runs have too many bytes.
+    /// Counts published events.
     pub(crate) fn add(&self, entry: &RunEntry, events: usize, bytes: usize) {
-        entry.add(events, bytes);
-        let total = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if total > self.limits.max_total_bytes {
-            self.forget_excess();
+        if entry.add(events, bytes) {
+            // The run was stopped meanwhile. It is not forgotten before the poll of its task has ended.
+            lock(&self.table).ended_bytes += bytes;
         }
     }
 
-    /// Forgets ended runs, the one that ended first before the others, while they are too many or all runs have too many
-    /// bytes.
+    /// Forgets ended runs, the one that ended first before the others, while they are too many or have too many bytes.
     #[cold]
     #[inline(never)]
     pub(crate) fn forget_excess(&self) {
-        let is_excess = |ended: usize| {
-            ended > self.limits.max_ended || self.bytes.load(Ordering::Relaxed) > self.limits.max_total_bytes
+        let is_excess = || {
+            let table = lock(&self.table);
+            table.ended() > self.limits.max_ended || table.ended_bytes > self.limits.max_ended_bytes
         };
-        while is_excess(lock(&self.table).ended()) && self.forget_first(|_| true) {}
+        while is_excess() && self.forget_first(|_| true) {}
     }
 
     /// Forgets the runs that ended longer ago than readers may still come.
@@ -160,7 +162,6 @@ impl Shared {
             self.report(&entry.topic, FailureCause::Panic, &text);
         }
         lock(&self.table).remove(&entry);
-        self.bytes.fetch_sub(entry.bytes(), Ordering::Relaxed);
         entry.wake();
         true
     }

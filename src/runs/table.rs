@@ -12,12 +12,16 @@ pub(crate) struct RunTable {
     pub(crate) by_topic: HashMap<Topic, Arc<RunEntry>>,
     /// Ended runs, in the order of their ends.
     ended: VecDeque<Arc<RunEntry>>,
+    /// Bytes of the ended runs.
+    pub(crate) ended_bytes: usize,
     /// Number of runs that have not ended.
     pub(crate) live: usize,
     /// Whether new runs are refused.
     pub(crate) is_draining: bool,
-    /// Wakers of drains that wait for the last live run.
-    drains: Vec<Waker>,
+    /// Wakers of drains that wait for the last live run, by the number of the drain.
+    drains: HashMap<u64, Waker>,
+    /// Number of drains that have begun.
+    drain_count: u64,
 }
 
 impl RunTable {
@@ -29,17 +33,19 @@ impl RunTable {
 
     /// Moves a run to the ended ones. Returns the wakers of drains if it was the last live one.
     pub(crate) fn end(&mut self, entry: &Arc<RunEntry>, now: Instant) -> Vec<Waker> {
-        entry.complete_end(now);
+        self.ended_bytes += entry.complete_end(now);
         self.ended.push_back(Arc::clone(entry));
         self.live -= 1;
-        if self.live == 0 { std::mem::take(&mut self.drains) } else { Vec::new() }
+        if self.live == 0 { self.drains.drain().map(|(_, waker)| waker).collect() } else { Vec::new() }
     }
 
     /// Removes the first ended run that may be forgotten and for which `is_meant` returns `true` from the ended ones. It keeps
     /// its topic until it is [removed](Self::remove).
     pub(crate) fn forget_first(&mut self, is_meant: impl Fn(&Arc<RunEntry>) -> bool) -> Option<Arc<RunEntry>> {
         let at = self.ended.iter().position(|entry| is_meant(entry) && entry.forget())?;
-        self.ended.remove(at)
+        let entry = self.ended.remove(at)?;
+        self.ended_bytes -= entry.bytes();
+        Some(entry)
     }
 
     /// Removes a forgotten run.
@@ -57,11 +63,20 @@ impl RunTable {
         self.ended.front()
     }
 
-    /// Registers the waker of a drain. Returns `false` if no run is live.
-    pub(crate) fn register_drain(&mut self, waker: &Waker) -> bool {
-        if self.live > 0 && !self.drains.iter().any(|known| known.will_wake(waker)) {
-            self.drains.push(waker.clone());
-        }
-        self.live > 0
+    /// Refuses new runs from now on. Returns the number of the drain.
+    pub(crate) fn begin_drain(&mut self) -> u64 {
+        self.is_draining = true;
+        self.drain_count += 1;
+        self.drain_count
+    }
+
+    /// Registers the waker of a drain. Returns the one that it replaces, which the caller drops without a lock.
+    pub(crate) fn register_drain(&mut self, drain: u64, waker: Waker) -> Option<Waker> {
+        self.drains.insert(drain, waker)
+    }
+
+    /// Removes the waker of a drain. The caller drops it without a lock.
+    pub(crate) fn remove_drain(&mut self, drain: u64) -> Option<Waker> {
+        self.drains.remove(&drain)
     }
 }

@@ -153,11 +153,16 @@ impl RunWorker {
 
     /// Publishes the batch, by which the run grows from `before` to `after`.
     fn publish(&mut self, before: Size, after: Size) -> Result<(), PublishError> {
-        let (hub, topic) = (&self.shared.hub, &self.entry.topic);
-        match self.batch.len() {
-            0 => return Ok(()),
-            1 => drop(self.batch.pop().map(|event| hub.publish_now(topic, event)).transpose()?),
-            _ => drop(hub.publish_batch(self.batch.drain(..).map(|event| (topic, event)))?),
+        let (hub, topic, batch) = (&self.shared.hub, &self.entry.topic, &mut self.batch);
+        let published = catch_panic(|| match batch.len() {
+            0 => Ok(()),
+            1 => batch.pop().map_or(Ok(()), |event| hub.publish_now(topic, event).map(drop)),
+            _ => hub.publish_batch(batch.drain(..).map(|event| (topic, event))).map(drop),
+        });
+        match published {
+            Ok(published) => published?,
+            // The events are published. The panic is that of a reader's waker, or of a payload that the hub has evicted.
+            Err(text) => self.shared.report(topic, FailureCause::Panic, &text),
         }
         self.shared.add(&self.entry, after.events - before.events, after.bytes - before.bytes);
         Ok(())

@@ -191,3 +191,22 @@ fn evicted_history_yields_gap_before_the_end() {
         ["-a 1", "-b 2", "a.done 3", "b.done 4 last", "Finished"]
     );
 }
+
+#[test]
+fn pattern_resumes_at_every_cursor_around_an_end_at_the_boundary_of_an_index_block() {
+    for boundary in [512, 1_024] {
+        let hub = LocalHub::builder().retain(Retention::count(4_096)).build();
+        // Each event has a topic of its own, so that the index keeps several blocks.
+        (0..boundary).for_each(|n| _ = publish_text(&hub, &format!("x/{n}"), ""));
+        finish(&hub, "other");
+        (0..2_000).for_each(|n| _ = publish_text(&hub, &format!("y/{n}"), ""));
+        let (end, head) = (boundary + 1, hub.cursor().sequence());
+        let around = [boundary - 1, boundary, end, end + 1, 2 * boundary, head - 1];
+        for sequence in (0..=head).step_by(101).chain(around) {
+            let rest = ready(&mut of(&hub, &["x/*", "y/*"], after(&hub, sequence)));
+            let events = head - sequence - u64::from(sequence < end);
+            assert_eq!(rest.len() as u64, events, "after {sequence} with an end at {end}");
+            assert!(!rest.iter().any(|item| item.starts_with('-')), "no gap after {sequence}");
+        }
+    }
+}

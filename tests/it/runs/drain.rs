@@ -1,5 +1,7 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tidings::EndReason::{Done, Failed};
@@ -7,7 +9,7 @@ use tidings::runs::{FailureCause, RunError};
 
 use super::script::{Script, Step};
 use super::world::World;
-use crate::support::Task;
+use crate::support::{Task, WakeCounter};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -110,4 +112,20 @@ fn drain_on_begins_with_the_signal() {
     world.advance(10 * SECOND);
     assert!(task.with(|cx| drain.as_mut().poll(cx)).is_ready());
     assert!(world.live().is_empty());
+}
+
+#[test]
+fn drain_keeps_one_waker_and_none_after_it_is_dropped() {
+    // Without a sleep, which keeps wakers, too.
+    let world = World::with(|runs| runs.drain_timeout(Duration::MAX));
+    world.started("runs/7", &Script::default());
+    let wakers = [(); 2].map(|()| Arc::new(WakeCounter::default()));
+    let kept = || wakers.each_ref().map(|waker| Arc::strong_count(waker) - 1);
+    let mut drain = Box::pin(world.runs.drain());
+    for waker in &wakers {
+        assert!(drain.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(waker)))).is_pending());
+    }
+    assert_eq!(kept(), [0, 1]);
+    drop(drain);
+    assert_eq!(kept(), [0, 0]);
 }

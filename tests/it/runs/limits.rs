@@ -152,21 +152,37 @@ fn ended_runs_above_the_limit_are_dropped_oldest_end_first_and_live_ones_stay() 
 }
 
 #[test]
-fn bytes_above_the_total_drop_ended_runs_before_live_ones() {
-    let world = World::with(|runs| runs.max_total_bytes(1_000));
-    let live = Script::default();
-    world.started("live", &live);
-    for n in 0..3 {
-        world.started(&format!("runs/{n}"), &Script::of([&"x".repeat(300)]));
+fn bytes_of_ended_runs_above_the_limit_drop_the_oldest_end_first() {
+    let world = World::with(|runs| runs.max_ended_bytes(1_000));
+    let gone = || (0..5).map(|n| world.is_gone(&format!("runs/{n}"))).collect::<Vec<_>>();
+    for (n, bytes) in [300, 300, 400].into_iter().enumerate() {
+        world.started(&format!("runs/{n}"), &Script::of([&"x".repeat(bytes)]));
     }
-    assert!((0..3).all(|n| !world.is_gone(&format!("runs/{n}"))));
-    live.say("x".repeat(101));
+    assert_eq!(gone(), [false, false, false, true, true]);
+    world.started("runs/3", &Script::of(["x"]));
+    assert_eq!(gone(), [true, false, false, false, true]);
+    world.started("runs/4", &Script::of([&"x".repeat(1_000)]));
+    assert_eq!(gone(), [true, true, true, true, false]);
+    world.started("larger", &Script::of([&"x".repeat(1_001)]));
+    assert!(gone().iter().all(|is_gone| *is_gone) && world.is_gone("larger"));
+    world.started("runs/0", &Script::of([&"x".repeat(1_000)]));
+    assert!(!world.is_gone("runs/0"), "bytes of forgotten runs do not count");
+}
+
+#[test]
+fn bytes_of_live_runs_drop_no_ended_run() {
+    let world = World::with(|runs| runs.max_ended_bytes(1_000));
+    let live = Script::default();
+    live.say("x".repeat(5_000));
+    world.started("live", &live);
+    world.started("runs/7", &Script::of(["one"]));
+    assert_eq!(world.read("runs/7"), (vec!["one".into()], Some(Done)));
+    live.say("x".repeat(5_000));
     world.tasks.run();
-    assert_eq!((0..3).map(|n| world.is_gone(&format!("runs/{n}"))).collect::<Vec<_>>(), [true, false, false]);
-    live.say("x".repeat(2_000));
+    assert!(!world.is_gone("runs/7"));
+    world.runs.stop("live");
     world.tasks.run();
-    assert!((0..3).all(|n| world.is_gone(&format!("runs/{n}"))));
-    assert_eq!(world.read("live").0.len(), 2);
+    assert!(world.is_gone("runs/7") && world.is_gone("live"));
 }
 
 #[test]

@@ -1,18 +1,19 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use tidings::EndReason::{Done, Failed, Stopped};
-use tidings::LocalHub;
-use tidings::runs::{FailureCause, Runs};
+use tidings::runs::{FailureCause, RunTask, Runs};
 use tidings::time::{Clock, Sleep, Timer};
+use tidings::{LocalHub, Subscriber};
 
 use super::executor::Executor;
 use super::script::{Script, ScriptStream, Step};
 use super::world::World;
+use crate::support::{PanickingWaker, Task};
 
 #[test]
 fn panic_of_the_closure_fails_the_run_and_not_the_caller() {
@@ -194,4 +195,78 @@ fn spawner_that_drops_or_panics_leaves_a_failed_run() {
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.start("runs/7", &script).is_ok()));
     assert!(caught.is_err(), "a panic of the spawner is the caller's");
     assert_eq!(world.read("runs/7"), (vec![], Some(Failed)));
+}
+
+/// Returns a waker that panics.
+fn panicking_waker() -> Waker {
+    Waker::from(std::sync::Arc::new(PanickingWaker))
+}
+
+/// Starts a run that waits for its stream, with a waker that panics.
+fn start_with_panicking_waker(world: &World, topic: &str) -> RunTask {
+    let (_run, mut task) = world.runs.start_unspawned(topic, || Script::default().stream()).unwrap();
+    let waker = panicking_waker();
+    assert!(Pin::new(&mut task).poll(&mut Context::from_waker(&waker)).is_pending());
+    task
+}
+
+#[test]
+fn panic_of_the_waker_of_a_task_does_not_keep_a_drain_waiting() {
+    let world = World::new();
+    let _task = start_with_panicking_waker(&world, "runs/7");
+    let (task, mut drain) = (Task::new(), Box::pin(world.runs.drain()));
+    assert!(task.poll(&mut drain).is_pending());
+    assert!(world.runs.stop("runs/7"));
+    assert_eq!(task.wakes(), 1);
+    assert!(task.poll(&mut drain).is_ready());
+}
+
+#[test]
+fn panic_of_the_waker_of_one_drain_does_not_keep_the_other_waiting() {
+    for panics_first in [true, false] {
+        let world = World::new();
+        world.started("runs/7", &Script::default());
+        let mut drains = [Box::pin(world.runs.drain()), Box::pin(world.runs.drain())];
+        let (task, waker) = (Task::new(), panicking_waker());
+        for (at, drain) in drains.iter_mut().enumerate() {
+            let polled = match (at == 0) == panics_first {
+                true => drain.as_mut().poll(&mut Context::from_waker(&waker)),
+                false => task.poll(drain),
+            };
+            assert!(polled.is_pending());
+        }
+        assert!(world.runs.stop("runs/7"));
+        assert_eq!(task.wakes(), 1);
+    }
+}
+
+#[test]
+fn drain_ends_every_run_if_the_wakers_of_their_tasks_panic() {
+    let world = World::new();
+    let _tasks = ["a", "b", "c"].map(|topic| start_with_panicking_waker(&world, topic));
+    let (task, mut drain) = (Task::new(), Box::pin(world.runs.drain()));
+    assert!(task.poll(&mut drain).is_pending());
+    world.timer.advance(Duration::from_secs(10));
+    assert!(task.poll(&mut drain).is_ready());
+    assert!(world.live().is_empty());
+    assert_eq!(world.causes(), [FailureCause::Drain; 3]);
+}
+
+#[test]
+fn panic_of_the_waker_of_a_reader_is_reported_and_does_not_fail_the_run() {
+    for texts in [&["one"][..], &["one", "two"]] {
+        let (world, script) = (World::new(), Script::default());
+        world.started("runs/7", &script);
+        let mut reader = world.reader("runs/7");
+        assert!(reader.poll_next(&mut Context::from_waker(&panicking_waker())).is_pending());
+        texts.iter().for_each(|text| script.say(*text));
+        world.tasks.run();
+        assert_eq!(world.failures(), [(FailureCause::Panic, "as a test".to_owned())]);
+        let run = &world.runs.list()[0];
+        assert_eq!((run.events, run.bytes), (texts.len(), texts.concat().len()));
+        script.push(Step::End);
+        world.tasks.run();
+        assert_eq!(world.read("runs/7"), (texts.iter().map(|text| (*text).to_owned()).collect(), Some(Done)));
+        assert!(world.failures().is_empty());
+    }
 }
