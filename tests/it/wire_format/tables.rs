@@ -57,7 +57,7 @@ fn compare(heading: &str, code: impl IntoIterator<Item = impl AsRef<str>>) {
 #[test]
 fn parameters_are_those_that_the_endpoint_reads() {
     let read = code("endpoint/request/negotiate.rs");
-    let query = read.split("fn query(").nth(1).unwrap();
+    let query = read.split("impl<'a> Query<'a> {").nth(1).unwrap();
     let arms =
         query.lines().filter(|line| line.contains("=>")).filter_map(|line| line.strip_prefix('"')?.split('"').next());
     let start = code("endpoint/request/start.rs");
