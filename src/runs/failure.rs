@@ -30,7 +30,7 @@ pub struct RunFailure<'a> {
 pub enum FailureCause {
     /// The stream yielded an error.
     Error,
-    /// The closure, the stream or the drop of the stream panicked.
+    /// The closure, the stream, the drop of the stream, or the waker of a reader panicked.
     Panic,
     /// The run exceeded its number of events, its bytes or its lifetime.
     Limit,
