@@ -37,6 +37,10 @@ impl EndpointBuilder {
     /// The head of an answer does not wait for an event. If the client has missed events, it waits for the publisher's
     /// [`snapshot`](crate::Publisher::snapshot), at most [`subscribe_timeout`](Self::subscribe_timeout).
     ///
+    /// The events of a source without cursors, such as [`from_stream`](crate::subscriber::from_stream), have no id, and there is
+    /// no block that has the id of their end. An `EventSource` that returns starts such a source again: use a
+    /// [run](crate::runs), or a client that does not return.
+    ///
     /// A client whose connection is cut before its first event has no id, so it misses the events until it reconnects. See
     /// [`SseEncoder::controls`](crate::transport::sse::SseEncoder::controls).
     ///
