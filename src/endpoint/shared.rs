@@ -1,6 +1,5 @@
 use std::borrow::Cow;
 use std::fmt;
-#[cfg(feature = "websocket")]
 use std::sync::Arc;
 
 use http::request::Parts;
