@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The first curl prints `data: it is on` and its `id:`, the second the event's cursor and the number of subscribers.
-//! `POST /finish/news` ends the topic: its clients are told, and do not reconnect.
+//! `POST /finish/news` ends the topic. Its clients receive the end and do not reconnect.
 //!
 //! Every client that can connect may follow all topics and publish to them. Run it where only your own programs can
 //! connect, or behind a proxy that authenticates.

@@ -63,7 +63,8 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N] 
                                     all or none, at most 8 MiB
   POST /finish/TOPIC[?reason=REASON]
                                     end the topic, once: done (default), stopped or failed. Its
-                                    clients are told and do not return; later publishes get 409
+                                    clients receive the end and do not reconnect; later
+                                    publishes are answered with 409
   A body may be up to 30 s behind a rate of 8 KiB a second, so it may pause for 30 s, also at its
   beginning. Faster bytes make up for a delay, and do not count in advance.
   GET  /sessions[?after=ID][&limit=N]

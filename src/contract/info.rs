@@ -118,7 +118,7 @@ impl<'a> SubscriberInfo<'a> {
     }
 
     /// Returns whether all topics have ended. An [`Endpoint`](crate::Endpoint) reads it when a client subscribes: a
-    /// client that returns after the end is told so, see [`Endpoint`](crate::Endpoint#end).
+    /// client that reconnects after the end receives the end again, see [`Endpoint`](crate::Endpoint#end).
     #[must_use]
     pub fn end_state(&self) -> EndState {
         match self.end_state {

@@ -93,7 +93,8 @@ use crate::endpoint::publisher::Publisher;
 ///
 /// # End
 ///
-/// When all topics of a client have [ended](crate::Hub::finish), its stream ends cleanly, and a client that returns is told so:
+/// When all topics of a client have [ended](crate::Hub::finish), its stream ends cleanly. A client that reconnects
+/// receives the end again:
 ///
 /// | transport | at the end of the last topic | a client that returns after it |
 /// |---|---|---|

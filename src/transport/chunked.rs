@@ -297,7 +297,7 @@ impl<S: Subscriber> ChunkedStream<S> {
         self.line(|out| write_topic_end(end, out))
     }
 
-    /// Ends the stream. If all topics have ended and the client was not told now, one more line tells it.
+    /// Ends the stream. Writes the end in one more line if all topics have ended and no end was written in this stream.
     #[cold]
     fn finished(&mut self, end: SubscriptionEnd, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let was_told = matches!(std::mem::replace(&mut self.stage, Stage::Over(Some(end))), Stage::Ended);

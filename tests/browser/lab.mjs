@@ -110,7 +110,7 @@ async function run() {
   await heard(page, 'From another window.', 'a message of another window reaches every panel');
 
   await page.click('#end');
-  await until(page, 'an end of the topics is told on every transport', PATIENCE, (panels) =>
+  await until(page, 'every transport receives the end of the topics', PATIENCE, (panels) =>
     panels.every(({ state, over }) => state === 'over' && ['load', 'host', 'board'].every((topic) => over[topic] === 'done')));
   await page.screenshot({ path: join(folder, 'ended.png') });
   // The counters of the server are up to a second old.
@@ -123,7 +123,7 @@ async function run() {
   await checkComplete(page, 'the end of the topics');
   for (const transport of [...TRANSPORTS.slice(1), TRANSPORTS[0]]) {
     await page.selectOption('.panel:nth-child(1) select', transport);
-    await until(page, `panel A is told of the end over ${transport}`, PATIENCE, ([a]) => a.state === 'over' && a.transport === transport);
+    await until(page, `panel A receives the end over ${transport}`, PATIENCE, ([a]) => a.state === 'over' && a.transport === transport);
   }
 
   await page.click('#restart');

@@ -191,7 +191,7 @@ async function trial(name, client, cut) {
   ok(text.toLowerCase().includes(`last-event-id: ${id}`) || text.includes(`lastEventId=${id}`),
     `${name}: it comes back with the hello's id`, text);
   const away = at - proxy.down[0].ended;
-  ok(away > retry - 100, `${name}: it comes back when it was told to`, `${away} ms instead of ${retry} ms`);
+  ok(away > retry - 100, `${name}: it reconnects after the retry time`, `${away} ms instead of ${retry} ms`);
   await until(`${name}: the event arrives`, async () => (await seen()).some(([, data]) => data === 'while it was away'));
   await fetch(new URL(`publish/${topic}`, relay), { method: 'POST', body: 'the last' });
   await until(`${name}: it goes on`, async () => (await seen()).some(([, data]) => data === 'the last'));

@@ -123,7 +123,7 @@ setPoll(world.pollEvery);
 
 $('cut').onclick = () => order(`/cut?page=${page}`, ({ cut }) => `The server cut ${count(cut)} connections of this page.`);
 $('end').onclick = () => order('/end', ({ ended }) =>
-  `The server ended ${ended} topics. Every panel is told, and makes no further request. Restart the hub to go on.`);
+  `The server ended ${ended} topics. Every panel received the end and sends no further request. Restart the hub to go on.`);
 $('restart').onclick = () => order('/restart', ({ epoch }) => `The server has a new hub with epoch ${epoch}.`);
 
 /* The server's counters, once a second, on a connection of no panel, so that no panel's bytes include them. */

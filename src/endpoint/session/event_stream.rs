@@ -175,7 +175,7 @@ impl EventStream {
         end.map(|_| BodyError::Ended)
     }
 
-    /// Returns whether all topics have ended, and the client was told. The body then ends cleanly, also in a drain.
+    /// Returns whether all topics have ended and the last end was yielded. The body then ends cleanly, also in a drain.
     pub(crate) fn has_finished(&self) -> bool {
         self.end() == Some(SubscriptionEnd::Finished)
     }

@@ -96,7 +96,7 @@ fn would_repeat(params: &SubscribeParams, subprotocol: Subprotocol, end_state: E
 #[repr(C)]
 struct WebSocketTask {
     shared: Arc<Shared>,
-    /// Order of the session that the client was told.
+    /// Order of the session that was passed to the client.
     order: Option<Order>,
     guard: SessionGuard,
     stage: Stage,

@@ -249,7 +249,7 @@ impl<S: Subscriber> SseEncoder<S> {
         self.block(|out| write_topic_end_block(end, out))
     }
 
-    /// Ends the stream. If all topics have ended and the client was not told now, one more block tells it.
+    /// Ends the stream. Writes the end in one more block if all topics have ended and no end was written in this stream.
     #[cold]
     fn finished(&mut self, end: SubscriptionEnd) -> Poll<Option<Bytes>> {
         let end = if self.has_failed { SubscriptionEnd::Failed } else { end };

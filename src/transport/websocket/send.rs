@@ -148,7 +148,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         }
     }
 
-    /// Closes the connection. If all topics have ended and the client was not told now, one more object tells it.
+    /// Closes the connection. Queues the end object first if all topics have ended and none was queued on this connection.
     #[cold]
     fn finished(&mut self, end: SubscriptionEnd) {
         if end == SubscriptionEnd::Finished && self.has_objects() && !self.cold.was_told_end && self.is_open() {

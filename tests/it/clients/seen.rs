@@ -48,7 +48,7 @@ pub(crate) struct TopicEnd {
 pub(crate) enum End {
     /// The source ended.
     Finished,
-    /// All topics have ended, and the client has everything. Only a poll's reply tells it apart from the end of the source.
+    /// All topics have ended, and the client has everything. Only the reply of a poll distinguishes it from the end of the source.
     AllEnded,
     /// The client should reconnect: the server said so, or the connection broke.
     Later,

@@ -23,7 +23,7 @@ const LARGE: usize = 800_000;
 /// Interval between two reads of the client.
 const STEP: Duration = Duration::from_millis(100);
 
-/// A WebSocket client that reads no more than the test tells it to.
+/// A WebSocket client that reads only as much as the test requests.
 struct SlowClient {
     io: TokioIo<Upgraded>,
     read: Vec<u8>,

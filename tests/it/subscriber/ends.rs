@@ -214,7 +214,7 @@ impl World {
     fn end(&mut self, end: &TopicEnd) {
         self.client.cursor = Some(end.cursor);
         let topic = TOPICS.iter().position(|topic| *topic == end.topic.as_str()).unwrap();
-        assert!(self.client.ended.insert(topic), "the end of {} is told twice", end.topic);
+        assert!(self.client.ended.insert(topic), "the end of {} was delivered twice", end.topic);
         let published = self.published.lock().unwrap();
         let last = published.events.iter().rev().find(|(_, of)| *of == topic).map_or(0, |(sequence, _)| *sequence);
         assert!(self.client.has >= last, "the end of {} before its last event", end.topic);

@@ -241,7 +241,7 @@ async fn each_example_of_the_page_is_what_the_crate_sends() {
     assert!(unknown.is_empty(), "examples that nothing produces: {unknown:?}");
 }
 
-/// The end is told to clients that come back, as the page says.
+/// A client that reconnects after the end receives the documented status or reply.
 #[tokio::test(start_paused = true)]
 async fn client_that_returns_after_the_end_is_told_by_status_or_reply() {
     let ended = builder(&ending()).build();

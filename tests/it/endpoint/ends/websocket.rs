@@ -134,7 +134,7 @@ async fn close_of_the_client_ends_the_pause_before_the_close_at_the_end() {
     }
 }
 
-/// A client that is told to restart would connect again.
+/// Code 1012 would make the client reconnect.
 #[tokio::test(start_paused = true)]
 async fn drain_ends_the_pause_before_the_close_at_the_end_with_1000() {
     for extra in ["", OBJECTS] {
