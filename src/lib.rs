@@ -127,7 +127,7 @@ pub use endpoint::{
 pub use hub::{LocalHub, LocalHubBuilder, Subscription};
 pub use model::{
     Cursor, CursorError, EndReason, Event, EventError, EventKind, Gap, GapReason, IntoTopic, Overflow, Pattern,
-    PatternError, Retention, Topic, TopicEnd, TopicError,
+    PatternError, Retention, StateLimits, Topic, TopicEnd, TopicError,
 };
 pub use subscriber::snapshot::Snapshot;
 

@@ -123,6 +123,21 @@ pub enum PublishError {
     /// The topic has ended, see [`Hub::finish`]. A batch with such a topic publishes nothing.
     #[error("topic `{0}` has ended; publish to another topic")]
     Finished(Topic),
+    /// The topic keeps the newest event of each key, and the event has no key.
+    #[error("topic `{0}` keeps the newest event of each key; set the event's key")]
+    KeyRequired(Topic),
+    /// The topic keeps the newest event of each key, and the event has a time to live.
+    #[error("topic `{0}` keeps the newest event of each key; publish events without a time to live, and removals")]
+    TtlUnsupported(Topic),
+    /// The event is a removal, and the topic does not keep the newest event of each key.
+    #[error("topic `{0}` keeps no state; set `Retention::latest_per_key` for it")]
+    NotKeyed(Topic),
+    /// The state of the topic, or of all topics of the hub, has no room for the event. Remove keys, or raise the limit.
+    #[error("state of topic `{topic}` has no room for the event; remove keys or raise its limits")]
+    StateFull {
+        /// Topic of the event.
+        topic: Topic,
+    },
     /// The hub does not support the operation.
     #[error("hub does not support the operation")]
     Unsupported,

@@ -210,11 +210,16 @@ impl Rejection {
         match error {
             PublishError::Topic(_) | PublishError::TooLarge { .. } => Self::invalid(error.to_string()),
             PublishError::Finished(_) => Self::Gone,
-            PublishError::OutcomeUnknown(_) | PublishError::Unsupported => Self::internal(error.to_string()),
+            PublishError::KeyRequired(_)
+            | PublishError::TtlUnsupported(_)
+            | PublishError::NotKeyed(_)
+            | PublishError::OutcomeUnknown(_)
+            | PublishError::Unsupported => Self::internal(error.to_string()),
             PublishError::Closed
             | PublishError::Unavailable(_)
             | PublishError::Full { .. }
-            | PublishError::TooManyTopics { .. } => Self::Busy { retry_after: LATER },
+            | PublishError::TooManyTopics { .. }
+            | PublishError::StateFull { .. } => Self::Busy { retry_after: LATER },
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-/// Event to publish: a payload and, optionally, a name, a coalescing key and a time to live.
+/// Event to publish: a payload and, optionally, a name, a key, a tag and a time to live.
 ///
 /// An event is immutable. Clones share the payload.
 ///
@@ -40,6 +40,8 @@ pub enum EventKind {
     Json,
     /// Arbitrary bytes. Text formats hold them as base64.
     Binary,
+    /// No payload: the event removes a key from the state of its topic, see [`Event::removal`].
+    Removal,
 }
 
 /// Optional properties. They are stored out of line, so that an event without them is small.
@@ -47,11 +49,12 @@ pub enum EventKind {
 struct Extra {
     name: Option<Box<str>>,
     key: Option<Box<str>>,
+    tag: Option<Box<str>>,
     ttl: Option<Duration>,
 }
 
 impl Event {
-    /// Maximum length of a name and of a key, in bytes.
+    /// Maximum length of a name, of a key and of a tag, in bytes.
     pub const MAX_LABEL: usize = 128;
 
     /// Maximum nesting of arrays and objects in a JSON payload, in levels. The reply to a poll adds three levels around the
@@ -90,6 +93,29 @@ impl Event {
     /// request `?format=object` or know the encoding by the event's name. A raw WebSocket message is a binary frame.
     pub fn binary(bytes: impl Into<Bytes>) -> Self {
         Self::plain(bytes.into(), EventKind::Binary)
+    }
+
+    /// Creates an event that removes a key from the state of a topic with
+    /// [`Retention::latest_per_key`](crate::Retention::latest_per_key). It has no payload.
+    ///
+    /// A hub refuses it for other topics with [`PublishError::NotKeyed`](crate::PublishError::NotKeyed).
+    ///
+    /// ```
+    /// use tidings::{Event, EventKind, LocalHub, Retention};
+    ///
+    /// let hub = LocalHub::builder().retain_for("cars", Retention::latest_per_key()).build();
+    /// hub.publish_now("cars", Event::text("here").with_key("42")?)?;
+    /// let removal = Event::removal("42")?;
+    /// assert_eq!((removal.kind(), removal.key()), (EventKind::Removal, Some("42")));
+    /// hub.publish_now("cars", removal)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`with_key`](Self::with_key).
+    pub fn removal(key: &str) -> Result<Self, EventError> {
+        Self::plain(Bytes::new(), EventKind::Removal).with_key(key)
     }
 
     /// Serializes `value` as JSON and creates an event with it.
@@ -174,9 +200,10 @@ impl Event {
         Ok(self)
     }
 
-    /// Sets the event's coalescing key, which identifies the value that the event updates.
+    /// Sets the event's key, which identifies the value that the event updates: `"key"` in the event object.
     ///
     /// A subscriber that [conflates](crate::Overflow::Latest) receives only the newest unread event of each key of a topic.
+    /// A topic with [`Retention::latest_per_key`](crate::Retention::latest_per_key) keeps the newest event of each key.
     /// A key has 1 to 128 bytes and no control characters.
     ///
     /// # Errors
@@ -186,6 +213,20 @@ impl Event {
     pub fn with_key(mut self, key: &str) -> Result<Self, EventError> {
         check_label(key)?;
         self.extra_mut().key = Some(key.into());
+        Ok(self)
+    }
+
+    /// Sets the event's tag, for predicates that select events. Clients do not receive it.
+    ///
+    /// A tag has 1 to 128 bytes and no control characters.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`EventError::EmptyLabel`], [`EventError::LongLabel`] or [`EventError::Control`] if the tag breaks a rule
+    /// above.
+    pub fn with_tag(mut self, tag: &str) -> Result<Self, EventError> {
+        check_label(tag)?;
+        self.extra_mut().tag = Some(tag.into());
         Ok(self)
     }
 
@@ -219,7 +260,7 @@ impl Event {
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         match self.kind {
-            EventKind::Binary => None,
+            EventKind::Binary | EventKind::Removal => None,
             EventKind::Text | EventKind::Json => std::str::from_utf8(&self.payload).ok(),
         }
     }
@@ -230,10 +271,22 @@ impl Event {
         self.extra.as_ref()?.name.as_deref()
     }
 
-    /// Returns the event's coalescing key, if it has one.
+    /// Returns the event's key, if it has one.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.extra.as_ref()?.key.as_deref()
+    }
+
+    /// Returns the event's tag, if it has one.
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        self.extra.as_ref()?.tag.as_deref()
+    }
+
+    /// Returns whether the event [removes](Self::removal) a key.
+    #[must_use]
+    pub fn is_removal(&self) -> bool {
+        self.kind == EventKind::Removal
     }
 
     /// Returns the event's time to live, if it has one.
@@ -242,10 +295,12 @@ impl Event {
         self.extra.as_ref()?.ttl
     }
 
-    /// Returns the number of bytes that the event counts against a limit: the sum of payload, name and key.
+    /// Returns the number of bytes that the event counts against a limit: the sum of payload, name, key and tag.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.payload.len() + self.name().map_or(0, str::len) + self.key().map_or(0, str::len)
+        let labels = self.extra.as_deref().map(|extra| [&extra.name, &extra.key, &extra.tag]);
+        let labels = labels.iter().flatten().filter_map(|label| label.as_deref());
+        self.payload.len() + labels.map(str::len).sum::<usize>()
     }
 
     fn plain(payload: Bytes, kind: EventKind) -> Self {
@@ -257,7 +312,7 @@ impl Event {
     }
 }
 
-/// Error of a payload, name or key that an [`Event`] cannot have.
+/// Error of a payload, name, key or tag that an [`Event`] cannot have.
 ///
 /// ```
 /// use tidings::{Event, EventError};
@@ -307,17 +362,17 @@ pub enum EventError {
         /// Offset of the number, in bytes.
         at: usize,
     },
-    /// The name or key is empty.
-    #[error("event name or key is empty")]
+    /// The name, key or tag is empty.
+    #[error("event name, key or tag is empty")]
     EmptyLabel,
-    /// The name or key is longer than [`Event::MAX_LABEL`].
-    #[error("event name or key is {len} bytes; the limit is 128")]
+    /// The name, key or tag is longer than [`Event::MAX_LABEL`].
+    #[error("event name, key or tag is {len} bytes; the limit is 128")]
     LongLabel {
         /// Length in bytes.
         len: usize,
     },
-    /// The name or key contains a control character.
-    #[error("event name or key contains a control character")]
+    /// The name, key or tag contains a control character.
+    #[error("event name, key or tag contains a control character")]
     Control,
     /// The name begins with `tidings.`.
     #[error("event names that begin with 'tidings.' are reserved")]
@@ -362,6 +417,7 @@ impl fmt::Debug for Event {
             .field("payload", &self.payload)
             .field("name", &self.name())
             .field("key", &self.key())
+            .field("tag", &self.tag())
             .field("ttl", &self.time_to_live())
             .finish()
     }

@@ -14,6 +14,6 @@ pub use cursor::{Cursor, CursorError};
 pub use event::{Event, EventError, EventKind};
 pub use gap::{Gap, GapReason, Overflow};
 pub use pattern::{Pattern, PatternError};
-pub use retention::Retention;
+pub use retention::{Retention, StateLimits};
 pub use topic::{IntoTopic, Topic, TopicError};
 pub use topic_end::{EndReason, TopicEnd};

@@ -26,7 +26,8 @@ impl IntoResponse for Rejection {
 /// |---|---|
 /// | [`Topic`](Self::Topic) | 400 |
 /// | [`TooLarge`](Self::TooLarge) | 413 |
-/// | [`Full`](Self::Full), [`TooManyTopics`](Self::TooManyTopics) | 507 |
+/// | [`KeyRequired`](Self::KeyRequired), [`TtlUnsupported`](Self::TtlUnsupported), [`NotKeyed`](Self::NotKeyed) | 422 |
+/// | [`Full`](Self::Full), [`TooManyTopics`](Self::TooManyTopics), [`StateFull`](Self::StateFull) | 507 |
 /// | [`Closed`](Self::Closed), [`Unavailable`](Self::Unavailable) | 503 with `Retry-After: 5` |
 /// | [`OutcomeUnknown`](Self::OutcomeUnknown) | 504 |
 /// | [`Finished`](Self::Finished) | 409 |
@@ -38,7 +39,12 @@ impl IntoResponse for PublishError {
         respond(match self {
             Self::Topic(_) => Refusal::bad(text),
             Self::TooLarge { .. } => Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text),
-            Self::Full { .. } | Self::TooManyTopics { .. } => Refusal::new(StatusCode::INSUFFICIENT_STORAGE, text),
+            Self::KeyRequired(_) | Self::TtlUnsupported(_) | Self::NotKeyed(_) => {
+                Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, text)
+            }
+            Self::Full { .. } | Self::TooManyTopics { .. } | Self::StateFull { .. } => {
+                Refusal::new(StatusCode::INSUFFICIENT_STORAGE, text)
+            }
             Self::Closed | Self::Unavailable(_) => Refusal::retry_later(Duration::from_secs(5)).with_message(text),
             Self::OutcomeUnknown(_) => Refusal::new(StatusCode::GATEWAY_TIMEOUT, text),
             Self::Finished(_) => Refusal::new(StatusCode::CONFLICT, text),

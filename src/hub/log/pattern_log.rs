@@ -26,8 +26,12 @@ use crate::model::{Pattern, Retention, Topic};
 
 /// Retention of a pattern's log: enough for a burst, and no more than a small topic. Nearly nothing under loom, so that
 /// its readers fall behind.
-const KEPT: Retention =
-    Retention { count: if cfg!(loom) { 0 } else { 1_024 }, bytes: 256 * 1024, age: Duration::from_secs(10) };
+const KEPT: Retention = Retention {
+    count: if cfg!(loom) { 0 } else { 1_024 },
+    bytes: 256 * 1024,
+    age: Duration::from_secs(10),
+    state: None,
+};
 
 impl Log {
     /// Returns a new log of a pattern.

@@ -4,9 +4,10 @@ use super::{write_base64, write_string};
 use crate::contract::EventRef;
 use crate::model::{Cursor, Event, EventKind, Gap, TopicEnd};
 
-/// Appends `{"id":"7.a3","topic":"news","event":"price","data":…}`.
+/// Appends `{"id":"7.a3","topic":"news","key":"ACME","event":"price","data":…}`, or
+/// `{"id":"7.a3","topic":"news","key":"ACME","removed":true}` for a removal.
 ///
-/// `id` is absent if the source has no cursors, `event` if the event has no name. `data` is the payload itself if it is JSON
+/// `id` is absent if the source has no cursors, `key` and `event` if the event has none. `data` is the payload itself if it is JSON
 /// and a string if it is text. A binary payload is a base64 string, and `"encoding":"base64"` follows.
 pub(crate) fn write_event(published: &EventRef<'_>, out: &mut BytesMut) {
     let event = published.event;
@@ -21,6 +22,13 @@ pub(crate) fn write_event(published: &EventRef<'_>, out: &mut BytesMut) {
         None => out.extend_from_slice(b"{\"topic\":"),
     }
     write_string(published.topic.as_str().as_bytes(), out);
+    if let Some(key) = event.key() {
+        out.extend_from_slice(b",\"key\":");
+        write_string(key.as_bytes(), out);
+    }
+    if event.is_removal() {
+        return out.extend_from_slice(b",\"removed\":true}");
+    }
     if let Some(name) = event.name() {
         out.extend_from_slice(b",\"event\":");
         write_string(name.as_bytes(), out);
@@ -53,6 +61,7 @@ fn write_data(event: &Event, out: &mut BytesMut) {
             write_base64(event.payload(), out);
             out.extend_from_slice(b"\",\"encoding\":\"base64\"");
         }
+        EventKind::Removal => out.extend_from_slice(b"null"),
     }
     out.extend_from_slice(b"}");
 }

@@ -5,7 +5,8 @@ use crate::contract::{EventRef, Format, Slot, place};
 use crate::model::EventKind;
 use crate::transport::object::{write_base64, write_event};
 
-/// Format of an event as a block with its payload as data. A binary payload is base64.
+/// Format of an event as a block with its payload as data. A binary payload is base64. A removal is a block
+/// `event: tidings.removed` with the event object as data.
 pub(super) struct Plain;
 
 impl Format for Plain {
@@ -15,6 +16,11 @@ impl Format for Plain {
 
     fn encode(&self, published: &EventRef<'_>, out: &mut BytesMut) {
         let event = published.event;
+        if event.is_removal() {
+            out.extend_from_slice(b"event: tidings.removed\ndata: ");
+            write_event(published, out);
+            return end_block(published.cursor, out);
+        }
         out.reserve(event.payload().len() + 64);
         if let Some(name) = event.name() {
             // A name has no line breaks, because it has no control characters.
@@ -26,6 +32,7 @@ impl Format for Plain {
         match event.kind() {
             EventKind::Text | EventKind::Json => write_lines(event.payload(), out),
             EventKind::Binary => write_base64(event.payload(), out),
+            EventKind::Removal => {}
         }
         end_block(published.cursor, out);
     }

@@ -7,7 +7,8 @@ use crate::contract::{EventRef, Format, Slot, place};
 use crate::model::{Event, EventKind};
 use crate::transport::object::{write_answer, write_event};
 
-/// Format of an event as one frame with its payload: a text frame if it is text or JSON, else a binary frame.
+/// Format of an event as one frame with its payload: a text frame if it is text or JSON, else a binary frame. A removal
+/// has no frame.
 #[derive(Debug)]
 pub(super) struct RawFormat;
 
@@ -17,14 +18,16 @@ impl Format for RawFormat {
     }
 
     fn encode(&self, published: &EventRef<'_>, out: &mut BytesMut) {
-        put(Kind::Data(data_of(published.event)), published.event.payload(), out);
+        if !published.event.is_removal() {
+            put(Kind::Data(data_of(published.event)), published.event.payload(), out);
+        }
     }
 }
 
 fn data_of(event: &Event) -> Data {
     match event.kind() {
         EventKind::Text | EventKind::Json => Data::Text,
-        EventKind::Binary => Data::Binary,
+        EventKind::Binary | EventKind::Removal => Data::Binary,
     }
 }
 
