@@ -176,6 +176,19 @@ impl Subscribe {
         self
     }
 
+    /// Marks topics of the subscription that the client did not follow up to its cursor. A
+    /// [keyed](crate::Retention::latest_per_key) topic among them begins with its whole state, although the client has a
+    /// cursor.
+    ///
+    /// [`SubscribeRequest::subscribe_to`](crate::SubscribeRequest::subscribe_to) does so for the topics that a session adds.
+    pub fn added<I>(mut self, topics: I) -> Self
+    where
+        I: IntoIterator<Item = Topic>,
+    {
+        self.options.set_added(topics);
+        self
+    }
+
     /// Sets the overflow of all topics: the policy for a subscriber that falls behind. Default: [`Overflow::Gap`]. It loses
     /// no event without a notice.
     pub fn overflow(mut self, overflow: Overflow) -> Self {

@@ -1,7 +1,7 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{Start, SubscribeError};
-use crate::model::{Overflow, Pattern};
+use crate::model::{Overflow, Pattern, Topic};
 
 /// Start and overflow of a subscription's topics: the common ones, and those of topics that have their own.
 ///
@@ -11,6 +11,7 @@ pub(crate) struct SubscribeOptions {
     start: Start,
     overflow: Overflow,
     own: Option<BTreeMap<Pattern, Own>>,
+    added: Option<Box<BTreeSet<Topic>>>,
 }
 
 /// Options of one topic or pattern.
@@ -44,12 +45,23 @@ impl SubscribeOptions {
         self.own_of(name).filter(|_| !is_cursor(self.start)).and_then(|own| own.start)
     }
 
+    /// Returns whether the client did not follow the topic up to its cursor.
+    #[must_use]
+    #[expect(dead_code, reason = "keyed topics are not stored yet")]
+    pub(crate) fn is_added(&self, topic: &Topic) -> bool {
+        self.added.as_ref().is_some_and(|added| added.contains(topic))
+    }
+
     fn own_of(&self, name: &Pattern) -> Option<&Own> {
         self.own.as_ref()?.get(name)
     }
 
     pub(super) fn set_start(&mut self, start: Start) {
         self.start = start;
+    }
+
+    pub(super) fn set_added(&mut self, topics: impl IntoIterator<Item = Topic>) {
+        self.added.get_or_insert_default().extend(topics);
     }
 
     pub(super) fn set_overflow(&mut self, overflow: Overflow) {

@@ -84,6 +84,15 @@ pub trait Subscriber: Send + 'static {
         None
     }
 
+    /// Skips all events up to a cursor. Returns `false`, and changes nothing, if the subscriber cannot. Default: `false`.
+    ///
+    /// A session whose topics change continues at its cursor with the subscriber of the new topics. The state of a
+    /// [keyed](crate::Retention::latest_per_key) topic that is still to be delivered is not skipped.
+    fn skip_to(&mut self, cursor: Cursor) -> bool {
+        let _ = cursor;
+        false
+    }
+
     /// Releases shared history while the client reads nothing. The next poll acquires it again. Default: does nothing.
     fn release(&mut self) {}
 
@@ -190,6 +199,10 @@ impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
 
     fn cursor(&self) -> Option<Cursor> {
         (**self).cursor()
+    }
+
+    fn skip_to(&mut self, cursor: Cursor) -> bool {
+        (**self).skip_to(cursor)
     }
 
     fn release(&mut self) {
