@@ -108,10 +108,10 @@ impl SessionEntry {
 
     /// Returns whether the session may be at a position of the same source as this one, as far as that is known.
     pub(crate) fn may_be_at(&self, position: Cursor) -> bool {
-        match self.track.read().cursor {
-            Some(cursor) => cursor.epoch() == position.epoch(),
-            // A client that receives a snapshot has no position yet.
-            None => self.locked.lock().head.is_some(),
+        let head = self.locked.lock().head.clone();
+        match head {
+            Some(head) => head.cursor().epoch() == position.epoch(),
+            None => self.track.read().cursor.is_some(),
         }
     }
 
