@@ -1,4 +1,5 @@
 use super::builder::EndpointBuilder;
+use super::drain::DrainState;
 use super::gate::Gate;
 use super::reject::brief_connections::BriefConnections;
 use super::service::Endpoint;
@@ -35,11 +36,13 @@ impl EndpointBuilder {
         let timer = timer.or_else(runtime::default_timer).expect(NO_TIMER);
         let can_spawn = spawn.is_some() || cfg!(feature = "tokio");
         assert!(can_spawn || !config.transports.has(Transport::WebSocket), "{NO_SPAWNER}");
+        let runtime = Runtime::new(timer, spawn, jobs, notifiers);
         Endpoint::of(Shared {
             publisher,
             #[cfg(feature = "websocket")]
             websocket: config.websocket(),
-            runtime: Runtime::new(timer, spawn, jobs, notifiers),
+            drain: DrainState::new(&runtime.wheel),
+            runtime,
             sessions: SessionTable::new(config.limits()),
             timeouts: config.timeouts(),
             soft_rejects: BriefConnections::new(config.max_soft_rejects, config.write_timeout),

@@ -70,6 +70,7 @@ use crate::time::Timer;
 /// | time for a message to arrive | 10 s | [`message_timeout`](Self::message_timeout) | 64 KiB at 52 kbit/s |
 /// | pings and pongs of a WebSocket client | 10 a second | [`control_rate`](Self::control_rate) | common clients send one in 20 s, the Autobahn test suite ten at once |
 /// | messages of a WebSocket client | 100 a second | [`max_message_rate`](Self::max_message_rate) | a client that reports pointer moves sends 60 |
+/// | time between the announcement of a drain and the first end | at once | [`drain_delay`](Self::drain_delay) | only the operator knows how often the load balancer asks whether the server is ready |
 /// | time for a drain | 10 s | [`drain_timeout`](Self::drain_timeout) | below the 30 s after which orchestrators kill a process |
 ///
 /// The limits of a hub are set by its builder: [`Retention`](crate::Retention) and

@@ -34,6 +34,7 @@ const MAX_MESSAGE: usize = 64 * 1024;
 const MAX_FRAGMENTS: u32 = 65_536;
 const CONTROL_RATE: u32 = 10;
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
+const DRAIN_DELAY: Duration = Duration::ZERO;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest wait of a long poll. A day, because the product of a longer one might overflow.
@@ -78,6 +79,7 @@ pub(crate) struct Config {
     pub(crate) max_fragments: u32,
     pub(crate) control_rate: u32,
     pub(crate) message_timeout: Duration,
+    pub(crate) drain_delay: Duration,
     pub(crate) drain_timeout: Duration,
 }
 
@@ -117,6 +119,7 @@ impl Default for Config {
             max_fragments: MAX_FRAGMENTS,
             control_rate: CONTROL_RATE,
             message_timeout: MESSAGE_TIMEOUT,
+            drain_delay: DRAIN_DELAY,
             drain_timeout: DRAIN_TIMEOUT,
         }
     }

@@ -2,6 +2,7 @@
 
 mod cursorless;
 mod drain;
+mod drain_delay;
 mod drain_resume;
 mod driver;
 mod ends;
