@@ -46,6 +46,7 @@ mod reject;
 pub(crate) mod request;
 mod respond;
 mod response;
+mod resubscribe;
 mod server;
 pub(crate) mod service;
 pub(crate) mod session;
@@ -56,6 +57,8 @@ pub(crate) mod stats;
 mod stream;
 mod subscribe;
 mod time;
+#[cfg(feature = "websocket")]
+mod topics_message;
 
 pub use accepted::{IntoAccepted, IntoSubscription};
 pub use check::RefusalResponse;
@@ -65,5 +68,6 @@ pub use refused::Refused;
 pub use reject::RefusalCause;
 pub(crate) use request::AllowedHost;
 pub use respond::IntoParts;
+pub use resubscribe::ResubscribeError;
 pub(crate) use server::refuse_host;
 pub use server::{OriginFuture, OriginLayer, OriginService};

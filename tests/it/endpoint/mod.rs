@@ -8,6 +8,7 @@ mod driver;
 mod ends;
 mod from_fn;
 mod layers;
+mod live;
 mod long_poll_min_wait;
 mod max_event;
 mod messages;
