@@ -3,6 +3,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use super::presence::Presence;
 use super::service::Endpoint;
 use crate::time::{Clock, Timer};
 
@@ -48,6 +49,7 @@ impl Endpoint {
         let shared = self.shared().clone();
         let wheel = &shared.runtime.wheel;
         let end = wheel.after(shared.config.drain_timeout);
+        shared.presence.iter().for_each(Presence::stop);
         let mut sessions = shared.sessions.close();
         fastrand::shuffle(&mut sessions);
         // The last fifth of the time is left for the last sessions to end.
