@@ -92,14 +92,15 @@ impl Presence {
     fn update(&self, shared: &Arc<Shared>, now: Instant, input: impl FnOnce(&mut PresenceTable, &mut Work)) {
         let mut work = Work::default();
         self.lock_and(shared, now, |table| input(table, &mut work));
-        if !work.changes.is_empty() {
+        while !work.changes.is_empty() {
             let publish = |change: Change| {
                 let outcome = self.publish(shared, &change.name, change.event.clone());
                 (change, outcome)
             };
             let done: Vec<_> = work.changes.drain(..).map(publish).collect();
+            let now = shared.runtime.wheel.now();
             self.lock_and(shared, now, |table| {
-                done.into_iter().for_each(|(change, outcome)| table.finish(change, outcome, &mut work));
+                done.into_iter().for_each(|(change, outcome)| table.finish(change, outcome, now, &mut work));
             });
         }
         // One by one: a payload of the application may panic when it is dropped.

@@ -95,13 +95,13 @@ impl PresenceTable {
     }
 
     /// Finishes a change that was published, or not.
-    pub(super) fn finish(&mut self, change: Change, outcome: Outcome, work: &mut Work) {
+    pub(super) fn finish(&mut self, change: Change, outcome: Outcome, now: Instant, work: &mut Work) {
         let Change { name, event, began } = change;
         match self.keys.get_mut(&name) {
             Some(key) => work.dropped.extend(key.finish(event, outcome, began)),
             None => work.dropped.extend(event),
         }
-        self.settle(&name, began, work);
+        self.settle(&name, now, work);
     }
 
     /// Ends presence: later inputs change nothing. Returns the entries, which the caller drops under no lock.

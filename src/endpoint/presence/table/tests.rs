@@ -64,6 +64,10 @@ impl ModelKey {
     fn attempt(&mut self, now: u64, grace: u64) -> Option<Option<String>> {
         let is_wanted = !self.live.is_empty() || self.last_end.is_some_and(|end| now < end + grace);
         let wanted = is_wanted.then(|| self.begun.last().unwrap().1.clone());
+        if wanted == self.published && !is_wanted && self.under_way.is_none() && now >= self.next_attempt {
+            // The key is forgotten.
+            self.failures = 0;
+        }
         let is_refused = is_wanted && self.refused_at == Some(self.begun.len());
         if wanted == self.published || is_refused || self.under_way.is_some() || now < self.next_attempt {
             return None;
@@ -160,7 +164,7 @@ impl World {
     fn finish(&mut self) {
         for change in std::mem::take(&mut self.held) {
             let outcome = self.outcome;
-            self.input(|table, _, work| table.finish(change, outcome, work));
+            self.input(|table, now, work| table.finish(change, outcome, now, work));
         }
         self.model.iter_mut().for_each(|key| key.finish(self.outcome));
     }
@@ -302,16 +306,16 @@ fn session_that_begins_within_the_grace_publishes_nothing() {
 #[test]
 fn key_that_flaps_publishes_its_newest_state_after_a_second() {
     let mut world = World::new(0);
-    for n in 0..10 {
+    for n in 0..9 {
         world.run(Step::Begin(vec![0], n));
         world.run(Step::Pass(1));
         world.run(Step::End(0));
         world.run(Step::Pass(1));
     }
-    world.run(Step::Begin(vec![0], 10));
+    world.run(Step::Begin(vec![0], 9));
     world.run(Step::Pass(100));
     let texts: Vec<_> = world.attempts.iter().map(|(at, _, text)| (*at, text.as_deref())).collect();
-    assert_eq!(texts, [(0, Some("event 0")), (20, Some("event 10"))]);
+    assert_eq!(texts, [(0, Some("event 0")), (20, Some("event 9"))]);
 }
 
 #[test]
@@ -325,7 +329,7 @@ fn many_due_keys_change_in_parts() {
     }
     std::mem::take(&mut work.changes)
         .into_iter()
-        .for_each(|change| table.finish(change, Outcome::Published, &mut work));
+        .for_each(|change| table.finish(change, Outcome::Published, begin, &mut work));
     for part in [300, 300, 300, 100, 0] {
         table.run_due(begin + INTERVAL, 300, &mut work);
         assert_eq!(work.changes.len(), part);
