@@ -6,6 +6,7 @@ use std::task::{Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use super::mutex::Mutex;
+use super::presence::Presence;
 use super::service::Endpoint;
 use super::shared::Shared;
 use super::time::wheel::{Alarm, Wheel};
@@ -182,6 +183,7 @@ impl Shared {
 
     /// Closes the session table, and begins to end the sessions. Does nothing after the first call.
     fn end_sessions(&self) {
+        self.presence.iter().for_each(Presence::stop);
         let mut sessions = self.sessions.close();
         fastrand::shuffle(&mut sessions);
         // The last fifth of the time is left for the last sessions to end.

@@ -232,6 +232,13 @@ impl EndpointBuilder {
         self
     }
 
+    /// Sets the time for which a key without a session stays [present](Self::presence), so that a reload or a short loss of
+    /// the connection is no change. Default: 5 s, the longest default [`retry`](Self::retry).
+    pub fn reconnect_grace(mut self, grace: Duration) -> Self {
+        self.config.reconnect_grace = grace;
+        self
+    }
+
     /// Sets the time for a [drain](crate::Endpoint::drain), after the [`drain_delay`](Self::drain_delay). Default: 10 s.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.config.drain_timeout = timeout;

@@ -18,6 +18,7 @@ mod notifier;
 mod pings;
 mod poll_hint;
 mod polls;
+mod presence;
 mod reconnect;
 mod replies;
 mod respond;
