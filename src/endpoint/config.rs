@@ -34,6 +34,8 @@ const MAX_MESSAGE: usize = 64 * 1024;
 const MAX_FRAGMENTS: u32 = 65_536;
 const CONTROL_RATE: u32 = 10;
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
+const DRAIN_DELAY: Duration = Duration::ZERO;
+const RECONNECT_GRACE: Duration = Duration::from_secs(5);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest wait of a long poll. A day, because the product of a longer one might overflow.
@@ -81,6 +83,8 @@ pub(crate) struct Config {
     pub(crate) max_fragments: u32,
     pub(crate) control_rate: u32,
     pub(crate) message_timeout: Duration,
+    pub(crate) drain_delay: Duration,
+    pub(crate) reconnect_grace: Duration,
     pub(crate) drain_timeout: Duration,
 }
 
@@ -120,6 +124,8 @@ impl Default for Config {
             max_fragments: MAX_FRAGMENTS,
             control_rate: CONTROL_RATE,
             message_timeout: MESSAGE_TIMEOUT,
+            drain_delay: DRAIN_DELAY,
+            reconnect_grace: RECONNECT_GRACE,
             drain_timeout: DRAIN_TIMEOUT,
         }
     }
@@ -198,6 +204,11 @@ impl Config {
     pub(crate) fn timeouts(&self) -> Timeouts {
         let poll_session = self.poll_session_timeout.unwrap_or(self.long_poll_timeout.saturating_mul(2));
         Timeouts { write: self.write_timeout, poll_session }
+    }
+
+    /// Returns the time for which a key without a session stays present.
+    pub(crate) fn reconnect_grace(&self) -> Duration {
+        self.reconnect_grace.min(MAX_AGE)
     }
 
     /// Returns a random age at which a session ends, up to a tenth less than the configured one. `None` if it has no

@@ -39,6 +39,7 @@ mod message_settings;
 mod mutex;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 mod poll;
+mod presence;
 pub(crate) mod publisher;
 mod receive;
 mod refused;

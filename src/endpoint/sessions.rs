@@ -43,13 +43,49 @@ impl Endpoint {
     /// ```
     #[must_use]
     pub fn sessions_after(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionInfo> {
-        let (mut page, mut after) = (Vec::new(), after);
+        self.infos(after, limit, |_| true)
+    }
+
+    /// Returns the live sessions that follow a topic, by its name or by a pattern, in the order of the ids. Poll sessions are
+    /// among them; short polls without a session name and a limit key are not.
+    ///
+    /// The cost grows with the number of all sessions, as that of [`sessions`](Self::sessions) does. To show clients which
+    /// users are there, publish their [presence](crate::EndpointBuilder::presence).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tidings::{Endpoint, LocalHub, Topic};
+    ///
+    /// let events = Endpoint::public(&LocalHub::new(), ["news", "weather"]);
+    /// let request = http::Request::get("/?transport=sse").header("host", "localhost").body(String::new())?;
+    /// let response = events.handle(request).await;
+    /// let readers = events.sessions_on(&Topic::new("news")?);
+    /// assert_eq!(readers.len(), 1);
+    /// assert!(events.sessions_on(&Topic::new("sport")?).is_empty());
+    /// # drop(response);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn sessions_on(&self, topic: &Topic) -> Vec<SessionInfo> {
+        self.infos(None, usize::MAX, |session| session.topics().iter().any(|pattern| pattern.matches(topic)))
+    }
+
+    /// Returns the first `limit` sessions after an id for which `is_meant` returns `true`.
+    fn infos(
+        &self,
+        mut after: Option<SessionId>,
+        limit: usize,
+        is_meant: impl Fn(&Session) -> bool,
+    ) -> Vec<SessionInfo> {
+        let mut page = Vec::new();
         while page.len() < limit {
             let members = self.shared().sessions.entries_after(after, AT_ONCE.min(limit - page.len()));
             let Some(last) = members.last() else { break };
             after = Some(last.session.id());
             // `None` for a session that has left since.
-            page.extend(members.iter().filter_map(|entry| entry.info()));
+            page.extend(members.iter().filter(|entry| is_meant(&entry.session)).filter_map(|entry| entry.info()));
         }
         page
     }
@@ -58,17 +94,6 @@ impl Endpoint {
     #[must_use]
     pub fn session_count(&self) -> usize {
         self.shared().sessions.len()
-    }
-
-    /// Returns the number of live sessions that follow a topic, by its name or by a pattern. Poll sessions are counted;
-    /// short polls without a session name are not.
-    ///
-    /// The method reads every session. To tell clients of each change, publish it in
-    /// [`joined`](crate::Publisher::joined) and [`left`](crate::Publisher::left).
-    #[must_use]
-    pub fn presence(&self, topic: &Topic) -> usize {
-        let follows = |session: &Session| session.topics().iter().any(|pattern| pattern.matches(topic));
-        self.shared().sessions.entries().iter().filter(|entry| follows(&entry.session)).count()
     }
 
     /// Ends a session in an orderly way, as a [drain](Self::drain) does: events that are ready are sent, then the end

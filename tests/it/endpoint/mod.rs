@@ -2,6 +2,7 @@
 
 mod cursorless;
 mod drain;
+mod drain_delay;
 mod drain_resume;
 mod driver;
 mod ends;
@@ -17,6 +18,7 @@ mod notifier;
 mod pings;
 mod poll_hint;
 mod polls;
+mod presence;
 mod reconnect;
 mod replies;
 mod respond;
