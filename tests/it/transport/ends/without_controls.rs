@@ -36,7 +36,7 @@ proptest! {
         let steps = history.iter().filter(|step| !matches!(step, Step::Pass)).zip(&put);
         let before_gap = steps.clone().take_while(|(step, _)| !matches!(step, Step::Gap(..)));
         let ids: Vec<_> = before_gap
-            .filter(|(step, _)| matches!(step, Step::Event(..)))
+            .filter(|(step, _)| matches!(step, Step::Event(_, event) if !event.is_removal()))
             .map(|(_, object)| object["id"].as_str().unwrap().to_owned())
             .collect();
         let has_gap = steps.clone().any(|(step, _)| matches!(step, Step::Gap(..)));

@@ -4,13 +4,13 @@ use tidings::transport::websocket::{Subprotocol, WebSocketConfig};
 use tidings::{Event, EventKind, GapReason};
 
 use super::{Connection, Frame};
-use crate::support::{Feed, Step, any_event, any_history, put};
+use crate::support::{Feed, Step, any_change, any_history, put};
 
 proptest! {
     #[test]
     fn raw_payloads_are_read_back_however_the_writes_are_cut(
-        events in prop::collection::vec(any_event(), 0..12),
-        later in prop::collection::vec(any_event(), 0..12),
+        events in prop::collection::vec(any_change(), 0..12),
+        later in prop::collection::vec(any_change(), 0..12),
         batch in 1_usize..5,
         bytes in 1_usize..300,
         cuts in prop::collection::vec(1_usize..40, 0..5),
@@ -25,8 +25,11 @@ proptest! {
             frames.extend(connection.frames());
         }
         prop_assert!(connection.client.is_flushed());
-        let expected: Vec<_> = events.iter().chain(&later).map(raw).collect();
+        let all = || events.iter().chain(&later);
+        let expected: Vec<_> = all().filter(|event| !event.is_removal()).map(raw).collect();
         prop_assert_eq!(frames, expected);
+        let removals = all().filter(|event| event.is_removal()).count();
+        prop_assert_eq!(connection.sink.as_ref().unwrap().unsent_removals() as usize, removals);
     }
 
     #[test]
