@@ -17,6 +17,7 @@ mod pings;
 mod poll_hint;
 mod polls;
 mod reconnect;
+mod removals;
 mod replies;
 mod respond;
 mod sessions;

@@ -138,6 +138,32 @@ fn sink_cursor_equals_the_cursor_of_its_subscriber() {
     assert_eq!(connection.sink.as_ref().unwrap().cursor(), cursor);
 }
 
+/// The frames of a delivery are counted, whatever the length of its payloads.
+#[test]
+fn raw_removals_write_nothing_and_are_counted() {
+    let mut connection = Connection::raw();
+    assert_eq!(connection.run(), None);
+    let unsent = |connection: &Connection| connection.sink.as_ref().unwrap().unsent_removals();
+    for _ in 0..3 {
+        connection.publish(Event::removal("a").unwrap());
+    }
+    assert_eq!(connection.run(), None);
+    assert_eq!((connection.client.writes(), connection.frames(), unsent(&connection)), (0, vec![], 3));
+    let lengths = [0, 125, 126, 65_535, 65_536];
+    for length in lengths {
+        connection.publish(Event::removal("a").unwrap());
+        connection.publish("x".repeat(length));
+    }
+    connection.publish(Event::removal("a").unwrap());
+    assert_eq!(connection.run(), None);
+    assert_eq!(connection.frames(), lengths.map(|length| Frame::Text("x".repeat(length))));
+    assert_eq!(unsent(&connection), 9);
+    let mut connection = Connection::objects();
+    connection.publish(Event::removal("a").unwrap());
+    assert_eq!(connection.run(), None);
+    assert_eq!((connection.frames().len(), unsent(&connection)), (2, 0));
+}
+
 fn raw(event: &Event) -> Frame {
     match event.kind() {
         EventKind::Binary => Frame::Binary(event.payload().to_vec()),
