@@ -75,7 +75,7 @@ impl Endpoint {
         }
     }
 
-    /// Waits for `signal` and then [drains](Self::drain): for a server's graceful shutdown, which goes on serving until
+    /// Waits for `signal` and then [drains](Self::drain): for a server's graceful shutdown, which serves until
     /// the drain has ended.
     ///
     /// ```no_run

@@ -45,7 +45,7 @@ impl MeteredSubscriber {
 
     /// Returns whether a delivery may go out, and notes it.
     #[cold]
-    fn tells(&self, what: &EncodedDelivery) -> bool {
+    fn is_passed_on(&self, what: &EncodedDelivery) -> bool {
         if self.is_shut() {
             return false;
         }
@@ -55,7 +55,7 @@ impl MeteredSubscriber {
                 if gap.reason == GapReason::TooLarge {
                     self.entry.shared.counters.too_large();
                 }
-                self.entry.track.told(gap, self.feed.cursor());
+                self.entry.track.record_gap(gap, self.feed.cursor());
             }
             EncodedDelivery::TopicEnd(end) => self.entry.track.ended(end.cursor),
             EncodedDelivery::End(end) => self.ended(*end),
@@ -84,7 +84,7 @@ impl Subscriber for MeteredSubscriber {
             Poll::Ready(Delivery::Events(batch)) => {
                 self.entry.track.delivered(0, batch.count(), batch.conflated(), self.feed.cursor());
             }
-            Poll::Ready(Delivery::Gap(gap)) => self.entry.track.told(gap, self.feed.cursor()),
+            Poll::Ready(Delivery::Gap(gap)) => self.entry.track.record_gap(gap, self.feed.cursor()),
             Poll::Ready(Delivery::TopicEnd(end)) => self.entry.track.ended(end.cursor),
             Poll::Ready(Delivery::End(end)) => self.ended(*end),
         }
@@ -110,7 +110,7 @@ impl Subscriber for MeteredSubscriber {
                 self.entry.track.delivered(events.bytes.len(), events.events, events.conflated, cursor);
                 Poll::Ready(EncodedDelivery::Events(events))
             }
-            Poll::Ready(Fetched::Other(other)) if self.tells(&other) => Poll::Ready(*other),
+            Poll::Ready(Fetched::Other(other)) if self.is_passed_on(&other) => Poll::Ready(*other),
             Poll::Ready(Fetched::Other(_)) => Poll::Pending,
         }
     }

@@ -261,8 +261,8 @@ async fn receive(
     if rejection == Rejection::Unsupported {
         entry.shared.counters.ignored_message();
     } else {
-        let (told, log) = (rejection.to_string(), log_of(&rejection));
-        let refused = Refused::new(RefusalCause::Publisher, log.as_deref().unwrap_or(&told));
+        let (text, log) = (rejection.to_string(), log_of(&rejection));
+        let refused = Refused::new(RefusalCause::Publisher, log.as_deref().unwrap_or(&text));
         let refused = refused.of_request(&request).of_session(&entry.session);
         let code = (rejection.is_closing() && !is_shut).then(|| close_code(&rejection).as_u16());
         entry.shared.report_refusal(&code.into_iter().fold(refused, Refused::close_code_is));

@@ -79,7 +79,7 @@ pub(super) struct Cold {
     /// Whether more bytes may be ready to be read.
     pub(super) has_input: bool,
     /// Whether the end of the last topic was queued.
-    pub(super) was_told_end: bool,
+    pub(super) end_written: bool,
     /// Whether a pause precedes the Close frame of the end.
     pub(super) pauses_at_end: bool,
     /// Number of bytes that were read and discarded after the end began.
@@ -138,7 +138,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
                 reader: None,
                 unparsed: None,
                 has_input: false,
-                was_told_end: false,
+                end_written: false,
                 pauses_at_end: false,
                 discarded: 0,
                 message_queue: MessageQueue::default(),

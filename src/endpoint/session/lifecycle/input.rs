@@ -18,7 +18,7 @@ pub(crate) enum Input {
     Revoke,
     /// The session is cut off at once.
     Cut(SessionEnd),
-    /// The session's task knows why it will have ended.
+    /// The session's task has determined the reason of its end.
     Note(SessionEnd),
     /// The stream yielded one of its last pieces.
     Piece,

@@ -169,7 +169,7 @@ fn phase_of(name: &str) -> Phase {
 }
 
 #[test]
-fn every_input_moves_every_phase_as_the_table_says() {
+fn every_input_moves_every_phase_as_in_the_table() {
     for (kinds, input, cells) in rows(TRANSITIONS) {
         assert_eq!(cells.len(), PHASES.len(), "{input}");
         for (kind, polls) in kinds {
@@ -184,7 +184,7 @@ fn every_input_moves_every_phase_as_the_table_says() {
 }
 
 #[test]
-fn every_input_moves_every_registration_as_the_table_says() {
+fn every_input_moves_every_registration_as_in_the_table() {
     for (kinds, input, cells) in rows(REGISTRATIONS) {
         assert_eq!(cells.len(), REGISTERED.len(), "{input}");
         for (kind, polls) in kinds {
@@ -196,8 +196,8 @@ fn every_input_moves_every_registration_as_the_table_says() {
                     "=" => registration,
                     after => REGISTERED.iter().find(|(known, _)| *known == after).expect("a registration").1,
                 };
-                let told = (session.registration, actions.left.is_some());
-                assert_eq!(told, (expected, cell.ends_with('!')), "{kind:?}, {polls} polls, {name}: {input:?}");
+                let found = (session.registration, actions.left.is_some());
+                assert_eq!(found, (expected, cell.ends_with('!')), "{kind:?}, {polls} polls, {name}: {input:?}");
             }
         }
     }
