@@ -111,7 +111,8 @@ async fn run(options: Options) -> io::Result<()> {
     let retention = options.retain.map_or_else(Retention::default, Retention::count);
     let keyed = retention.state_limits(StateLimits::default());
     let builder = LocalHub::builder().retain(retention).max_event(MAX_PAYLOAD + 3 * Event::MAX_LABEL);
-    let hub = options.latest_per_key.iter().fold(builder, |builder, pattern| builder.retain_for(pattern, keyed)).build();
+    let hub =
+        options.latest_per_key.iter().fold(builder, |builder, pattern| builder.retain_for(pattern, keyed)).build();
     // Wakes a topic's subscriptions, a few hundred at a time. Publishers go on meanwhile, and subscriptions get more at once.
     hub.notifier().map(tokio::spawn);
     let address = listener.local_addr()?;

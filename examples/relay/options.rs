@@ -148,7 +148,8 @@ impl Options {
                 }
                 "--latest-per-key" => {
                     let pattern = value()?;
-                    let wrong = |error| format!("--latest-per-key takes a topic or a pattern, not '{pattern}': {error}");
+                    let wrong =
+                        |error| format!("--latest-per-key takes a topic or a pattern, not '{pattern}': {error}");
                     options.latest_per_key.push(Pattern::new(&pattern).map_err(wrong)?);
                 }
                 "--min-interval" => {

@@ -24,9 +24,7 @@ impl SseWire {
         let item = match &*name {
             "tidings.retry" => return Ok(Item::Seen(Seen::End(End::Later))),
             "tidings.gap" | "tidings.hello" | "tidings.heartbeat" | "tidings.topic_end" | "tidings.end"
-            | "tidings.removed" => {
-                read_object(data.as_bytes())?
-            }
+            | "tidings.removed" => read_object(data.as_bytes())?,
             "message" if self.objects => read_object(data.as_bytes())?,
             _ if self.objects => return Err(format!("an object in a block named {name}")),
             _ => {

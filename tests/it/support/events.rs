@@ -157,7 +157,9 @@ fn object(id: Option<String>, topic: &str, event: &Event) -> Value {
         _ => json!({ "data": event.as_str() }),
     };
     object["topic"] = topic.into();
-    for (key, value) in [("id", id), ("event", event.name().map(str::to_owned)), ("key", event.key().map(str::to_owned))] {
+    for (key, value) in
+        [("id", id), ("event", event.name().map(str::to_owned)), ("key", event.key().map(str::to_owned))]
+    {
         if let Some(value) = value {
             object[key] = value.into();
         }

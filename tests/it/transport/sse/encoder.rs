@@ -270,7 +270,9 @@ fn data(event: &Event, object: &Value) -> String {
 /// Returns the event with the keys of its JSON in one order.
 fn normal(event: SseEvent) -> SseEvent {
     match &*event.name {
-        "tidings.gap" | "tidings.hello" | "tidings.removed" | "tidings.topic_end" => SseEvent { data: parse(&event).to_string(), ..event },
+        "tidings.gap" | "tidings.hello" | "tidings.removed" | "tidings.topic_end" => {
+            SseEvent { data: parse(&event).to_string(), ..event }
+        }
         _ => event,
     }
 }
