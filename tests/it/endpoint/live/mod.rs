@@ -6,5 +6,4 @@ mod renewals;
 mod resubscribe;
 mod scripted;
 mod sequences;
-mod skipping;
 mod topics;

@@ -7,8 +7,8 @@ use tidings::{
 };
 
 use super::app::{LiveApp, change, confirmed, data, objects};
-use super::skipping::skipping;
 use crate::support::http::{TestClient, settle};
+use crate::support::skipping;
 
 const ID: fn(u64) -> SessionId = SessionId::from;
 

@@ -3,9 +3,10 @@ use std::task::{Context, Poll};
 use tidings::subscriber::{Batch, Delivery, SubscriberInfo};
 use tidings::{Cursor, Event, Subscriber};
 
-pub(super) struct Skipping<S>(S, Option<Cursor>);
+/// Subscriber that skips the events up to a cursor.
+pub(crate) struct Skipping<S>(S, Option<Cursor>);
 
-pub(super) fn skipping<S>(inner: S) -> Skipping<S> {
+pub(crate) fn skipping<S>(inner: S) -> Skipping<S> {
     Skipping(inner, None)
 }
 
