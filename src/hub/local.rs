@@ -79,7 +79,7 @@ impl LocalHub {
         self
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "http"))]
     pub(crate) fn shared(&self) -> &Shared {
         &self.handle.shared
     }

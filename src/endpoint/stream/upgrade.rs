@@ -25,6 +25,7 @@ use crate::endpoint::session::SessionEnd;
 use crate::endpoint::session::{MeteredSubscriber, Order, SessionEntry, SessionGuard};
 use crate::endpoint::shared::Shared;
 use crate::endpoint::subscribe::PendingSubscribe;
+use crate::endpoint::topics_message::{self, TopicsAnswer};
 use crate::model::Event;
 use crate::transport::websocket::{CloseCause, CloseCode, MessageAnswer, Subprotocol, WebSocketSink, encode_answer};
 
@@ -236,6 +237,13 @@ async fn receive(
     subprotocol: Subprotocol,
     message: Message,
 ) -> Result<Option<MessageAnswer>, Rejection> {
+    if subprotocol == Subprotocol::TidingsV1 {
+        match topics_message::take(&entry, &request, &message) {
+            TopicsAnswer::NoChange => {}
+            TopicsAnswer::Later => return Ok(None),
+            TopicsAnswer::Refused(frame) => return Ok(Some(MessageAnswer::Frame(frame))),
+        }
+    }
     let key = entry.session.shared_key();
     let mut enter = pin!(entry.shared.messages.enter(key.as_ref()));
     // The end of a session wakes its task, which polls this.

@@ -13,13 +13,12 @@ use super::deadlines::{Deadlines, Due};
 use super::format::MessageAnswer;
 use super::message_queue::MessageQueue;
 use super::outbox::Outbox;
-use super::rate::Rate;
 use super::reader::Reader;
 use super::violation::Violation;
 use super::{CloseCause, CloseCode, Closed, Subprotocol, WebSocketConfig};
 use crate::contract::{Message, Rejection, Subscriber};
 use crate::model::{Cursor, Event};
-use crate::time::Timer;
+use crate::time::{Rate, Timer};
 use crate::transport::object::{write_bye, write_heartbeat, write_hello};
 use crate::transport::wake_flag::FlaggedWaker;
 

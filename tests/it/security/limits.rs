@@ -1,5 +1,6 @@
 //! Every limit of the table of `EndpointBuilder`, reached. Limits that are reached in other tests: `write_timeout` in
-//! `endpoint::streams`, `message_timeout` in `endpoint::methods`, `drain_timeout` in `endpoint::drain`, `max_event` in
+//! `endpoint::streams`, `message_timeout` in `endpoint::methods`, `drain_timeout` in `endpoint::drain`, `drain_delay` in
+//! `endpoint::drain_delay`, `max_event` in
 //! `endpoint::max_event`, `retry` in `row_16_`, `long_poll_timeout` and `max_long_poll_timeout` in `row_11_`,
 //! `max_fragments` and the default of `control_rate` in `row_13_14_15_`, `subscribe_timeout` and `max_soft_rejects` in
 //! `rejections`, and the one pong owed in `websocket::pressure`.
