@@ -109,13 +109,15 @@ pub(crate) async fn cut_before_the_state(cx: CaseContext<'_>) -> CaseResult {
     let mut state = State::default();
     for topics in [&[CARS][..], &TOPICS] {
         state.change(cx, 12).await;
-        let cursor = CheckedClient::connect(cx.row(), topics, None).await?.disconnect()?;
-        if cursor != "0.0" {
-            return Err(format!("the cursor before the state is {cursor}"));
+        let client = CheckedClient::connect(cx.row(), topics, None).await?;
+        // The first reply of a poll has the first event of the state.
+        let cursor = client.cursor().map(str::to_owned);
+        if cursor.as_deref() != cx.row().is_live().then_some("0.0") {
+            return Err(format!("the cursor before the state is {cursor:?}"));
         }
         let last = state.set(cx, CARS, 1, 99).await;
         let (mut client, mut copy) =
-            (CheckedClient::connect(cx.other(), topics, Some(&cursor)).await?, State::default());
+            (CheckedClient::connect(cx.other(), topics, cursor.as_deref()).await?, State::default());
         let seen = copy.follow(&mut client, &last).await?;
         if let Some(gap) = seen.iter().find(|seen| matches!(seen, Seen::Gap(_))) {
             return Err(format!("saw {gap:?}"));

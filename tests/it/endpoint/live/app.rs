@@ -159,7 +159,7 @@ impl Publisher for LiveApp {
     }
 
     async fn receive(&self, _: &SubscribeRequest, message: Message) -> Result<Option<Event>, Rejection> {
-        self.0.messages.lock().unwrap().push(message.as_str().unwrap_or_default().to_owned());
+        self.0.messages.lock().unwrap().push(message.as_text().unwrap_or_default().to_owned());
         Ok(None)
     }
 
