@@ -263,7 +263,7 @@ impl MultiTopic {
     /// Takes the topic that is first in `heads`.
     fn turn(&mut self, key: u32) -> NextRead {
         self.heads.pop();
-        let other = self.heads.peek().map_or(u64::MAX, |&Reverse((head, _))| head - 1);
+        let other = self.heads.peek().map_or(u64::MAX, |&Reverse((head, _))| head.saturating_sub(1));
         let up_to = other.min(self.seen);
         let followed = &mut self.topics[key as usize];
         followed.is_placed = false;
@@ -379,7 +379,7 @@ impl MultiTopic {
         followed.reader.finish();
         (self.over, self.finished) = (self.over + 1, self.finished + 1);
         // The cursor does not go back behind the start of the subscription, nor pass the next delivery of another topic.
-        let next = self.heads.peek().map_or(u64::MAX, |&Reverse((head, _))| head - 1);
+        let next = self.heads.peek().map_or(u64::MAX, |&Reverse((head, _))| head.saturating_sub(1));
         self.sequence = self.sequence.max(mark.sequence).max(self.began.min(next));
         let end = mark.at(shared.cursor(self.sequence));
         if self.finished == self.topics.len() { end.with_last() } else { end }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::hub::log::log::{Log, LogState};
 use crate::hub::log::seek::{EndAhead, Found, StartAt, StartPoint};
 use crate::hub::log::segment::Segment;
-use crate::hub::log::state::fill::{Fill, fill_after, fill_after_place, filled_up_to, is_fill};
+use crate::hub::log::state::fill::{Fill, WHOLE, fill_after, fill_after_place, filled_up_to, is_fill};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::delivery_filter::DeliveryFilter;
 use crate::hub::subscription::segment_slice::SegmentSlice;
@@ -204,7 +204,7 @@ impl Reader {
                 Fill::Nothing { up_to, base } => (fill_after(up_to), base),
                 Fill::Segment { index, base, .. } => (index, base),
                 Fill::Log { index, sequence } => (index, sequence),
-                Fill::Lost { .. } => (fill_after(0), 0),
+                Fill::Lost { .. } => (fill_after(0), WHOLE),
             };
             (self.next, self.stepped) = (next, base);
             let is_partly = matches!(fill, Fill::Nothing { .. });
@@ -230,7 +230,7 @@ impl Reader {
 
     /// Returns the sequence up to which the reader needs no removal, in a keyed topic.
     pub(crate) fn base(&self) -> Option<u64> {
-        self.log.is_keyed().then_some(self.stepped)
+        self.log.is_keyed().then_some(self.stepped).filter(|&base| base != WHOLE)
     }
 
     /// Moves past events that were taken. Returns the number of events that they stand for beside themselves.

@@ -6,12 +6,12 @@ use crate::hub::log::end_mark::EndMark;
 use crate::hub::log::log::Log;
 use crate::hub::log::seek::{EndAhead, Found, StartPoint};
 use crate::hub::shared::Shared;
+use crate::hub::subscription::joining::NOWHERE;
 use crate::hub::subscription::output::Output;
 use crate::hub::subscription::reader::{Look, Lost, Reader};
 use crate::hub::subscription::segment_slice::SegmentSlice;
 use crate::hub::subscription::taken::Taken;
 use crate::hub::wake::waiters::Ticket;
-use crate::hub::subscription::joining::NOWHERE;
 use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, TopicEnd};
 
 /// Subscription of one topic, without an inbox or a merge. It shares no lock with readers of other topics.

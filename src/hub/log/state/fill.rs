@@ -9,6 +9,8 @@ use crate::hub::log::state::state_chain::StateChain;
 /// Bit of the index of a reader in a fill. With a fill segment in hand, the other bits are the place in it. Without one, they
 /// are the sequence after which the reader continues.
 const FILL: u64 = 1 << 62;
+/// Base of a reader that has read nothing of a state.
+pub(crate) const WHOLE: u64 = u64::MAX;
 /// Weight at which a fill segment is complete.
 const WEIGHT: usize = 64 * 1024;
 
@@ -61,7 +63,7 @@ pub(crate) struct Replaced(Option<Arc<StateChain>>, Option<FreedSegment>);
 
 impl LogState {
     /// Returns the continuation of a reader that has read everything up to `after`, of a state from which it needs no removal
-    /// up to `base`. With `after` 0 it has read nothing, and gets the whole state.
+    /// up to `base`. With the base [`WHOLE`] it has read nothing, and gets the whole state.
     pub(crate) fn fill(&mut self, log: &Log, after: u64, base: u64) -> (Fill, Replaced) {
         let (gone, next, last) = (self.gone, self.next, self.last());
         let in_log = |state: &Self, sequence| Fill::Log { index: state.index_after(sequence), sequence };
@@ -73,15 +75,16 @@ impl LogState {
             gone <= chain.watermark && 2 * (changes - chain.changes) <= chain.keys as u64 && !chain.is_cleared()
         };
         let mut replaced = Replaced::default();
-        if after == 0 && !keyed.chain.as_ref().is_some_and(is_current) {
+        if base == WHOLE && !keyed.chain.as_ref().is_some_and(is_current) {
             let chain = StateChain::new(last, next, keyed.keys(), changes, &log.pool.budget);
             replaced.0 = keyed.chain.replace(chain);
         }
         let has_removals = |chain: &Arc<StateChain>| chain.watermark > base && keyed.last_removal() > base.max(after);
-        let chain = keyed.chain.as_ref().filter(|chain| is_current(chain) && (after == 0 || !has_removals(chain)));
+        let chain = keyed.chain.as_ref().filter(|chain| is_current(chain) && !has_removals(chain));
         if let Some(chain) = chain.filter(|chain| after <= chain.end()).cloned() {
-            let base = if after == 0 { chain.watermark } else { base.min(chain.watermark) };
-            let fill = |(segment, place): (Arc<Segment>, u32)| Fill::Segment { segment, index: FILL | u64::from(place), base };
+            let base = base.min(chain.watermark);
+            let fill =
+                |(segment, place): (Arc<Segment>, u32)| Fill::Segment { segment, index: FILL | u64::from(place), base };
             if let Some(found) = chain.after(after) {
                 return (fill(found), replaced);
             }
@@ -101,10 +104,9 @@ impl LogState {
         if keyed.forgotten > base.max(after) {
             return (Fill::Lost { forgotten: keyed.forgotten }, replaced);
         }
-        let needed = base.max(after);
-        let (entries, end) = few(keyed.newest.range(after + 1..), |entry| {
-            !entry.event.is_removal() || entry.sequence > needed
-        });
+        let (base, needed) = (base.min(last), base.max(after));
+        let (entries, end) =
+            few(keyed.newest.range(after + 1..), |entry| !entry.event.is_removal() || entry.sequence > needed);
         let fill = match (fill_segment(log, &entries), end) {
             (Some(segment), _) => {
                 // Counts as evicted history that a reader holds.

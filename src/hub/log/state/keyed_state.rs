@@ -14,7 +14,8 @@ use crate::model::StateLimits;
 /// Newest event of each key of a topic, removals included. Trees, since a hash table moves all of its keys when it grows,
 /// under the log's lock.
 ///
-/// A removal of a key that has no event, or that is removed already, changes nothing here.
+/// A removal of a key without an event changes nothing here. That of a removed key replaces its removal: a reader that
+/// conflates leaves out the earlier one.
 #[derive(Debug)]
 pub(crate) struct KeyedState {
     /// Sequence of the newest event of each key.
@@ -95,7 +96,6 @@ impl KeyedState {
     pub(crate) fn put(&mut self, entry: &Entry) -> Option<Entry> {
         let (key, is_removal) = (entry.event.key()?, entry.event.is_removal());
         let replaced = match self.by_key.get_mut(key) {
-            Some(newest) if is_removal && self.removals.contains(newest) => return None,
             Some(newest) => Some(replace(newest, entry.sequence)),
             None if is_removal => return None,
             None => {

@@ -1,6 +1,6 @@
 use crate::hub::log::log::{Log, LogState};
 use crate::hub::log::seek::{EndAhead, StartAt, StartPoint};
-use crate::hub::log::state::fill::fill_after;
+use crate::hub::log::state::fill::{WHOLE, fill_after};
 use crate::hub::log::state::keyed_state::KeyedState;
 use crate::model::Overflow;
 
@@ -87,7 +87,7 @@ impl LogState {
         let head = self.keyed().and_then(|keyed| keyed.first_after(0, u64::MAX));
         let end = self.end_mark().map_or(EndAhead::None, |mark| EndAhead::At(mark.sequence));
         match head {
-            Some(_) => StartPoint { index: fill_after(0), head, gap, end, base: 0 },
+            Some(_) => StartPoint { index: fill_after(0), head, gap, end, base: WHOLE },
             None => StartPoint { index: self.next, head, gap, end, base: self.last() },
         }
     }
