@@ -48,7 +48,7 @@ impl SubscribeOptions {
     /// Returns whether the client did not follow the topic up to its cursor.
     #[must_use]
     pub(crate) fn is_added(&self, topic: &Topic) -> bool {
-        !self.added.is_empty() && self.added.contains(topic)
+        self.added.contains(topic)
     }
 
     fn own_of(&self, name: &Pattern) -> Option<&Own> {

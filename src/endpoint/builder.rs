@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::config::Config;
 use super::erased::ErasedPublisher;
+use super::presence::PresenceRule;
 use super::refused::{Hook, Refused};
 use super::reject::challenge::Challenge;
 use super::request::host::AllowedHost;
@@ -70,6 +71,9 @@ use crate::time::Timer;
 /// | time for a message to arrive | 10 s | [`message_timeout`](Self::message_timeout) | 64 KiB at 52 kbit/s |
 /// | pings and pongs of a WebSocket client | 10 a second | [`control_rate`](Self::control_rate) | common clients send one in 20 s, the Autobahn test suite ten at once |
 /// | messages of a WebSocket client | 100 a second | [`max_message_rate`](Self::max_message_rate) | a client that reports pointer moves sends 60 |
+/// | time between the announcement of a drain and the first end | at once | [`drain_delay`](Self::drain_delay) | only the operator knows how often the load balancer asks whether the server is ready |
+/// | time after which a client without a session is absent | 5 s | [`reconnect_grace`](Self::reconnect_grace) | a page that is reloaded, or whose stream breaks, is back within [`retry`](Self::retry) |
+/// | changes of the presence of one key | 1 a second | fixed | a client that connects again and again must not flood the others |
 /// | time for a drain | 10 s | [`drain_timeout`](Self::drain_timeout) | below the 30 s after which orchestrators kill a process |
 ///
 /// The limits of a hub are set by its builder: [`Retention`](crate::Retention) and
@@ -85,12 +89,13 @@ pub struct EndpointBuilder {
     pub(crate) jobs: Vec<Job>,
     pub(crate) notifiers: Vec<NotifierSource>,
     pub(crate) hook: Option<Hook>,
+    pub(crate) presence: Option<PresenceRule>,
 }
 
 impl EndpointBuilder {
     pub(crate) fn new(publisher: Box<dyn ErasedPublisher>) -> Self {
         let (config, jobs, notifiers) = (Config::default(), Vec::new(), Vec::new());
-        Self { publisher, config, timer: None, spawn: None, jobs, notifiers, hook: None }
+        Self { publisher, config, timer: None, spawn: None, jobs, notifiers, hook: None, presence: None }
     }
 
     /// Sets the transports that the endpoint offers. Default: all whose cargo feature is on.
@@ -174,12 +179,12 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets a hook that is called for each refused request, message and snapshot, on every transport, such as for a log
-    /// or a metric. A second call replaces the hook. Default: none.
+    /// Sets a hook that is called for each refused request, message and snapshot, on every transport, and for each change of
+    /// [presence](Self::presence) that was not published, such as for a log or a metric. A second call replaces the hook. Default: none.
     ///
     /// Each call of the hook is one count of [`EndpointStats::refused_for`](crate::stats::EndpointStats::refused_for).
-    /// The endpoint calls the hook under no lock, in the task that answers, so a slow hook delays that client. A panic
-    /// of the hook is caught.
+    /// The endpoint calls the hook under no lock, in the task that answers or ends, or in the driver for a change of presence that
+    /// was due, so a slow hook delays that client or the endpoint's timers. A panic of the hook is caught.
     ///
     /// A client can cause many calls: one for each request, and up to 100 a second for each WebSocket by messages that
     /// the publisher rejects ([`max_message_rate`](Self::max_message_rate)). Limit the rate of a log. A

@@ -39,6 +39,7 @@ mod message_settings;
 mod mutex;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 mod poll;
+mod presence;
 pub(crate) mod publisher;
 mod receive;
 mod refused;
@@ -46,6 +47,7 @@ mod reject;
 pub(crate) mod request;
 mod respond;
 mod response;
+mod resubscribe;
 mod server;
 pub(crate) mod service;
 pub(crate) mod session;
@@ -56,6 +58,8 @@ pub(crate) mod stats;
 mod stream;
 mod subscribe;
 mod time;
+#[cfg(feature = "websocket")]
+mod topics_message;
 
 pub use accepted::{IntoAccepted, IntoSubscription};
 pub use check::RefusalResponse;
@@ -65,5 +69,6 @@ pub use refused::Refused;
 pub use reject::RefusalCause;
 pub(crate) use request::AllowedHost;
 pub use respond::IntoParts;
+pub use resubscribe::ResubscribeError;
 pub(crate) use server::refuse_host;
 pub use server::{OriginFuture, OriginLayer, OriginService};

@@ -1,6 +1,8 @@
 use std::iter::once;
 use std::sync::Arc;
 
+#[cfg(feature = "http")]
+use crate::hub::local::LocalHub;
 use crate::hub::log::eviction::Swept;
 use crate::hub::log::log::Log;
 use crate::hub::log::state::keyed_state::KeyedState;
@@ -25,6 +27,15 @@ impl Shared {
         self.registry.end_drop(topic, &log, &none);
         let released = if swept == Swept::Idle { self.registry.release_all(once(&log)) } else { Vec::new() };
         Some((freed, released, state))
+    }
+}
+
+#[cfg(feature = "http")]
+impl LocalHub {
+    /// Returns whether a topic keeps the newest event of each key. The call creates no topic.
+    pub(crate) fn keeps_state(&self, topic: &Topic) -> bool {
+        let registry = &self.shared().registry;
+        registry.retention_of(&registry.topics.read(), topic).state.is_some()
     }
 }
 

@@ -9,7 +9,7 @@
 //!
 //! | subprotocol | content of a frame |
 //! |---|---|
-//! | none ([`Raw`](Subprotocol::Raw)) | the payload: a text frame if it is text or JSON, else a binary frame. No cursors, no gaps |
+//! | none ([`Raw`](Subprotocol::Raw)) | the payload: a text frame if it is text or JSON, else a binary frame. No cursors, keys, gaps and removals |
 //! | `tidings.v1` | a text frame with one of the [JSON objects](crate::transport#objects), `hello` first |
 //!
 //! An event with the payload `first`, raw and under `tidings.v1`:
@@ -154,7 +154,6 @@ mod mask;
 mod message_queue;
 mod outbox;
 mod pause;
-mod rate;
 mod reader;
 mod receive;
 mod scratch;
@@ -165,6 +164,6 @@ mod violation;
 pub use close::{CloseCause, CloseCode, Closed};
 pub use config::WebSocketConfig;
 #[cfg(feature = "http")]
-pub(crate) use format::{MessageAnswer, encode_answer};
+pub(crate) use format::{MessageAnswer, encode_answer, text as encode_object};
 pub use handshake::{Subprotocol, websocket_accept};
 pub use sink::WebSocketSink;

@@ -32,6 +32,14 @@ fn news() -> Feed {
     feed
 }
 
+/// Returns a source with an event of a keyed topic and the removal of its key.
+fn cars() -> Feed {
+    let feed = before(4);
+    feed.event("cars", Event::json_text(r#"{"speed":88}"#).unwrap().with_key("42").unwrap());
+    feed.event("cars", Event::removal("42").unwrap());
+    feed
+}
+
 /// Returns a source with the three events and the end of their topic.
 fn ending() -> Feed {
     let feed = news();
@@ -193,6 +201,7 @@ async fn objects() -> Vec<(&'static str, String)> {
     let errors = frames(&Feed::new(7), &["busy", "forbidden"], 3).await;
     vec![
         ("event", lines(news().reader(), 1).await),
+        ("removal", lines(cars().reader(), 1).await),
         ("gap", lines(Script(gaps.map(Delivery::Gap).into()), 3).await),
         ("end", lines(Script([Delivery::TopicEnd(end())].into()), 1).await + &lines(last.resume(cursor), 1).await),
         ("hello", items(ChunkedStream::new(news().reader(), &TokioTimer::default()), 1).await),
@@ -219,6 +228,10 @@ async fn exchanges() -> Vec<(&'static str, String)> {
             "tidings.heartbeat",
             from(&until(&quiet, "transport=sse&heartbeat=visible", "id: 7.a4").await, "event: tidings.heartbeat"),
         ),
+        (
+            "tidings.removed",
+            from(&until(&builder(&cars()).build(), "transport=sse", "id: 7.a5").await, "event: tidings.removed"),
+        ),
         ("tidings.gap", block(Delivery::Gap(gap())).await),
         ("tidings.topic_end", block(Delivery::TopicEnd(end())).await),
         ("tidings.retry", until(&full(), "transport=sse&cursor=7.a3", "\n\n").await),
@@ -232,18 +245,18 @@ async fn exchanges() -> Vec<(&'static str, String)> {
 /// The time is virtual, so that keep-alives come at once.
 #[tokio::test(start_paused = true)]
 async fn each_example_of_the_page_is_what_the_crate_sends() {
-    let told = blocks(PAGE);
+    let reported = blocks(PAGE);
     let sent: BTreeMap<_, _> = objects().await.into_iter().chain(exchanges().await).collect();
     for (name, text) in &sent {
-        assert_eq!(told.get(*name), Some(text), "{name}");
+        assert_eq!(reported.get(*name), Some(text), "{name}");
     }
-    let unknown: Vec<_> = told.keys().filter(|name| *name != "abnf" && !sent.contains_key(name.as_str())).collect();
+    let unknown: Vec<_> = reported.keys().filter(|name| *name != "abnf" && !sent.contains_key(name.as_str())).collect();
     assert!(unknown.is_empty(), "examples that nothing produces: {unknown:?}");
 }
 
 /// A client that reconnects after the end receives the documented status or reply.
 #[tokio::test(start_paused = true)]
-async fn client_that_returns_after_the_end_is_told_by_status_or_reply() {
+async fn client_that_returns_after_the_end_gets_a_status_or_reply() {
     let ended = builder(&ending()).build();
     for cursor in ["7.a4", "0.a1"] {
         let event_source = get("/events?transport=sse").header("last-event-id", cursor).to(&ended).await;
