@@ -35,7 +35,6 @@ mod status;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -57,7 +56,7 @@ const MAX_LINES: usize = 8 << 20;
 const SWEEP: Duration = Duration::from_secs(10);
 /// Time for the pong of a WebSocket.
 const PONG: Duration = Duration::from_secs(10);
-/// Time for a shutdown: below the 30 s after which orchestrators kill.
+/// Time for a shutdown after the delay: below the 30 s after which orchestrators kill.
 const DRAIN: Duration = Duration::from_secs(8);
 
 /// State of all pages.
@@ -68,8 +67,6 @@ struct Relay {
     quota: Quota,
     origins: Origins,
     hosts: Hosts,
-    /// `true` from the signal to shut down on.
-    draining: Arc<AtomicBool>,
 }
 
 fn main() -> ExitCode {
@@ -111,20 +108,17 @@ async fn run(options: Options) -> io::Result<()> {
     let hosts = Hosts::new(address, &options);
     let events = endpoint(&hub, &hosts, &options);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let draining = Arc::new(AtomicBool::new(false));
-    let drains = draining.clone();
     let signalled = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        drains.store(true, Ordering::Relaxed);
     };
     let drained = events.drain_on(signalled);
     println!("relay: listening on http://{address}");
 
     let (bodies, quota) = (Bodies::default(), Quota::new(options.new_topics));
-    let relay = Relay { hub, events, bodies, quota, origins: Origins::new(options.origins), hosts, draining };
+    let relay = Relay { hub, events, bodies, quota, origins: Origins::new(options.origins), hosts };
     serve::serve(listener, Arc::new(relay), drained).await;
     Ok(())
 }
@@ -133,6 +127,7 @@ async fn run(options: Options) -> io::Result<()> {
 fn endpoint(hub: &LocalHub, hosts: &Hosts, options: &Options) -> Endpoint {
     let (hub, swept) = (hub.clone(), hub.clone());
     let builder = Endpoint::builder(sessions::OpenTopics { hub, log: options.log })
+        .drain_delay(options.drain_delay)
         .drain_timeout(DRAIN)
         .long_poll_min_wait(options.long_poll_min_wait)
         .allowed_hosts(hosts.iter())

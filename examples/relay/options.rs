@@ -12,7 +12,7 @@ pub(crate) const HELP: &str = "\
 relay: a small push server, over HTTP/1.1
 
 usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N] [--min-interval MS]
-             [--heartbeat SECONDS] [--new-topics N] [--log]
+             [--heartbeat SECONDS] [--new-topics N] [--drain-delay SECONDS] [--log]
 
   --listen ADDRESS  address to listen on; port 0 takes a free one (default 127.0.0.1:7071)
   --host NAME       a host to answer for, like push.example or push.example:8080: the name that a
@@ -35,6 +35,10 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N] 
   --new-topics N    topics that one publisher, known by its address, may create in an hour (default
                     10000; 0: any number, for a relay behind a proxy, whose clients all have the
                     proxy's address)
+  --drain-delay SECONDS
+                    time between the signal to shut down and the end of the first session (default 0).
+                    /readyz answers 503 from the signal on: set it to the time in which your load
+                    balancer notices that
   --log             log sessions and refusals, with their reasons, to standard output
   --help            print this text
 
@@ -94,6 +98,8 @@ pub(crate) struct Options {
     pub(crate) heartbeat: Option<Duration>,
     /// Number of topics that one publisher may create in an hour. 0: any number.
     pub(crate) new_topics: usize,
+    /// Time between the signal to shut down and the end of the first session.
+    pub(crate) drain_delay: Duration,
     /// `true` to log sessions and refusals.
     pub(crate) log: bool,
     /// Origins with pages that may follow topics and publish.
@@ -115,6 +121,7 @@ impl Options {
             long_poll_min_wait: Duration::ZERO,
             heartbeat: None,
             new_topics: NEW_TOPICS,
+            drain_delay: Duration::ZERO,
             log: false,
             origins: Vec::new(),
         };
@@ -149,6 +156,12 @@ impl Options {
                     let read =
                         count.parse().map_err(|_| format!("--new-topics takes a number of topics, not '{count}'"));
                     options.new_topics = read?;
+                }
+                "--drain-delay" => {
+                    let seconds = value()?;
+                    let read = seconds.parse().ok().filter(|seconds| (0..=3600).contains(seconds));
+                    let wrong = || format!("--drain-delay takes seconds from 0 to 3600, not '{seconds}'");
+                    options.drain_delay = Duration::from_secs(read.ok_or_else(wrong)?);
                 }
                 "--log" => options.log = true,
                 "--host" => options.hosts.push(host(&value()?)?),

@@ -1,7 +1,6 @@
 //! Pages by path, apart from `/events`.
 
 use std::future::Future;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -76,7 +75,7 @@ fn health() -> Page {
 
 /// Returns 200, or 503 from the signal to shut down on, so that a load balancer chooses another server.
 fn readiness(relay: &Relay) -> Page {
-    if !relay.draining.load(Ordering::Relaxed) {
+    if !relay.events.is_draining() {
         return page(TEXT, "ready\n");
     }
     let mut page = page(TEXT, "draining\n");

@@ -1,4 +1,5 @@
 use super::builder::EndpointBuilder;
+use super::drain::DrainState;
 use super::gate::Gate;
 use super::presence::Presence;
 use super::reject::brief_connections::BriefConnections;
@@ -42,6 +43,7 @@ impl EndpointBuilder {
             publisher,
             #[cfg(feature = "websocket")]
             websocket: config.websocket(),
+            drain: DrainState::new(&runtime.wheel),
             runtime,
             sessions: SessionTable::new(config.limits()),
             timeouts: config.timeouts(),

@@ -71,6 +71,7 @@ use crate::time::Timer;
 /// | time for a message to arrive | 10 s | [`message_timeout`](Self::message_timeout) | 64 KiB at 52 kbit/s |
 /// | pings and pongs of a WebSocket client | 10 a second | [`control_rate`](Self::control_rate) | common clients send one in 20 s, the Autobahn test suite ten at once |
 /// | messages of a WebSocket client | 100 a second | [`max_message_rate`](Self::max_message_rate) | a client that reports pointer moves sends 60 |
+/// | time between the announcement of a drain and the first end | at once | [`drain_delay`](Self::drain_delay) | only the operator knows how often the load balancer asks whether the server is ready |
 /// | time after which a client without a session is absent | 5 s | [`reconnect_grace`](Self::reconnect_grace) | a page that is reloaded, or whose stream breaks, is back within [`retry`](Self::retry) |
 /// | changes of the presence of one key | 1 a second | fixed | a client that connects again and again must not flood the others |
 /// | time for a drain | 10 s | [`drain_timeout`](Self::drain_timeout) | below the 30 s after which orchestrators kill a process |

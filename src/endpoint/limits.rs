@@ -211,6 +211,27 @@ impl EndpointBuilder {
         self
     }
 
+    /// Sets the time between the beginning of a [drain](crate::Endpoint::drain) and the end of the first session. Default: 0.
+    ///
+    /// In this time [`is_draining`](crate::Endpoint::is_draining) is `true` and requests are answered as before. Set it to the
+    /// time in which a load balancer notices that the readiness check fails, so that it sends no new clients when sessions
+    /// end. The clients of the drained sessions then reach another server. Delay and
+    /// [`drain_timeout`](Self::drain_timeout) together must end before the orchestrator kills the process, often after
+    /// 30 s.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidings::{EndpointBuilder, LocalHub};
+    ///
+    /// // The load balancer asks each 2 s, and removes a server after two failures.
+    /// let events = EndpointBuilder::public(&LocalHub::new(), ["news"]).drain_delay(Duration::from_secs(5)).build();
+    /// assert!(!events.is_draining());
+    /// ```
+    pub fn drain_delay(mut self, delay: Duration) -> Self {
+        self.config.drain_delay = delay;
+        self
+    }
+
     /// Sets the time for which a key without a session stays [present](Self::presence), so that a reload or a short loss of
     /// the connection is no change. Default: 5 s, the longest default [`retry`](Self::retry).
     pub fn reconnect_grace(mut self, grace: Duration) -> Self {
@@ -218,7 +239,7 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets the time for a [drain](crate::Endpoint::drain). Default: 10 s.
+    /// Sets the time for a [drain](crate::Endpoint::drain), after the [`drain_delay`](Self::drain_delay). Default: 10 s.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.config.drain_timeout = timeout;
         self

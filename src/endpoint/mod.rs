@@ -47,6 +47,7 @@ mod reject;
 pub(crate) mod request;
 mod respond;
 mod response;
+mod resubscribe;
 mod server;
 pub(crate) mod service;
 pub(crate) mod session;
@@ -57,6 +58,8 @@ pub(crate) mod stats;
 mod stream;
 mod subscribe;
 mod time;
+#[cfg(feature = "websocket")]
+mod topics_message;
 
 pub use accepted::{IntoAccepted, IntoSubscription};
 pub use check::RefusalResponse;
@@ -66,5 +69,6 @@ pub use refused::Refused;
 pub use reject::RefusalCause;
 pub(crate) use request::AllowedHost;
 pub use respond::IntoParts;
+pub use resubscribe::ResubscribeError;
 pub(crate) use server::refuse_host;
 pub use server::{OriginFuture, OriginLayer, OriginService};

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::service::Endpoint;
 use super::session::SessionInfo;
 use crate::endpoint::session::{Session, SessionId};
@@ -133,6 +135,43 @@ impl Endpoint {
     /// Returns `true` if the session was live and authorized.
     pub fn revoke(&self, id: SessionId) -> bool {
         self.shared().sessions.get(id).is_some_and(|entry| entry.revoke())
+    }
+
+    /// Sets the time after which the authorization of a session expires, from now on. It may be later or sooner than before,
+    /// as the expiry of a new token. The session needs no [lifetime](crate::Accepted::with_lifetime) before.
+    ///
+    /// Returns `true` if the session is a stream or a WebSocket, and open. An authorization that was revoked or has expired
+    /// is not extended. [`max_session_age`](crate::EndpointBuilder::max_session_age) ends the session nevertheless.
+    /// [`Publisher::renew`](crate::Publisher::renew) is asked before the new time; the answer to an earlier call has no
+    /// effect.
+    ///
+    /// The method checks nothing: the caller decides which client may extend which session. A client that sends its new token
+    /// by a POST names the session by the id that the application gave it, or by `?session=NAME`. Extend it only if the new
+    /// token yields the [limit key](crate::Publisher::limit_key) of the session, or a user could keep the sessions of another
+    /// one open:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use tidings::{Endpoint, Rejection, SessionId};
+    ///
+    /// struct Token {
+    ///     user: String,
+    ///     expires_in: Duration,
+    /// }
+    ///
+    /// # fn verify(_: &str) -> Result<Token, Rejection> { Err(Rejection::Unauthorized) }
+    /// /// Handles a POST with a new token. The application's limit key is the user.
+    /// fn renew(events: &Endpoint, id: SessionId, token: &str) -> Result<(), Rejection> {
+    ///     let token = verify(token)?;
+    ///     let info = events.session(id).ok_or(Rejection::NotFound)?;
+    ///     if info.session.key() != Some(&*token.user) {
+    ///         return Err(Rejection::NotFound); // not Forbidden, which would confirm that the session exists
+    ///     }
+    ///     events.extend(id, token.expires_in).then_some(()).ok_or(Rejection::Gone)
+    /// }
+    /// ```
+    pub fn extend(&self, id: SessionId, lifetime: Duration) -> bool {
+        self.shared().sessions.get(id).is_some_and(|entry| entry.extend(lifetime))
     }
 
     /// Revokes every session for which `is_meant` returns `true`. Returns their number.

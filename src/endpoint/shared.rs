@@ -8,6 +8,7 @@ use http::{HeaderValue, Method, Response};
 use super::body::Body;
 use super::catch_panic::catch_panic;
 use super::config::Config;
+use super::drain::DrainState;
 use super::erased::ErasedPublisher;
 use super::gate::{Full, Gate};
 use super::presence::Presence;
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     #[cfg(feature = "websocket")]
     pub(crate) websocket: Arc<crate::transport::websocket::WebSocketConfig>,
     pub(crate) sessions: SessionTable,
+    pub(crate) drain: DrainState,
     pub(crate) timeouts: Timeouts,
     pub(crate) soft_rejects: Arc<BriefConnections>,
     /// Clients of [ended sources](super::ended_source) that are held for a moment. A drain does not wait for them.

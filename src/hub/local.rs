@@ -22,7 +22,7 @@ use crate::model::{Cursor, EndReason, Event, IntoTopic, Retention, Topic, TopicE
 /// Publishing never waits for a subscriber: it appends the event and wakes the waiting subscribers, or leaves that to a
 /// [notifier](Self::notifier). A subscriber that falls further behind than the histories of its topics and the [live
 /// buffer](crate::LocalHubBuilder::live_buffer) gets a gap with the exact count, or what its
-/// [`Overflow`](crate::Overflow) says.
+/// [`Overflow`](crate::Overflow) selects.
 ///
 /// ```
 /// use tidings::{LocalHub, Retention, Subscribe, Topic};

@@ -111,6 +111,12 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         matches!(self.stage.as_deref(), Some(Stage::Recovering { .. }))
     }
 
+    /// Returns whether deliveries of the inner subscriber are passed on, so that its cursor is the client's.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_passing(&self) -> bool {
+        self.stage.is_none()
+    }
+
     fn go_on(&mut self, stage: Stage) {
         self.stage = Some(Box::new(stage));
     }

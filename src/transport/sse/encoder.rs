@@ -177,7 +177,7 @@ impl<S: Subscriber> SseEncoder<S> {
         }
     }
 
-    /// Returns the end of the subscriber. `None` while the stream goes on, and after [`finish`](Self::finish).
+    /// Returns the end of the subscriber. `None` while the stream continues, and after [`finish`](Self::finish).
     #[must_use]
     pub fn end(&self) -> Option<SubscriptionEnd> {
         match self.stage {
@@ -253,8 +253,8 @@ impl<S: Subscriber> SseEncoder<S> {
     #[cold]
     fn finished(&mut self, end: SubscriptionEnd) -> Poll<Option<Bytes>> {
         let end = if self.has_failed { SubscriptionEnd::Failed } else { end };
-        let was_told = matches!(std::mem::replace(&mut self.stage, Stage::Over(Some(end))), Stage::Ended);
-        if was_told || !self.controls || end != SubscriptionEnd::Finished {
+        let end_written = matches!(std::mem::replace(&mut self.stage, Stage::Over(Some(end))), Stage::Ended);
+        if end_written || !self.controls || end != SubscriptionEnd::Finished {
             return Poll::Ready(None);
         }
         let cursor = self.cursor();

@@ -95,7 +95,7 @@
 //! let mut body = Vec::new();
 //! for _ in 0..3 {
 //!     let item = poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)).await;
-//!     body.extend(item.expect("the stream goes on"));
+//!     body.extend(item.expect("the stream continues"));
 //! }
 //!
 //! let lines = [

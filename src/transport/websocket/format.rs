@@ -66,7 +66,7 @@ pub(crate) fn encode_answer(event: &Event, subprotocol: Subprotocol) -> (Bytes, 
 }
 
 /// Returns a text frame with the bytes that `write` appends.
-pub(super) fn text(write: impl FnOnce(&mut BytesMut)) -> Bytes {
+pub(crate) fn text(write: impl FnOnce(&mut BytesMut)) -> Bytes {
     let mut text = BytesMut::new();
     write(&mut text);
     frame(Kind::Data(Data::Text), &text)

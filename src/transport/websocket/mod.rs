@@ -154,7 +154,6 @@ mod mask;
 mod message_queue;
 mod outbox;
 mod pause;
-mod rate;
 mod reader;
 mod receive;
 mod scratch;
@@ -165,6 +164,6 @@ mod violation;
 pub use close::{CloseCause, CloseCode, Closed};
 pub use config::WebSocketConfig;
 #[cfg(feature = "http")]
-pub(crate) use format::{MessageAnswer, encode_answer};
+pub(crate) use format::{MessageAnswer, encode_answer, text as encode_object};
 pub use handshake::{Subprotocol, websocket_accept};
 pub use sink::WebSocketSink;

@@ -143,7 +143,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     #[cold]
     fn topic_end(&mut self, end: &TopicEnd) {
         if self.has_objects() {
-            self.cold.was_told_end |= end.is_last;
+            self.cold.end_written |= end.is_last;
             self.outbox.put_text(|out| write_topic_end(end, out));
         }
     }
@@ -151,7 +151,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Closes the connection. Queues the end object first if all topics have ended and none was queued on this connection.
     #[cold]
     fn finished(&mut self, end: SubscriptionEnd) {
-        if end == SubscriptionEnd::Finished && self.has_objects() && !self.cold.was_told_end && self.is_open() {
+        if end == SubscriptionEnd::Finished && self.has_objects() && !self.cold.end_written && self.is_open() {
             let cursor = self.subscriber.cursor();
             self.outbox.put_text(|out| write_end(cursor, out));
         }

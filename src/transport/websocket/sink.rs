@@ -13,13 +13,12 @@ use super::deadlines::{Deadlines, Due};
 use super::format::MessageAnswer;
 use super::message_queue::MessageQueue;
 use super::outbox::Outbox;
-use super::rate::Rate;
 use super::reader::Reader;
 use super::violation::Violation;
 use super::{CloseCause, CloseCode, Closed, Subprotocol, WebSocketConfig};
 use crate::contract::{Message, Rejection, Subscriber};
 use crate::model::{Cursor, Event};
-use crate::time::Timer;
+use crate::time::{Rate, Timer};
 use crate::transport::object::{write_bye, write_heartbeat, write_hello};
 use crate::transport::wake_flag::FlaggedWaker;
 
@@ -77,7 +76,7 @@ pub(super) struct Cold {
     /// Whether more bytes may be ready to be read.
     pub(super) has_input: bool,
     /// Whether the end of the last topic was queued.
-    pub(super) was_told_end: bool,
+    pub(super) end_written: bool,
     /// Whether a pause precedes the Close frame of the end.
     pub(super) pauses_at_end: bool,
     /// Number of bytes that were read and discarded after the end began.
@@ -135,7 +134,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
                 reader: None,
                 unparsed: None,
                 has_input: false,
-                was_told_end: false,
+                end_written: false,
                 pauses_at_end: false,
                 discarded: 0,
                 message_queue: MessageQueue::default(),

@@ -232,18 +232,18 @@ async fn exchanges() -> Vec<(&'static str, String)> {
 /// The time is virtual, so that keep-alives come at once.
 #[tokio::test(start_paused = true)]
 async fn each_example_of_the_page_is_what_the_crate_sends() {
-    let told = blocks(PAGE);
+    let reported = blocks(PAGE);
     let sent: BTreeMap<_, _> = objects().await.into_iter().chain(exchanges().await).collect();
     for (name, text) in &sent {
-        assert_eq!(told.get(*name), Some(text), "{name}");
+        assert_eq!(reported.get(*name), Some(text), "{name}");
     }
-    let unknown: Vec<_> = told.keys().filter(|name| *name != "abnf" && !sent.contains_key(name.as_str())).collect();
+    let unknown: Vec<_> = reported.keys().filter(|name| *name != "abnf" && !sent.contains_key(name.as_str())).collect();
     assert!(unknown.is_empty(), "examples that nothing produces: {unknown:?}");
 }
 
 /// A client that reconnects after the end receives the documented status or reply.
 #[tokio::test(start_paused = true)]
-async fn client_that_returns_after_the_end_is_told_by_status_or_reply() {
+async fn client_that_returns_after_the_end_gets_a_status_or_reply() {
     let ended = builder(&ending()).build();
     for cursor in ["7.a4", "0.a1"] {
         let event_source = get("/events?transport=sse").header("last-event-id", cursor).to(&ended).await;

@@ -69,10 +69,21 @@ impl TestClient {
         Self { received, task, write: None }
     }
 
+    /// Opens a WebSocket of `tidings.v1`, and waits until its task waits.
+    pub(crate) async fn open_objects(endpoint: &Endpoint, target: &str) -> Self {
+        let client = Self::upgrade(endpoint, target, "Sec-WebSocket-Protocol: tidings.v1\r\n", 1 << 16).await;
+        settle().await;
+        client
+    }
+
     /// Opens a WebSocket over a pipe that holds this many bytes.
     pub(crate) async fn open_websocket(endpoint: &Endpoint, target: &str, pipe: usize) -> Self {
+        Self::upgrade(endpoint, target, "", pipe).await
+    }
+
+    async fn upgrade(endpoint: &Endpoint, target: &str, extra: &str, pipe: usize) -> Self {
         let (mut read, mut write) = tokio::io::split(serve_pipe(endpoint, pipe));
-        write.write_all(upgrade_request(target, "").as_bytes()).await.unwrap();
+        write.write_all(upgrade_request(target, extra).as_bytes()).await.unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(read.read_u8().await.unwrap());
@@ -112,6 +123,11 @@ impl TestClient {
     /// Returns the text that the client received.
     pub(crate) fn text(&self) -> String {
         self.received.lock().unwrap().text.clone()
+    }
+
+    /// Returns the objects that a WebSocket of `tidings.v1` received.
+    pub(crate) fn objects(&self) -> Vec<serde_json::Value> {
+        serde_json::Deserializer::from_str(&self.text()).into_iter().map(Result::unwrap).collect()
     }
 
     /// Returns the end of the response: its status, the error of its body, the code and reason of a Close, or `lost`.
