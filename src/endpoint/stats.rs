@@ -54,6 +54,9 @@ pub struct EndpointStats {
     /// Number of WebSocket messages that were ignored because the publisher takes none
     /// ([`Rejection::Unsupported`](crate::Rejection::Unsupported)).
     pub ignored_messages: u64,
+    /// Number of [removals](crate::Event::removal) that clients of raw WebSocket frames did not get, because raw frames have
+    /// no form for them. A removal counts once for each client.
+    pub unsent_removals: u64,
     /// Number of gaps in place of events or snapshots that are larger than
     /// [`max_event`](crate::EndpointBuilder::max_event).
     pub too_large: u64,
@@ -125,6 +128,7 @@ pub(crate) struct Counters {
     subscribed: AtomicU64,
     refused: [AtomicU64; RefusalCause::ALL.len()],
     ignored: AtomicU64,
+    unsent_removals: AtomicU64,
     too_large: AtomicU64,
     stalled: AtomicU64,
     stalled_bodies: AtomicUsize,
@@ -142,6 +146,12 @@ impl Counters {
 
     pub(crate) fn ignored_message(&self) {
         self.ignored.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[cfg(feature = "websocket")]
+    #[cold]
+    pub(crate) fn unsent_removals(&self, count: u32) {
+        self.unsent_removals.fetch_add(count.into(), Ordering::Relaxed);
     }
 
     pub(crate) fn too_large(&self) {
@@ -184,6 +194,7 @@ impl Counters {
             presence_changes: presence.1,
             present_keys: presence.0,
             ignored_messages: read(&self.ignored),
+            unsent_removals: read(&self.unsent_removals),
             too_large: read(&self.too_large),
             soft_rejected: rejects.1,
             soft_rejects: rejects.0,

@@ -63,10 +63,12 @@ async function test(browser) {
   await heard(page, 'Sent by POST.', 'a POST reaches every panel');
   await point(page);
 
+  await setCells(page);
   const other = await browser.newPage();
   await other.goto(await page.getAttribute('#twin', 'href'));
   await opened(other);
   await until(other, 'another window opens', PATIENCE, (panels) => panels.every(({ events }) => events > 0));
+  await until(other, 'another window gets the present cells', PATIENCE, (panels) => panels.every(holds('3', '20', '40')));
   await say(other, 'From another window.');
   await other.close();
   await page.bringToFront();
@@ -74,7 +76,7 @@ async function test(browser) {
 
   await page.click('#end');
   await until(page, 'every transport receives the end of the topics', PATIENCE, (panels) =>
-    panels.every(({ state, over }) => state === 'over' && ['load', 'host', 'board'].every((topic) => over[topic] === 'done')));
+    panels.every(({ state, over }) => state === 'over' && ['load', 'host', 'board', 'cells'].every((topic) => over[topic] === 'done')));
   await page.screenshot({ path: join(folder, 'ended.png') });
   // The counters of the server are up to a second old.
   await pause(2500);
@@ -94,6 +96,7 @@ async function test(browser) {
     panels.every(({ state, over }) => state === 'open' && Object.keys(over).length === 0));
   await until(page, 'a new hub sends an epoch gap', PATIENCE, (panels) =>
     panels.every(({ state, gaps }) => state === 'open' && gaps.some(({ reason }) => reason === 'epoch')));
+  await until(page, 'without cells', PATIENCE, (panels) => panels.every(holds()));
   const after = await panels(page);
   await until(page, 'and all panels go on in the new epoch', PATIENCE, (panels) =>
     panels.every(({ events, cursor }, i) => events > after[i].events + 10 && epoch(cursor) === epoch(panels[0].cursor)));
@@ -163,6 +166,22 @@ async function hide(page, hidden) {
     Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });
     document.dispatchEvent(new Event('visibilitychange'));
   }, hidden);
+}
+
+/** Sets four cells and removes one. One panel is away meanwhile. */
+async function setCells(page) {
+  await page.click('.panel:nth-child(3) .pause');
+  for (const cell of [3, 7, 20, 40]) await page.click(`#cells button:nth-child(${cell + 1})`);
+  await until(page, 'a set cell reaches the connected panels', PATIENCE, (panels) =>
+    panels.every((panel, i) => i === 2 || holds('3', '7', '20', '40')(panel)));
+  await page.click('#cells button:nth-child(8)');
+  await until(page, 'every panel holds the cells that are left', PATIENCE, (panels) => panels.every(holds('3', '20', '40')));
+  await page.locator('#cells').screenshot({ path: join(folder, 'cells.png') });
+}
+
+/** Returns whether a panel holds exactly these cells. */
+function holds(...cells) {
+  return (panel) => panel.cells.length === cells.length && cells.every((cell) => panel.cells.includes(cell));
 }
 
 async function point(page) {

@@ -61,7 +61,9 @@ impl SessionEntry {
     pub(super) fn update_live(&self, locked: &mut LockedEntry, begins: bool) -> Dropped {
         if begins {
             let renewal = self.renewal();
-            locked.live_or_new().map(|live| live.renewal = Some(renewal));
+            if let Some(live) = locked.live_or_new() {
+                live.renewal = Some(renewal);
+            }
             self.set_signal(RENEWS | REGISTERS, true);
         }
         if locked.live().is_none() { Dropped::default() } else { self.take_unused(locked) }

@@ -142,7 +142,12 @@ impl WebSocketTask {
                         self.order = Some(order);
                         announce_end(sink, order, self.guard.entry(), cx);
                     }
-                    let closed = ready!(Pin::new(sink).poll(cx));
+                    let polled = Pin::new(&mut *sink).poll(cx);
+                    match sink.take_unsent_removals() {
+                        0 => {}
+                        unsent => self.shared.counters.unsent_removals(unsent),
+                    }
+                    let closed = ready!(polled);
                     if closed.cause == CloseCause::Stalled {
                         self.shared.counters.stalled();
                     }

@@ -12,7 +12,7 @@ use super::block::{
     sse_retry_block, write_end_block, write_gap_block, write_heartbeat_block, write_hello_block, write_retry,
     write_topic_end_block,
 };
-use super::format::{Object, Plain};
+use super::format::format;
 use crate::contract::{EncodedDelivery, Format, Subscriber, SubscriptionEnd};
 use crate::model::{Cursor, Gap, TopicEnd};
 use crate::time::Timer;
@@ -118,8 +118,8 @@ impl<S: Subscriber> SseEncoder<S> {
     /// Sets whether the stream has blocks of its own beside those of events. Default: `true`. Set it to `false` for readers
     /// that parse the data of every block, such as clients of AI answers.
     ///
-    /// The stream then begins with a comment, keep-alives are comments, and `retry:` is in the first block of an event. Ends
-    /// of topics and [`finish`](Self::finish) write nothing. A gap ends the stream as
+    /// The stream then begins with a comment, keep-alives are comments, and `retry:` is in the first block of an event.
+    /// [Removals](crate::Event::removal), ends of topics and [`finish`](Self::finish) write nothing. A gap ends the stream as
     /// [`TooSlow`](SubscriptionEnd::TooSlow), since the format cannot express it, unless a snapshot follows the gap. If a
     /// topic ends as [`Failed`](crate::EndReason::Failed), the [end](Self::end) of the stream is
     /// [`Failed`](SubscriptionEnd::Failed) in place of [`Finished`](SubscriptionEnd::Finished).
@@ -209,10 +209,12 @@ impl<S: Subscriber> SseEncoder<S> {
     #[inline(always)]
     fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Option<Bytes>> {
         match self.subscriber.poll_encoded(cx, self.format(), max) {
-            Poll::Ready(EncodedDelivery::Events(events)) => {
+            Poll::Ready(EncodedDelivery::Events(events)) if !events.bytes.is_empty() => {
                 self.keep_alive.wrote();
                 Poll::Ready(Some(events.bytes))
             }
+            // Removals, which a stream without control blocks leaves out.
+            Poll::Ready(EncodedDelivery::Events(_)) => self.poll_past_controls(cx, max),
             Poll::Pending => {
                 ready!(self.keep_alive.poll_due(cx));
                 self.beat()
@@ -225,7 +227,7 @@ impl<S: Subscriber> SseEncoder<S> {
 
     #[inline]
     fn format(&self) -> &'static dyn Format {
-        if self.objects { &Object } else { &Plain }
+        format(self.objects, self.controls)
     }
 
     #[cold]

@@ -5,9 +5,20 @@ use crate::contract::{EventRef, Format, Slot, place};
 use crate::model::EventKind;
 use crate::transport::object::{write_base64, write_event};
 
+/// Returns the format of a stream.
+#[inline]
+pub(super) fn format(objects: bool, controls: bool) -> &'static dyn Format {
+    match (objects, controls) {
+        (false, true) => &Plain,
+        (true, true) => &Object,
+        (false, false) => &WithoutRemovals(Plain, place::SSE_EVENTS),
+        (true, false) => &WithoutRemovals(Object, place::SSE_OBJECT_EVENTS),
+    }
+}
+
 /// Format of an event as a block with its payload as data. A binary payload is base64. A removal is a block
 /// `event: tidings.removed` with the event object as data.
-pub(super) struct Plain;
+struct Plain;
 
 impl Format for Plain {
     fn slot(&self) -> Option<Slot> {
@@ -39,7 +50,7 @@ impl Format for Plain {
 }
 
 /// Format of an event as a block with the event object as data. It has no `event:`, so an `EventSource` calls `onmessage`.
-pub(super) struct Object;
+struct Object;
 
 impl Format for Object {
     fn slot(&self) -> Option<Slot> {
@@ -50,6 +61,21 @@ impl Format for Object {
         out.extend_from_slice(b"data: ");
         write_event(published, out);
         end_block(published.cursor, out);
+    }
+}
+
+/// Format of the same blocks as another one, without those of removals.
+struct WithoutRemovals<F>(F, Slot);
+
+impl<F: Format> Format for WithoutRemovals<F> {
+    fn slot(&self) -> Option<Slot> {
+        Some(self.1)
+    }
+
+    fn encode(&self, published: &EventRef<'_>, out: &mut BytesMut) {
+        if !published.event.is_removal() {
+            self.0.encode(published, out);
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 //!
 //! | subprotocol | content of a frame |
 //! |---|---|
-//! | none ([`Raw`](Subprotocol::Raw)) | the payload: a text frame if it is text or JSON, else a binary frame. No cursors, no gaps |
+//! | none ([`Raw`](Subprotocol::Raw)) | the payload: a text frame if it is text or JSON, else a binary frame. No cursors, keys, gaps and removals |
 //! | `tidings.v1` | a text frame with one of the [JSON objects](crate::transport#objects), `hello` first |
 //!
 //! An event with the payload `first`, raw and under `tidings.v1`:

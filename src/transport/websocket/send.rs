@@ -8,8 +8,8 @@ use super::close::of_end;
 use super::format::{ObjectFormat, RawFormat};
 use super::outbox::PIECES;
 use super::sink::Phase;
-use super::{CloseCause, CloseCode, WebSocketSink};
-use crate::contract::{EncodedBatch, EncodedDelivery, Format, Subscriber, SubscriptionEnd};
+use super::{CloseCause, CloseCode, WebSocketSink, frame};
+use crate::contract::{EncodedBatch, EncodedDelivery, Subscriber, SubscriptionEnd};
 use crate::model::{Gap, TopicEnd};
 use crate::transport::object::{write_end, write_gap, write_topic_end};
 
@@ -83,7 +83,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         let room = self.config.max_batch_bytes;
         let (first, room) = match self.poll_events(cx, room) {
             Poll::Pending => return true,
-            Poll::Ready(EncodedDelivery::Events(events)) if events.bytes.len() < room => {
+            Poll::Ready(EncodedDelivery::Events(events)) if (1..room).contains(&events.bytes.len()) => {
                 let left = room - events.bytes.len();
                 (events.bytes, left)
             }
@@ -120,8 +120,23 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
 
     #[inline]
     fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<EncodedDelivery> {
-        let format: &dyn Format = if self.has_objects() { &ObjectFormat } else { &RawFormat };
-        self.subscriber.poll_encoded(cx, format, max)
+        if self.has_objects() {
+            return self.subscriber.poll_encoded(cx, &ObjectFormat, max);
+        }
+        let polled = self.subscriber.poll_encoded(cx, &RawFormat, max);
+        if RawFormat::has_removals() {
+            self.note_removals(&polled);
+        }
+        polled
+    }
+
+    /// Counts the events without a frame.
+    #[cold]
+    fn note_removals(&mut self, polled: &Poll<EncodedDelivery>) {
+        if let Poll::Ready(EncodedDelivery::Events(EncodedBatch { bytes, events, .. })) = polled {
+            let unsent = events.saturating_sub(frame::count(bytes));
+            self.unsent_removals = self.unsent_removals.saturating_add(unsent);
+        }
     }
 
     /// Queues an item of the subscriber. Returns the number of bytes of events in it.
@@ -129,7 +144,10 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         match encoded {
             EncodedDelivery::Events(EncodedBatch { bytes, .. }) => {
                 let len = bytes.len();
-                self.outbox.push(bytes);
+                // Removals alone have no frame.
+                if len != 0 {
+                    self.outbox.push(bytes);
+                }
                 return len;
             }
             EncodedDelivery::Gap(gap) => self.gap(&gap),

@@ -60,10 +60,12 @@ impl TestHub {
         Seen::Event(Event {
             cursor: Some(cursor.to_string()),
             topic: Some(name),
+            key: event.key().map(str::to_owned),
             name: event.name().map(str::to_owned),
             data: match event.kind() {
                 EventKind::Json => Data::Json(serde_json::from_slice(event.payload()).unwrap()),
                 EventKind::Binary => Data::Binary(event.payload().to_vec()),
+                EventKind::Removal => Data::Removed,
                 _ => Data::Text(event.as_str().unwrap().to_owned()),
             },
         })

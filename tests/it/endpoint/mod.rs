@@ -20,6 +20,7 @@ mod poll_hint;
 mod polls;
 mod presence;
 mod reconnect;
+mod removals;
 mod replies;
 mod respond;
 mod sessions;

@@ -32,6 +32,14 @@ fn news() -> Feed {
     feed
 }
 
+/// Returns a source with an event of a keyed topic and the removal of its key.
+fn cars() -> Feed {
+    let feed = before(4);
+    feed.event("cars", Event::json_text(r#"{"speed":88}"#).unwrap().with_key("42").unwrap());
+    feed.event("cars", Event::removal("42").unwrap());
+    feed
+}
+
 /// Returns a source with the three events and the end of their topic.
 fn ending() -> Feed {
     let feed = news();
@@ -193,6 +201,7 @@ async fn objects() -> Vec<(&'static str, String)> {
     let errors = frames(&Feed::new(7), &["busy", "forbidden"], 3).await;
     vec![
         ("event", lines(news().reader(), 1).await),
+        ("removal", lines(cars().reader(), 1).await),
         ("gap", lines(Script(gaps.map(Delivery::Gap).into()), 3).await),
         ("end", lines(Script([Delivery::TopicEnd(end())].into()), 1).await + &lines(last.resume(cursor), 1).await),
         ("hello", items(ChunkedStream::new(news().reader(), &TokioTimer::default()), 1).await),
@@ -218,6 +227,10 @@ async fn exchanges() -> Vec<(&'static str, String)> {
         (
             "tidings.heartbeat",
             from(&until(&quiet, "transport=sse&heartbeat=visible", "id: 7.a4").await, "event: tidings.heartbeat"),
+        ),
+        (
+            "tidings.removed",
+            from(&until(&builder(&cars()).build(), "transport=sse", "id: 7.a5").await, "event: tidings.removed"),
         ),
         ("tidings.gap", block(Delivery::Gap(gap())).await),
         ("tidings.topic_end", block(Delivery::TopicEnd(end())).await),
