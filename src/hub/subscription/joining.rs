@@ -3,7 +3,7 @@ use crate::hub::log::seek::{EndAhead, StartAt, StartPoint};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::backfill::Backfill;
 use crate::hub::subscription::reader::Reader;
-use crate::model::{Gap, GapReason, Pattern};
+use crate::model::{Gap, GapReason, Overflow, Pattern};
 
 /// Logs of a subscription, with its position in each.
 #[derive(Debug, Default)]
@@ -33,14 +33,15 @@ impl JoinedLogs {
         let all = beginning.from;
         let from = |name: &Pattern| options.own_start(name).map_or(all, |own| StartAt::start(own, published));
         for (name, topic) in names.iter().filter_map(|name| Some((name, name.as_topic()?))) {
-            let (log, point) = shared.join(topic, from(name), options.overflow_of(name))?;
+            let from = if options.is_added(topic) { from(name).added() } else { from(name) };
+            let (log, point) = shared.join(topic, from, options.overflow_of(name))?;
             self.topics.push((Reader::new(log, &point), point));
         }
         for (reader, backfill) in &mut self.patterns {
             let name = &reader.log.name;
             let unsure;
             (*backfill, unsure) = Backfill::begin(shared, name, from(name), published, options.overflow_of(name));
-            reader.skip_to(published);
+            reader.skip_to(published, Overflow::Gap);
             beginning.gap = match (beginning.gap, unsure) {
                 (Some(gap), Some(unsure)) => Some(Gap { gone: unsure.gone, ..gap }),
                 (gap, unsure) => gap.or(unsure),

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::contract::{
-    Delivery, EncodedDelivery, EndState, Format, Pace, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
+    Delivery, EncodedDelivery, EndState, Format, Pace, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
     SubscriberInfo,
 };
 use crate::hub::log::seek::EndAhead;
@@ -15,7 +15,8 @@ use crate::hub::subscription::narrowed::narrowed;
 use crate::hub::subscription::output::{Batches, InFormat, Output};
 use crate::hub::subscription::reader::{Look, Reader};
 use crate::hub::subscription::single_topic::SingleTopic;
-use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
+use crate::hub::subscription::skipping::{opening_after, sequence_of};
+use crate::model::{Cursor, Gap, GapReason, Pattern, Topic};
 
 /// Subscription of a [`LocalHub`](crate::LocalHub): the events of its topics in the hub's order.
 ///
@@ -106,7 +107,7 @@ impl Subscription {
             _ => None,
         };
         let begun = match only {
-            Some(topic) => Kind::single(&shared, topic, options.start_of(&names[0]), options.overflow_of(&names[0])),
+            Some(topic) => Kind::single(&shared, topic, &names[0], &options),
             None => Kind::multi(&shared, names, &options),
         };
         let (opening, kind) = begun?;
@@ -166,6 +167,20 @@ impl Subscription {
         }
     }
 
+    #[cold]
+    fn skip(&mut self, cursor: Cursor, sequence: u64) {
+        let gone = match &mut self.kind {
+            Kind::Single(single) => single.skip_to(sequence, &self.shared),
+            Kind::Multi(multi) => {
+                multi.skip_to(sequence, &self.shared);
+                None
+            }
+        };
+        let opening = self.opening.take().and_then(|gap| opening_after(*gap, cursor));
+        // Events that are gone from memory are later than those that had left history at the start.
+        self.opening = gone.or(opening).map(Box::new);
+    }
+
     /// Returns the gap that is delivered first.
     #[cold]
     fn open(&mut self, gap: Gap) -> Gap {
@@ -182,10 +197,12 @@ impl Kind {
     fn single(
         shared: &Shared,
         topic: &Topic,
-        start: Start,
-        overflow: Overflow,
+        name: &Pattern,
+        options: &SubscribeOptions,
     ) -> Result<(Option<Gap>, Self), SubscribeError> {
+        let (start, overflow) = (options.start_of(name), options.overflow_of(name));
         let Beginning { from, sequence, gap } = Beginning::new(shared, start, shared.published.load());
+        let from = if options.is_added(topic) { from.added() } else { from };
         let (log, point) = shared.join(topic, from, overflow)?;
         let reader = Reader::new(log, &point);
         let gone = point.gap.map(|gone| shared.cursor(gone));
@@ -255,6 +272,17 @@ impl Subscriber for Subscription {
             Some(Gap { reason: GapReason::Epoch | GapReason::Invalid, .. }) => None,
             _ => Some(self.shared.cursor(self.kind.sequence())),
         }
+    }
+
+    /// A cursor that the subscription has passed changes nothing.
+    fn skip_to(&mut self, cursor: Cursor) -> bool {
+        let Some(sequence) = sequence_of(cursor, &self.shared) else {
+            return false;
+        };
+        if sequence > self.kind.sequence() || self.cursor().is_none() {
+            self.skip(cursor, sequence);
+        }
+        true
     }
 
     fn release(&mut self) {
