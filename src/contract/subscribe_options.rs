@@ -47,7 +47,6 @@ impl SubscribeOptions {
 
     /// Returns whether the client did not follow the topic up to its cursor.
     #[must_use]
-    #[expect(dead_code, reason = "keyed topics are not stored yet")]
     pub(crate) fn is_added(&self, topic: &Topic) -> bool {
         self.added.contains(topic)
     }

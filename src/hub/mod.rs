@@ -34,6 +34,7 @@ mod local;
 mod log;
 mod publish_round;
 mod shared;
+mod state_check;
 mod subscription;
 mod sync;
 mod topic_retention;
