@@ -13,7 +13,6 @@ use tidings::{
 };
 
 use crate::support::http::{TestClient, pass, settle};
-use crate::support::{Skipping, skipping};
 
 /// An application whose topic `secret` is forbidden, and whose renewals have no answer.
 #[derive(Clone)]
@@ -48,15 +47,15 @@ impl Guarded {
 }
 
 impl Publisher for Guarded {
-    type Subscriber = Skipping<Subscription>;
+    type Subscriber = Subscription;
 
-    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Skipping<Subscription>>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         self.0.calls.fetch_add(1, Ordering::Relaxed);
         if request.topics().iter().any(|topic| topic.as_str() == "secret") {
             return Err(Rejection::Forbidden);
         }
         let subscription = self.0.hub.subscribe(request.subscribe_to(request.topics()))?;
-        let accepted = Accepted::new(skipping(subscription));
+        let accepted = Accepted::new(subscription);
         Ok(match request.query("lifetime").filter(|_| request.session().is_none()) {
             Some(millis) => accepted.with_lifetime(Duration::from_millis(millis.parse()?)),
             None => accepted,

@@ -161,7 +161,7 @@ impl Publisher for LiveApp {
             true => Subscribe::topics(request.topics()),
             false => request.subscribe_to(request.topics()),
         };
-        let mut accepted = Accepted::new(crate::support::skipping(self.0.hub.subscribe(subscribe)?).boxed());
+        let mut accepted = Accepted::new(self.0.hub.subscribe(subscribe)?.boxed());
         if let Some(lifetime) = request.query("lifetime") {
             accepted = accepted.with_lifetime(Duration::from_millis(lifetime.parse().unwrap()));
         }

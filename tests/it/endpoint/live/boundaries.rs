@@ -9,13 +9,12 @@ use tidings::{Body, Endpoint, SessionEnd, SessionId, Start, Subscribe, Transport
 use super::app::{LiveApp, change, confirmed, data, objects};
 use crate::support::Task;
 use crate::support::http::{TestClient, To, get, pass, settle};
-use crate::support::skipping;
 
 const FIRST: u64 = 1;
 
 /// Returns a subscriber of these topics at the present.
 fn subscriber(app: &LiveApp, topics: &[&str]) -> impl tidings::Subscriber + use<> {
-    skipping(app.hub().subscribe(Subscribe::topics(topics.iter().copied())).unwrap())
+    app.hub().subscribe(Subscribe::topics(topics.iter().copied())).unwrap()
 }
 
 fn resubscribe(endpoint: &Endpoint, app: &LiveApp, topics: &[&str]) {

@@ -2,6 +2,7 @@
 
 mod app;
 mod boundaries;
+mod keyed;
 mod renewals;
 mod resubscribe;
 mod scripted;

@@ -7,7 +7,6 @@ use tidings::{Cursor, SessionId, Subscribe};
 
 use super::app::LiveApp;
 use crate::support::http::{TestClient, runtime, settle};
-use crate::support::skipping;
 
 const TOPICS: [&str; 6] = ["a", "b", "c", "now", "wait", "slow"];
 
@@ -57,7 +56,7 @@ async fn run(steps: &[Step]) {
             }
             Step::Resubscribe(bits) => {
                 let subscription = app.hub().subscribe(Subscribe::topics(named(bits))).unwrap();
-                endpoint.resubscribe(SessionId::from(1), skipping(subscription)).unwrap();
+                endpoint.resubscribe(SessionId::from(1), subscription).unwrap();
             }
             Step::Release => app.release(1).await,
             Step::Run(times) => {
