@@ -4,7 +4,7 @@ use crate::hub::log::state::placing::{Starts, StateStart};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::backfill::Backfill;
 use crate::hub::subscription::reader::Reader;
-use crate::model::{Cursor, Gap, GapReason, Pattern, Topic};
+use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 
 /// Cursor of a client that has received nothing of a state: no hub has this epoch.
 pub(crate) const NOWHERE: Cursor = Cursor::new(0, 0);
@@ -52,7 +52,7 @@ impl JoinedLogs {
             let name = &reader.log.name;
             let unsure;
             (*backfill, unsure) = Backfill::begin(shared, name, from(name), published, options.overflow_of(name));
-            reader.skip_to(published);
+            reader.skip_to(published, Overflow::Gap);
             beginning.gap = match (beginning.gap, unsure) {
                 (Some(gap), Some(unsure)) => Some(Gap { gone: unsure.gone, ..gap }),
                 (gap, unsure) => gap.or(unsure),
@@ -155,7 +155,7 @@ impl Beginning {
     #[inline]
     pub(crate) fn starts(&self, topic: &Topic, options: &SubscribeOptions) -> Starts {
         match options.is_added(topic) {
-            true => Starts::whole(self.from),
+            true => Starts::whole(self.from.added()),
             false => Starts { plain: self.from, keyed: self.state },
         }
     }

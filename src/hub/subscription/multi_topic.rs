@@ -31,10 +31,10 @@ use crate::model::{Cursor, GapReason, Overflow, Pattern, TopicEnd};
 #[derive(Debug)]
 pub(crate) struct MultiTopic {
     inbox: Arc<Inbox>,
-    topics: Box<[FollowedLog]>,
-    marked: Vec<u32>,
+    pub(super) topics: Box<[FollowedLog]>,
+    pub(super) marked: Vec<u32>,
     /// Sequence of the next delivery of a topic, and its key.
-    heads: BinaryHeap<Reverse<(u64, u32)>>,
+    pub(super) heads: BinaryHeap<Reverse<(u64, u32)>>,
     /// Number of topics that are over: they have ended, or the hub is closed.
     over: usize,
     /// Number of topics whose ends were delivered, or lie before the start.
