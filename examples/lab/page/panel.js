@@ -57,6 +57,13 @@ export class Panel {
     this.#showTransport();
   }
 
+  /** Follows these topics. Events of others are missed, so their numbers and cells are forgotten. */
+  follow(topics) {
+    for (const topic of this.link.at.topics) if (!topics.includes(topic)) this.tally.drop(topic);
+    if (!topics.includes('cells')) this.cells.clear();
+    this.link.follow(topics);
+  }
+
   /** Takes the server's counters of this panel. Figures per event are over the last ten seconds. */
   counted(server) {
     this.server = server;
