@@ -13,7 +13,7 @@ use crate::hub::subscription::followed::{Beside, FollowedLog};
 use crate::hub::subscription::joining::JoinedLogs;
 use crate::hub::subscription::output::Output;
 use crate::hub::subscription::reader::Reader;
-use crate::hub::subscription::single_topic::{state_cursor, state_gap};
+use crate::hub::subscription::state_position::{state_cursor, state_gap};
 use crate::hub::wake::inbox::Inbox;
 use crate::hub::wake::waiters::Waiters;
 use crate::model::{Cursor, GapReason, Overflow, Pattern, TopicEnd};
@@ -70,7 +70,8 @@ impl MultiTopic {
     /// Returns a subscription of these topics from their positions on, and of these patterns with their backfills,
     /// after `sequence`.
     pub(crate) fn new(shared: &Shared, joined: JoinedLogs, sequence: u64, options: &SubscribeOptions) -> Self {
-        let fills = joined.topics.iter().any(|(reader, _)| reader.is_in_fill());
+        let fills = joined.topics.iter().any(|(reader, _)| reader.is_in_fill())
+            || joined.patterns.iter().any(|(_, backfill)| backfill.is_in_fill());
         // After its gap a keyed topic is before all events.
         let is_lost = |reader: &Reader, point: &StartPoint| point.gap.is_some() && reader.log.is_keyed();
         let heads = joined.topics.iter().filter(|(reader, point)| !is_lost(reader, point));
@@ -121,13 +122,11 @@ impl MultiTopic {
 
     #[cold]
     fn cursor_in_fill(&self, shared: &Shared) -> Cursor {
-        let readers = || self.topics.iter().map(|followed| &followed.reader);
-        match readers().any(Reader::is_in_fill) {
-            true => {
-                state_cursor(shared, self.sequence, self.begins_with_state, readers().filter_map(Reader::base).min())
-            }
-            false => shared.cursor(self.sequence),
+        if !self.topics.iter().any(FollowedLog::is_in_fill) {
+            return shared.cursor(self.sequence);
         }
+        let base = self.topics.iter().filter_map(FollowedLog::base).min();
+        state_cursor(shared, self.sequence, self.begins_with_state, base)
     }
 
     /// Returns the topics and patterns.
@@ -285,7 +284,7 @@ impl MultiTopic {
         loop {
             let head = match beside.as_deref_mut() {
                 None => reader.unread(shared, overflow).map(|unread| unread.first_sequence()),
-                Some(beside) => match beside.head(reader, shared, overflow) {
+                Some(beside) => match beside.head(reader, shared, self.sequence, overflow) {
                     Ok(head) => head,
                     Err(end) => {
                         self.ended = Some(end);
@@ -333,6 +332,7 @@ impl MultiTopic {
             if let Some(lost) = reader.follow(found, u64::MAX, shared) {
                 if let Some(Beside::Backfill(backfill)) = beside.as_deref_mut() {
                     backfill.catch_up(shared, &reader.log.name, self.sequence, &lost, overflow);
+                    self.fills |= backfill.is_in_fill();
                     continue;
                 }
                 if overflow == Overflow::Disconnect {

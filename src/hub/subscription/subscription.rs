@@ -15,7 +15,8 @@ use crate::hub::subscription::multi_topic::MultiTopic;
 use crate::hub::subscription::narrowed::narrowed;
 use crate::hub::subscription::output::{Batches, InFormat, Output};
 use crate::hub::subscription::reader::{Look, Reader};
-use crate::hub::subscription::single_topic::{SingleTopic, state_gap};
+use crate::hub::subscription::single_topic::SingleTopic;
+use crate::hub::subscription::state_position::state_gap;
 use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 
 /// Subscription of a [`LocalHub`](crate::LocalHub): the events of its topics in the hub's order.
