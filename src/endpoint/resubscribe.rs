@@ -1,6 +1,6 @@
 use super::accepted::IntoAccepted;
 use super::service::Endpoint;
-use crate::contract::{Subscriber, Transport};
+use crate::contract::Transport;
 use crate::endpoint::session::SessionId;
 
 /// Error of [`Endpoint::resubscribe`].
@@ -75,8 +75,7 @@ impl Endpoint {
             return Err(ResubscribeError::Poll);
         }
         let mut accepted = accepted.into_accepted().boxed();
-        let position = accepted.subscriber.cursor().ok_or(ResubscribeError::NoCursors)?;
-        if !entry.may_be_at(position) || !accepted.subscriber.skip_to(position) {
+        if !entry.may_change_to(&mut accepted.subscriber) {
             return Err(ResubscribeError::NoCursors);
         }
         entry.give_subscriber(accepted).then_some(()).ok_or(ResubscribeError::Ended)

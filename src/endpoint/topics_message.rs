@@ -12,7 +12,7 @@ use super::refused::Refused;
 use super::reject::RefusalCause;
 use super::reject::refusal::log_of;
 use super::request::SubscribeRequest;
-use super::session::{ChangeRequest, SessionEntry};
+use super::session::{ChangeRequest, SessionEntry, Subscribing};
 use super::shared::Shared;
 use super::time::timeout::timeout;
 use crate::contract::{BoxSubscriber, Message, Rejection, Start};
@@ -84,7 +84,7 @@ fn read(topics: Value, max: usize) -> Result<Vec<Topic>, String> {
 fn change(entry: &Arc<SessionEntry>, request: &SubscribeRequest, topics: &[Topic]) -> ChangeRequest {
     let (shared, request, key) = (entry.shared.clone(), request.clone(), entry.session.shared_key());
     let (names, topics) = (topics.iter().cloned().map(Pattern::from).collect(), topics.to_vec());
-    let ask = move |cursor| -> super::session::ChangeAnswer {
+    let ask = move |cursor| -> Subscribing {
         let request = request.changed(topics.clone(), Start::After(cursor));
         Box::pin(ask(shared.clone(), request, key.clone()))
     };

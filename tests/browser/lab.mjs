@@ -6,54 +6,17 @@
 // Starts only the browser: /usr/bin/chromium, or the path in CHROMIUM. Exits with 1 at the first check that fails. Reads
 // `window.lab`, see main.js of the page.
 
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { chromium } from 'playwright-core';
+import { PATIENCE, mistakes, ok, parameters, run } from './browser.mjs';
 
 const TRANSPORTS = ['short-poll', 'long-poll', 'chunked', 'sse', 'websocket'];
-/** How long a thing that must come true may take, in ms: a busy machine is no reason to fail. */
-const PATIENCE = 60_000;
-const FLAGS = [
-  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync',
-];
 
-const [address, folder = 'screenshots'] = process.argv.slice(2);
-if (!address) {
-  console.error('usage: node lab.mjs URL [folder for screenshots]');
-  process.exit(2);
-}
+const { address, folder } = parameters();
+await run(folder, { viewport: { width: 1440, height: 900 } }, test);
 
-const profile = await mkdtemp(join(tmpdir(), 'lab-'));
-await mkdir(folder, { recursive: true });
-const browser = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: FLAGS,
-  viewport: { width: 1440, height: 900 },
-  colorScheme: 'light',
-});
-
-let passed = 0;
-const mistakes = [];
-let failure = null;
-try {
-  await run();
-} catch (error) {
-  failure = error;
-  console.error(`not ok - ${error.message}`);
-  await browser.pages()[0]?.screenshot({ path: join(folder, 'failure.png') }).catch(() => {});
-} finally {
-  await browser.close();
-  await rm(profile, { recursive: true, force: true });
-}
-console.log(`${passed} passed, ${failure ? 1 : 0} failed`);
-process.exit(failure ? 1 : 0);
-
-async function run() {
+async function test(browser) {
   const page = browser.pages()[0];
-  page.on('pageerror', (error) => mistakes.push(String(error)));
   await page.goto(address);
   await opened(page);
   await until(page, 'every panel receives', PATIENCE, (panels) => panels.every(({ events }) => events > 0));
@@ -230,10 +193,4 @@ async function point(page) {
     await pause(25);
   }
   await page.screenshot({ path: join(folder, 'board.png') });
-}
-
-function ok(holds, what, detail = '') {
-  if (!holds) throw new Error(`${what}: ${detail}`);
-  passed++;
-  console.log(`ok - ${what}`);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::key::Outcome;
 use super::settings::PresenceRule;
-use super::table::{Change, KeyName, PresenceTable, Work};
+use super::table::{KeyChange, KeyName, PresenceTable, PresenceWork};
 use crate::contract::PublishError;
 use crate::endpoint::catch_panic::catch_panic;
 use crate::endpoint::mutex::Mutex;
@@ -89,11 +89,11 @@ impl Presence {
     }
 
     /// Changes the table, and publishes the changes that follow.
-    fn update(&self, shared: &Arc<Shared>, now: Instant, input: impl FnOnce(&mut PresenceTable, &mut Work)) {
-        let mut work = Work::default();
+    fn update(&self, shared: &Arc<Shared>, now: Instant, input: impl FnOnce(&mut PresenceTable, &mut PresenceWork)) {
+        let mut work = PresenceWork::default();
         self.lock_and(shared, now, |table| input(table, &mut work));
         while !work.changes.is_empty() {
-            let publish = |change: Change| {
+            let publish = |change: KeyChange| {
                 let outcome = self.publish(shared, &change.name, change.event.clone());
                 (change, outcome)
             };

@@ -21,8 +21,8 @@ impl EndpointBuilder {
     /// The endpoint publishes the event with that key to the topic when the first session of the key begins, and the
     /// [removal](Event::removal) of the key when the last one has ended and
     /// [`reconnect_grace`](Self::reconnect_grace) is over. The topic needs
-    /// [`Retention::latest_per_key`](crate::Retention::latest_per_key): a client that subscribes to it gets everyone who is
-    /// present, and then the changes.
+    /// [`Retention::latest_per_key`](crate::Retention::latest_per_key): a client that subscribes to it gets the events of
+    /// all present keys, and then the changes.
     ///
     /// ```
     /// use tidings::{Accepted, Endpoint, Event, LocalHub, Rejection, Retention, Session};
@@ -54,7 +54,7 @@ impl EndpointBuilder {
     /// It is called once for each session, after [`joined`](crate::Publisher::joined). It reads
     /// [data](Session::data), [topics](Session::topics) and [limit key](Session::key) of the session as they are then: later
     /// changes of the session's topics do not change its presence. `None` makes no presence. A `Vec` makes a session present
-    /// in several topics, or under several keys. Everyone who may subscribe to the topic sees the key and the event, so use no
+    /// in several topics, or under several keys. Each client that may subscribe to the topic gets the keys and events, so use no
     /// secret: neither a session's name nor its limit key is published by itself. A panic of the closure is caught, and that
     /// session has no presence.
     ///
@@ -84,7 +84,7 @@ impl EndpointBuilder {
     ///
     /// A [drain](crate::Endpoint::drain) publishes no removals, and ends presence: the process is about to end, and the state
     /// of its hub with it. A client that reconnects to the next process has a cursor of another hub. It gets a gap with
-    /// `"snapshot":true` and the state of the new hub, and drops its own, so it keeps nobody who has not reconnected. An
+    /// `"snapshot":true` and the state of the new hub, and drops its own, so it keeps no user without a session. An
     /// application that keeps using the hub after a drain publishes the removals itself. An endpoint that is dropped without a
     /// drain publishes the removals at once.
     pub fn presence<I, T, K, E>(

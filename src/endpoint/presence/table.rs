@@ -30,9 +30,9 @@ pub(super) struct KeyName {
     pub(super) key: Box<str>,
 }
 
-/// Change of a key that the caller publishes under no lock, and then [finishes](PresenceTable::finish).
+/// KeyChange of a key that the caller publishes under no lock, and then [finishes](PresenceTable::finish).
 #[derive(Debug)]
-pub(super) struct Change {
+pub(super) struct KeyChange {
     pub(super) name: Arc<KeyName>,
     /// `None`: the removal of the key.
     pub(super) event: Option<Event>,
@@ -40,10 +40,10 @@ pub(super) struct Change {
     pub(super) began: Instant,
 }
 
-/// Work that follows from an input, for the caller to do under no lock.
+/// PresenceWork that follows from an input, for the caller to do under no lock.
 #[derive(Debug, Default)]
-pub(super) struct Work {
-    pub(super) changes: Vec<Change>,
+pub(super) struct PresenceWork {
+    pub(super) changes: Vec<KeyChange>,
     /// Events to drop.
     pub(super) dropped: Vec<Event>,
 }
@@ -55,7 +55,13 @@ impl PresenceTable {
     }
 
     /// Adds a session with its keys.
-    pub(super) fn begin(&mut self, session: SessionId, present: Vec<(KeyName, Event)>, now: Instant, work: &mut Work) {
+    pub(super) fn begin(
+        &mut self,
+        session: SessionId,
+        present: Vec<(KeyName, Event)>,
+        now: Instant,
+        work: &mut PresenceWork,
+    ) {
         if self.is_stopped || present.is_empty() {
             return work.dropped.extend(present.into_iter().map(|(_, event)| event));
         }
@@ -72,7 +78,7 @@ impl PresenceTable {
     }
 
     /// Removes a session with its keys.
-    pub(super) fn end(&mut self, session: SessionId, now: Instant, work: &mut Work) {
+    pub(super) fn end(&mut self, session: SessionId, now: Instant, work: &mut PresenceWork) {
         let Some(names) = self.sessions.remove(&session) else { return };
         for name in &names {
             if let Some(key) = self.keys.get_mut(name) {
@@ -83,7 +89,7 @@ impl PresenceTable {
     }
 
     /// Takes the next step of the keys that are due, of at most `limit` of them.
-    pub(super) fn run_due(&mut self, now: Instant, limit: usize, work: &mut Work) {
+    pub(super) fn run_due(&mut self, now: Instant, limit: usize, work: &mut PresenceWork) {
         for _ in 0..limit {
             let Some((at, name)) = self.due.first() else { return };
             if *at > now {
@@ -95,8 +101,8 @@ impl PresenceTable {
     }
 
     /// Finishes a change that was published, or not.
-    pub(super) fn finish(&mut self, change: Change, outcome: Outcome, now: Instant, work: &mut Work) {
-        let Change { name, event, began } = change;
+    pub(super) fn finish(&mut self, change: KeyChange, outcome: Outcome, now: Instant, work: &mut PresenceWork) {
+        let KeyChange { name, event, began } = change;
         match self.keys.get_mut(&name) {
             Some(key) => work.dropped.extend(key.finish(event, outcome, began)),
             None => work.dropped.extend(event),
@@ -124,7 +130,7 @@ impl PresenceTable {
     }
 
     /// Takes the next step of a key.
-    fn settle(&mut self, name: &Arc<KeyName>, now: Instant, work: &mut Work) {
+    fn settle(&mut self, name: &Arc<KeyName>, now: Instant, work: &mut PresenceWork) {
         let Some(key) = self.keys.get_mut(name) else { return };
         let next = key.next(now);
         let due = if let NextStep::At(at) = next { Some(at) } else { None };
@@ -135,7 +141,7 @@ impl PresenceTable {
             self.due.extend(due.map(|at| (at, name.clone())));
         }
         match next {
-            NextStep::Publish(event) => work.changes.push(Change { name: name.clone(), event, began: now }),
+            NextStep::Publish(event) => work.changes.push(KeyChange { name: name.clone(), event, began: now }),
             NextStep::Forget => work.dropped.extend(self.keys.remove(name).map(PresentKey::into_event)),
             NextStep::At(_) | NextStep::Rest => {}
         }

@@ -52,7 +52,8 @@ pub trait Publisher: Send + Sync + 'static {
 
     /// Authorizes the client and returns its subscriber. The endpoint calls it for each request that subscribes, polls
     /// included, and drops the future if the client leaves or the [timeout](crate::EndpointBuilder::subscribe_timeout)
-    /// passes.
+    /// passes. It also calls it if a WebSocket client [changes its topics](crate::transport::websocket#changing-topics): the
+    /// request then has a [session](SubscribeRequest::session).
     ///
     /// # Errors
     ///

@@ -64,7 +64,8 @@ impl SubscribeRequest {
     /// Returns the session of a message, or of a change of topics.
     ///
     /// In [`Publisher::subscribe`](crate::Publisher::subscribe) it is the session that changes its
-    /// [topics](Self::topics), see [`Endpoint`](crate::Endpoint#change-of-topics). `None` for a request that begins a session.
+    /// [topics](Self::topics), see [`websocket`](crate::transport::websocket#changing-topics). `None` for a request that begins
+    /// a session or polls.
     ///
     /// In [`Publisher::receive`](crate::Publisher::receive):
     ///

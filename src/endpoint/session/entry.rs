@@ -9,7 +9,7 @@ use atomic_waker::AtomicWaker;
 use super::body_hold::BodyHold;
 use super::event_stream::EventStream;
 use super::lifecycle::{Input, Lifecycle, Phase, Registration, SessionKind};
-use super::live::Extra;
+use super::live::RareState;
 use super::polls::{PollEntry, Polls};
 use super::track::Track;
 use super::{Session, SessionEnd};
@@ -52,7 +52,7 @@ pub(super) struct LockedEntry {
     pub(super) body: BodyHold,
     pub(super) alarm: Alarm,
     /// State that few sessions have.
-    pub(super) extra: Option<Box<Extra>>,
+    pub(super) rare: Option<Box<RareState>>,
     /// Head of the session's source.
     pub(super) head: Option<Arc<dyn Head>>,
 }
@@ -107,7 +107,7 @@ impl SessionEntry {
                 lifecycle: Lifecycle::new(kind, begin, expires, registration),
                 body: BodyHold::default(),
                 alarm: shared.runtime.wheel.alarm(),
-                extra: poll.map(|poll| Box::new(Extra::Polls(Polls::of(poll)))),
+                rare: poll.map(|poll| Box::new(RareState::Polls(Polls::of(poll)))),
                 head: None,
             }),
         }

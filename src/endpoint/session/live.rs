@@ -5,7 +5,7 @@ use super::polls::Polls;
 use super::renewal::Renewal;
 
 /// State that few sessions have.
-pub(super) enum Extra {
+pub(super) enum RareState {
     /// The polls of a poll session that are under way.
     Polls(Polls),
     /// Boxed so that poll sessions need no memory for it.
@@ -23,34 +23,34 @@ pub(super) struct Live {
 #[derive(Default)]
 pub(super) struct Dropped {
     renewal: Option<Renewal>,
-    extra: Option<Box<Extra>>,
+    rare: Option<Box<RareState>>,
 }
 
 impl Dropped {
     pub(super) fn is_nothing(&self) -> bool {
-        self.renewal.is_none() && self.extra.is_none()
+        self.renewal.is_none() && self.rare.is_none()
     }
 }
 
 impl LockedEntry {
     /// Returns the polls of a poll session.
     pub(super) fn polls(&mut self) -> Option<&mut Polls> {
-        match self.extra.as_deref_mut()? {
-            Extra::Polls(polls) => Some(polls),
-            Extra::Live(_) => None,
+        match self.rare.as_deref_mut()? {
+            RareState::Polls(polls) => Some(polls),
+            RareState::Live(_) => None,
         }
     }
 
     pub(super) fn live(&mut self) -> Option<&mut Live> {
-        match self.extra.as_deref_mut()? {
-            Extra::Live(live) => Some(live),
-            Extra::Polls(_) => None,
+        match self.rare.as_deref_mut()? {
+            RareState::Live(live) => Some(live),
+            RareState::Polls(_) => None,
         }
     }
 
     /// Returns the state. Creates it, unless this is a poll session.
     pub(super) fn live_or_new(&mut self) -> Option<&mut Live> {
-        self.extra.get_or_insert_with(|| Box::new(Extra::Live(Box::default())));
+        self.rare.get_or_insert_with(|| Box::new(RareState::Live(Box::default())));
         self.live()
     }
 }
@@ -73,13 +73,13 @@ impl SessionEntry {
     fn take_unused(&self, locked: &mut LockedEntry) -> Dropped {
         if locked.lifecycle.phase() != Phase::Open {
             self.set_signal(RENEWS | CHANGES, false);
-            return Dropped { renewal: None, extra: locked.extra.take() };
+            return Dropped { renewal: None, rare: locked.rare.take() };
         }
         let is_unused = !locked.lifecycle.is_renewing();
         let renewal = locked.live().filter(|_| is_unused).and_then(|live| live.renewal.take());
         if renewal.is_some() {
             self.set_signal(RENEWS, false);
         }
-        Dropped { renewal, extra: None }
+        Dropped { renewal, rare: None }
     }
 }

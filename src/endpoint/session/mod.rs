@@ -26,7 +26,7 @@ mod swap;
 mod track;
 
 #[cfg(feature = "websocket")]
-pub(crate) use change::{Answer as ChangeAnswer, ChangeRequest};
+pub(crate) use change::{ChangeRequest, Subscribing};
 pub(crate) use entry::{SessionEntry, drop_catching};
 pub(crate) use guard::{Order, SessionGuard};
 pub(crate) use handle::Label;

@@ -6,14 +6,11 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 
-use super::change::{Answer, Change, ChangeRequest};
+use super::change::{ChangeRequest, NewSubscriber, Subscribing, TopicsChange, is_position};
 use super::entry::drop_catching;
 use super::metered::{Alert, MeteredSubscriber};
 use super::recovery;
-use crate::contract::{
-    BoxSubscriber, EncodedBatch, EncodedDelivery, EndState, Format, Rejection, Start, Subscriber, place,
-};
-use crate::endpoint::accepted::Accepted;
+use crate::contract::{EncodedBatch, EncodedDelivery, EndState, Format, Rejection, Start, Subscriber, place};
 use crate::endpoint::refused::Refused;
 use crate::endpoint::reject::RefusalCause;
 use crate::model::{Cursor, Pattern};
@@ -91,49 +88,51 @@ impl MeteredSubscriber {
         reached
     }
 
-    fn step(&mut self, change: Change, cx: &mut Context<'_>, polls_answer: bool, format: &dyn Format) -> Step {
+    fn step(&mut self, change: TopicsChange, cx: &mut Context<'_>, polls_answer: bool, format: &dyn Format) -> Step {
         match change {
             // A change that began between a gap and its snapshot would begin at no position.
-            Change::New(_) if !self.is_at_boundary() => self.wait(change),
-            Change::New(request) => match self.feed.cursor() {
+            TopicsChange::New(_) if !self.is_at_boundary() => self.wait(change),
+            TopicsChange::New(request) => match self.feed.cursor() {
                 Some(cursor) => {
                     let answer = (request.ask)(cursor);
                     self.poll_answer(request, answer, cx, format)
                 }
                 None => self.refuse_without_cursors(Some(request), format),
             },
-            Change::Asked(..) if !polls_answer => self.wait(change),
-            Change::Asked(request, answer) => self.poll_answer(request, answer, cx, format),
-            Change::Ready(request, accepted) => self.swap(request, accepted, format),
-            Change::Swapped(topics, at) => self.confirm(topics, at, format),
+            TopicsChange::Asked(..) if !polls_answer => self.wait(change),
+            TopicsChange::Asked(request, answer) => self.poll_answer(request, answer, cx, format),
+            TopicsChange::Ready(request, accepted) => self.swap(request, accepted, format),
+            TopicsChange::Swapped(topics, at) => self.confirm(topics, at, format),
         }
     }
 
     /// Keeps a change that cannot go on now.
-    fn wait(&self, change: Change) -> Step {
+    fn wait(&self, change: TopicsChange) -> Step {
         self.entry.put_change(change);
         Step::Idle
     }
 
-    /// Returns whether the client has a position, and another subscriber may take over. After the end of the last topic none
-    /// may, since the client was told that the stream ends.
+    /// Returns whether another subscriber may take over: the client receives neither a snapshot nor the state of a keyed
+    /// topic, and was not told that the stream ends.
     fn is_at_boundary(&self) -> bool {
-        self.feed.is_passing() && self.feed.info().end_state() != EndState::Finished
+        self.feed.is_passing()
+            && self.feed.cursor().is_none_or(is_position)
+            && self.feed.info().end_state() != EndState::Finished
     }
 
     fn poll_answer(
         &mut self,
         request: ChangeRequest,
-        mut answer: Answer,
+        mut answer: Subscribing,
         cx: &mut Context<'_>,
         format: &dyn Format,
     ) -> Step {
         let Poll::Ready(answered) = answer.as_mut().poll(cx) else {
-            return self.wait(Change::Asked(request, answer));
+            return self.wait(TopicsChange::Asked(request, answer));
         };
         drop_catching(answer);
         match answered {
-            Ok(accepted) => self.swap(Some(request), Box::new(accepted), format),
+            Ok(accepted) => self.swap(Some(request), NewSubscriber::new(accepted), format),
             Err(rejection) => Step::Over(object_in(format, |out| {
                 write_topics_error(&rejection, &rejection.message(), names(&request.topics), out);
             })),
@@ -141,27 +140,22 @@ impl MeteredSubscriber {
     }
 
     /// Swaps the subscriber in, if the client is at its position or after it.
-    fn swap(
-        &mut self,
-        request: Option<ChangeRequest>,
-        mut accepted: Box<Accepted<BoxSubscriber>>,
-        format: &dyn Format,
-    ) -> Step {
+    fn swap(&mut self, request: Option<ChangeRequest>, mut new: Box<NewSubscriber>, format: &dyn Format) -> Step {
         if !self.is_at_boundary() {
-            return self.wait(Change::Ready(request, accepted));
+            return self.wait(TopicsChange::Ready(request, new));
         }
-        let (Some(here), Some(there)) = (self.feed.cursor(), accepted.subscriber.cursor()) else {
+        let (Some(here), Some(_)) = (self.feed.cursor(), new.accepted.subscriber.cursor()) else {
             return self.refuse_without_cursors(request, format);
         };
-        if here.epoch() == there.epoch() && here.sequence() < there.sequence() {
+        if new.from.is_some_and(|from| from.epoch() == here.epoch() && from.sequence() > here.sequence()) {
             // The events up to there are those of the present subscriber.
-            return self.wait(Change::Ready(request, accepted));
+            return self.wait(TopicsChange::Ready(request, new));
         }
-        if !accepted.subscriber.skip_to(here) {
+        if !new.accepted.subscriber.skip_to(here) {
             return self.refuse_without_cursors(request, format);
         }
-        let lifetime = accepted.lifetime;
-        let feed = recovery::feed(&self.entry, None, *accepted, Start::After(here));
+        let lifetime = new.accepted.lifetime;
+        let feed = recovery::feed(&self.entry, None, new.accepted, Start::After(here));
         drop_catching(mem::replace(&mut self.feed, feed));
         let followed = self.feed.info().into_topics();
         let topics = request.map_or_else(|| followed.as_slice().into(), |request| request.topics);
@@ -170,17 +164,17 @@ impl MeteredSubscriber {
         if let Some(lifetime) = lifetime {
             self.entry.extend(lifetime);
         }
-        self.entry.put_change(Change::Swapped(topics, here));
+        self.entry.put_change(TopicsChange::Swapped(topics, here));
         Step::Swapped
     }
 
     /// Confirms the change when the client has the state of the added topics: its cursor is then at that of the swap, or
     /// after it.
     fn confirm(&self, topics: Arc<[Pattern]>, at: Cursor, format: &dyn Format) -> Step {
-        let here = self.feed.cursor().filter(|_| self.feed.is_passing());
+        let here = self.feed.cursor().filter(|&here| self.feed.is_passing() && is_position(here));
         let is_complete = here.is_some_and(|here| here.epoch() == at.epoch() && here.sequence() >= at.sequence());
         if !is_complete {
-            return self.wait(Change::Swapped(topics, at));
+            return self.wait(TopicsChange::Swapped(topics, at));
         }
         Step::Over(object_in(format, |out| write_topics(names(&topics), here, out)))
     }

@@ -12,7 +12,7 @@ use super::block::{
     sse_retry_block, write_end_block, write_gap_block, write_heartbeat_block, write_hello_block, write_retry,
     write_topic_end_block,
 };
-use super::format::format;
+use super::format::{Object, Plain, without_removals};
 use crate::contract::{EncodedDelivery, Format, Subscriber, SubscriptionEnd};
 use crate::model::{Cursor, Gap, TopicEnd};
 use crate::time::Timer;
@@ -227,7 +227,11 @@ impl<S: Subscriber> SseEncoder<S> {
 
     #[inline]
     fn format(&self) -> &'static dyn Format {
-        format(self.objects, self.controls)
+        match self.objects {
+            _ if !self.controls => without_removals(self.objects),
+            true => &Object,
+            false => &Plain,
+        }
     }
 
     #[cold]

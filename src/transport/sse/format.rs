@@ -5,20 +5,18 @@ use crate::contract::{EventRef, Format, Slot, place};
 use crate::model::EventKind;
 use crate::transport::object::{write_base64, write_event};
 
-/// Returns the format of a stream.
-#[inline]
-pub(super) fn format(objects: bool, controls: bool) -> &'static dyn Format {
-    match (objects, controls) {
-        (false, true) => &Plain,
-        (true, true) => &Object,
-        (false, false) => &WithoutRemovals(Plain, place::SSE_EVENTS),
-        (true, false) => &WithoutRemovals(Object, place::SSE_OBJECT_EVENTS),
+/// Returns the format of a stream without control blocks, which leaves removals out.
+#[cold]
+pub(super) fn without_removals(objects: bool) -> &'static dyn Format {
+    match objects {
+        false => &WithoutRemovals(Plain, place::SSE_EVENTS),
+        true => &WithoutRemovals(Object, place::SSE_OBJECT_EVENTS),
     }
 }
 
 /// Format of an event as a block with its payload as data. A binary payload is base64. A removal is a block
 /// `event: tidings.removed` with the event object as data.
-struct Plain;
+pub(super) struct Plain;
 
 impl Format for Plain {
     fn slot(&self) -> Option<Slot> {
@@ -50,7 +48,7 @@ impl Format for Plain {
 }
 
 /// Format of an event as a block with the event object as data. It has no `event:`, so an `EventSource` calls `onmessage`.
-struct Object;
+pub(super) struct Object;
 
 impl Format for Object {
     fn slot(&self) -> Option<Slot> {

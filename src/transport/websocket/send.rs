@@ -9,7 +9,7 @@ use super::format::{ObjectFormat, RawFormat};
 use super::outbox::PIECES;
 use super::sink::Phase;
 use super::{CloseCause, CloseCode, WebSocketSink, frame};
-use crate::contract::{EncodedBatch, EncodedDelivery, Subscriber, SubscriptionEnd};
+use crate::contract::{EncodedBatch, EncodedDelivery, Format, Subscriber, SubscriptionEnd};
 use crate::model::{Gap, TopicEnd};
 use crate::transport::object::{write_end, write_gap, write_topic_end};
 
@@ -120,19 +120,20 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
 
     #[inline]
     fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<EncodedDelivery> {
-        if self.has_objects() {
-            return self.subscriber.poll_encoded(cx, &ObjectFormat, max);
-        }
-        let polled = self.subscriber.poll_encoded(cx, &RawFormat, max);
+        let format: &dyn Format = if self.has_objects() { &ObjectFormat } else { &RawFormat };
+        let polled = self.subscriber.poll_encoded(cx, format, max);
         if RawFormat::has_removals() {
             self.note_removals(&polled);
         }
         polled
     }
 
-    /// Counts the events without a frame.
+    /// Counts the events without a frame, which are removals in raw frames.
     #[cold]
     fn note_removals(&mut self, polled: &Poll<EncodedDelivery>) {
+        if self.has_objects() {
+            return;
+        }
         if let Poll::Ready(EncodedDelivery::Events(EncodedBatch { bytes, events, .. })) = polled {
             let unsent = events.saturating_sub(frame::count(bytes));
             self.unsent_removals = self.unsent_removals.saturating_add(unsent);

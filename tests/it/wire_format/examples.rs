@@ -61,6 +61,9 @@ impl Publisher for App {
     type Subscriber = BoxSubscriber;
 
     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
+        if request.topics().iter().any(|topic| topic.as_str() == "private") {
+            return Err(Rejection::Forbidden);
+        }
         let reader = match request.start() {
             Start::After(cursor) => self.0.resume(cursor),
             _ => self.0.reader(),
@@ -161,12 +164,28 @@ async fn block(delivery: Delivery) -> String {
     from(&items(stream, 2).await, "event: ")
 }
 
-/// Returns the frames of a WebSocket, after messages, up to this number.
-async fn frames(feed: &Feed, messages: &[&str], count: usize) -> String {
+/// Opens a WebSocket of `tidings.v1`.
+async fn websocket(feed: &Feed) -> RawClient {
     let mut client = RawClient::connect(serve_http1(&builder(feed).build()).await).await;
     client.send(upgrade_request("/events", "Sec-WebSocket-Protocol: tidings.v2, tidings.v1\r\n")).await;
     let head = client.head().await;
     assert!(head.contains("\r\nsec-websocket-protocol: tidings.v1\r\n"), "the offer of the page: {head}");
+    client
+}
+
+/// Returns the answer to a change of topics, after `hello` and the three events of the page.
+async fn answer_to_change(change: &str) -> String {
+    let mut client = websocket(&news()).await;
+    for _ in 0..4 {
+        client.frame().await;
+    }
+    client.send(frame(1, change.as_bytes())).await;
+    String::from_utf8(client.frame().await.1).unwrap() + "\n"
+}
+
+/// Returns the frames of a WebSocket, after messages, up to this number.
+async fn frames(feed: &Feed, messages: &[&str], count: usize) -> String {
+    let mut client = websocket(feed).await;
     for message in messages {
         client.send(frame(1, message.as_bytes())).await;
     }
@@ -185,6 +204,9 @@ async fn frames(feed: &Feed, messages: &[&str], count: usize) -> String {
     all
 }
 
+/// Message of a client that changes its topics.
+const CHANGE: &str = r#"{"tidings":"topics","topics":["news","alerts"]}"#;
+
 async fn objects() -> Vec<(&'static str, String)> {
     let gaps = [
         gap(),
@@ -198,7 +220,8 @@ async fn objects() -> Vec<(&'static str, String)> {
     let quiet = news();
     quiet.pass();
     let beats = ChunkedStream::new(quiet.reader(), &TokioTimer::default()).heartbeat(Heartbeat::Visible);
-    let errors = frames(&Feed::new(7), &["busy", "forbidden"], 3).await;
+    let private = r#"{"tidings":"topics","topics":["private"]}"#;
+    let errors = frames(&Feed::new(7), &["busy", "forbidden", private], 4).await;
     vec![
         ("event", lines(news().reader(), 1).await),
         ("removal", lines(cars().reader(), 1).await),
@@ -208,6 +231,8 @@ async fn objects() -> Vec<(&'static str, String)> {
         ("heartbeat", from(&items(beats, 3).await, r#"{"tidings":"heartbeat""#)),
         ("bye", from(&items(byes, 9).await, r#"{"tidings":"bye""#)),
         ("error", from(&errors, r#"text {"tidings":"error""#).replace("text ", "")),
+        ("topics", answer_to_change(CHANGE).await),
+        ("change", format!("{CHANGE}\n")),
         ("answer", whole(request("POST", "/events").with("save", &builder(&news()).build()).await).await),
         ("busy", body(&full(), "transport=chunked&cursor=7.a3").await),
     ]

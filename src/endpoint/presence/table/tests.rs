@@ -116,7 +116,7 @@ struct World {
     grace: u64,
     outcome: Outcome,
     is_holding: bool,
-    held: Vec<Change>,
+    held: Vec<KeyChange>,
     has_drained: bool,
     ids: u64,
     attempts: Vec<Attempt>,
@@ -146,8 +146,8 @@ impl World {
         self.begin + STEP * self.now as u32
     }
 
-    fn input(&mut self, input: impl FnOnce(&mut PresenceTable, Instant, &mut Work)) {
-        let mut work = Work::default();
+    fn input(&mut self, input: impl FnOnce(&mut PresenceTable, Instant, &mut PresenceWork)) {
+        let mut work = PresenceWork::default();
         let now = self.instant();
         input(&mut self.table, now, &mut work);
         for change in work.changes {
@@ -321,7 +321,7 @@ fn key_that_flaps_publishes_its_newest_state_after_a_second() {
 #[test]
 fn many_due_keys_change_in_parts() {
     let (mut table, begin) = (PresenceTable::new(Duration::ZERO), Instant::now());
-    let mut work = Work::default();
+    let mut work = PresenceWork::default();
     for n in 0..1_000_u64 {
         let name = KeyName { topic: Topic::new("people").unwrap(), key: n.to_string().into() };
         table.begin(SessionId::new(n), vec![(name, Event::text("here"))], begin, &mut work);

@@ -76,7 +76,8 @@ impl LiveApp {
     }
 
     pub(super) fn builder(&self) -> EndpointBuilder {
-        Endpoint::builder(self.clone())
+        // The clients answer no ping.
+        Endpoint::builder(self.clone()).ping(Duration::MAX, Duration::from_secs(10))
     }
 
     pub(super) fn hub(&self) -> &LocalHub {
@@ -159,7 +160,7 @@ impl Publisher for LiveApp {
     }
 
     async fn receive(&self, _: &SubscribeRequest, message: Message) -> Result<Option<Event>, Rejection> {
-        self.0.messages.lock().unwrap().push(message.as_str().unwrap_or_default().to_owned());
+        self.0.messages.lock().unwrap().push(String::from_utf8_lossy(message.as_bytes()).into_owned());
         Ok(None)
     }
 

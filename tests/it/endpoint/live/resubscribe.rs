@@ -61,16 +61,20 @@ async fn session_that_cannot_change_is_an_error() {
     let give = |id| endpoint.resubscribe(ID(id), subscriber(app.hub(), &["b"]));
     assert_eq!(give(1), Err(ResubscribeError::NotFound));
     let poll = TestClient::open(&endpoint, Transport::LongPoll, "/?topic=a").await;
-    assert_eq!(give(1), Err(ResubscribeError::Poll));
+    let id = endpoint.sessions()[0].session.id().get();
+    assert_eq!(give(id), Err(ResubscribeError::Poll));
     let stream = TestClient::open(&endpoint, Transport::Sse, "/?topic=a").await;
     let without = || from_stream(Topic::new("x").unwrap(), futures_util::stream::pending::<Event>());
-    assert_eq!(endpoint.resubscribe(ID(2), without()), Err(ResubscribeError::NoCursors));
-    assert_eq!(endpoint.resubscribe(ID(2), subscriber(&LocalHub::new(), &["b"])), Err(ResubscribeError::NoCursors));
+    assert_eq!(endpoint.resubscribe(ID(id + 1), without()), Err(ResubscribeError::NoCursors));
+    assert_eq!(
+        endpoint.resubscribe(ID(id + 1), subscriber(&LocalHub::new(), &["b"])),
+        Err(ResubscribeError::NoCursors)
+    );
     let cursorless = TestClient::open(&endpoint, Transport::Chunked, "/?topic=cursorless").await;
-    assert_eq!(give(3), Err(ResubscribeError::NoCursors));
-    assert_eq!(give(2), Ok(()));
-    endpoint.disconnect(ID(2));
-    assert_eq!(give(2), Err(ResubscribeError::Ended));
+    assert_eq!(give(id + 2), Err(ResubscribeError::NoCursors));
+    assert_eq!(give(id + 1), Ok(()));
+    endpoint.disconnect(ID(id + 1));
+    assert_eq!(give(id + 1), Err(ResubscribeError::Ended));
     drop((poll, stream, cursorless));
 }
 

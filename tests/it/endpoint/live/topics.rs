@@ -38,8 +38,8 @@ async fn session_has_its_new_topics_after_the_change() {
     change(&mut client, &["b"]).await;
     let info = endpoint.session(SessionId::from(1)).unwrap();
     assert_eq!(info.session.topics().iter().map(|topic| topic.as_str()).collect::<Vec<_>>(), ["b"]);
-    let presence = |topic: &str| endpoint.presence(&Topic::new(topic).unwrap());
-    assert_eq!((presence("a"), presence("b")), (0, 1));
+    let sessions_on = |topic: &str| endpoint.sessions_on(&Topic::new(topic).unwrap()).len();
+    assert_eq!((sessions_on("a"), sessions_on("b")), (0, 1));
     let newest = app.publish("b", "b1");
     settle().await;
     let info = endpoint.session(SessionId::from(1)).unwrap();

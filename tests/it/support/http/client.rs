@@ -71,17 +71,18 @@ impl TestClient {
 
     /// Opens a WebSocket of `tidings.v1`, and waits until its task waits.
     pub(crate) async fn open_objects(endpoint: &Endpoint, target: &str) -> Self {
-        let client = Self::upgrade(endpoint, target, "Sec-WebSocket-Protocol: tidings.v1\r\n", 1 << 16).await;
+        let client = Self::open_websocket_of(endpoint, target, "Sec-WebSocket-Protocol: tidings.v1\r\n", 1 << 16).await;
         settle().await;
         client
     }
 
     /// Opens a WebSocket over a pipe that holds this many bytes.
     pub(crate) async fn open_websocket(endpoint: &Endpoint, target: &str, pipe: usize) -> Self {
-        Self::upgrade(endpoint, target, "", pipe).await
+        Self::open_websocket_of(endpoint, target, "", pipe).await
     }
 
-    async fn upgrade(endpoint: &Endpoint, target: &str, extra: &str, pipe: usize) -> Self {
+    /// Opens a WebSocket with further header lines, over a pipe that holds this many bytes.
+    pub(crate) async fn open_websocket_of(endpoint: &Endpoint, target: &str, extra: &str, pipe: usize) -> Self {
         let (mut read, mut write) = tokio::io::split(serve_pipe(endpoint, pipe));
         write.write_all(upgrade_request(target, extra).as_bytes()).await.unwrap();
         let mut head = Vec::new();
@@ -144,6 +145,11 @@ impl TestClient {
         }
         pass(Duration::from_millis(900)).await;
         self.end().unwrap_or_else(|| panic!("not ended: {}", self.text()))
+    }
+
+    /// Reads nothing more.
+    pub(crate) fn stop_reading(&self) {
+        self.task.abort();
     }
 
     /// Disconnects without a Close.

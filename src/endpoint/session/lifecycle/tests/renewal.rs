@@ -58,7 +58,7 @@ fn answer_without_a_renewal_leaves_the_expiry() {
 }
 
 #[test]
-fn answer_that_nobody_waits_for_has_no_effect() {
+fn void_answer_has_no_effect() {
     let begin = Instant::now();
     let far = validity(begin + 900 * SECOND, SECOND);
     // Not asked.
