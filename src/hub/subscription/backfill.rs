@@ -1,12 +1,12 @@
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::sync::Arc;
 
-use crate::hub::log::seek::{Found, StartAt};
+use crate::hub::log::seek::StartAt;
 use crate::hub::log::state::placing::{Starts, StateStart};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::reader::{Lost, Reader};
 use crate::hub::subscription::state_position::state_gap;
+use crate::hub::subscription::unread_topic::{Loss, UnreadTopic};
 use crate::hub::topics::find_topics::MatchedTopic;
 use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 
@@ -28,33 +28,12 @@ pub(crate) struct Backfill {
     pub(crate) is_behind: bool,
 }
 
-/// Topic with unread events.
-#[derive(Debug)]
-struct UnreadTopic {
-    /// Sequence of its next event, or of an earlier one.
-    head: u64,
-    /// Sequence of the last event of the backfill.
-    last: u64,
-    /// Dense index after that event. The highest in a keyed topic, which is read up to a sequence.
-    end: u64,
-    reader: Reader,
-}
-
 /// Missing events of one topic or of several.
 #[derive(Debug)]
 struct Missing {
     reason: GapReason,
     missed: Option<u64>,
     topic: Option<Topic>,
-}
-
-/// Loss before the next event of a topic.
-enum Loss {
-    OfEvents(Lost),
-    /// Removals up to this sequence are forgotten. The whole state follows.
-    OfState {
-        forgotten: u64,
-    },
 }
 
 /// Result of the search for topics.
@@ -326,8 +305,12 @@ impl Backfill {
         self.unread().any(|unread| unread.reader.is_in_fill())
     }
 
-    /// Returns the sequence up to which no removal is needed. Topics that are read have everything up to the boundary.
+    /// Returns the sequence up to which the client needs no removal: 0 before a gap at which it forgets a state. Of topics
+    /// that are read the client has everything up to the boundary.
     pub(crate) fn base(&self) -> u64 {
+        if !self.forgotten.is_empty() {
+            return 0;
+        }
         self.unread().filter_map(|unread| unread.reader.base()).fold(self.boundary, u64::min)
     }
 
@@ -354,53 +337,6 @@ impl Backfill {
     }
 }
 
-impl Drop for UnreadTopic {
-    fn drop(&mut self) {
-        let mut state = self.reader.log.state();
-        state.backfills -= 1;
-        let released = state.release_live();
-        drop(state);
-        drop(released);
-    }
-}
-
-impl UnreadTopic {
-    /// Leaves the topic.
-    fn leave(self, shared: &Shared) {
-        let log = Arc::clone(&self.reader.log);
-        drop(self);
-        if log.state().is_idle() {
-            shared.registry.release(&log);
-        }
-    }
-
-    /// Returns the sequence of the next event, or the loss before it; `None` if there is nothing more. Everything up to
-    /// `read` is delivered.
-    fn look(&mut self, shared: &Shared, read: u64, overflow: Overflow) -> Option<Result<u64, Loss>> {
-        while self.reader.next < self.end {
-            if let Some(unread) = self.reader.unread_before(self.end, shared, overflow) {
-                let head = unread.first_sequence();
-                // In a keyed topic the reader may be ahead of the pattern's log.
-                return (head <= self.last).then_some(Ok(head));
-            }
-            let found = self.reader.log.state().find(self.reader.next, overflow);
-            match found {
-                Found::Fill => match self.reader.fill(read) {
-                    Some(forgotten) => return Some(Err(Loss::OfState { forgotten })),
-                    None => continue,
-                },
-                Found::Nothing if self.end == u64::MAX => return None,
-                _ => {}
-            }
-            if let Some(lost) = self.reader.follow(found, self.end, shared) {
-                // Events that are gone after the end of the backfill are not missed here.
-                return Some(Err(Loss::OfEvents(Lost { evicted: lost.evicted.min(self.last), ..lost })));
-            }
-        }
-        None
-    }
-}
-
 impl Missing {
     /// Joins two losses. The reason is that of the first.
     fn add(&mut self, other: &Self) {
@@ -414,23 +350,3 @@ impl Missing {
         Gap { missed: self.missed, topic: self.topic, ..Gap::new(self.reason, cursor) }
     }
 }
-
-impl Ord for UnreadTopic {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.head.cmp(&other.head)
-    }
-}
-
-impl PartialOrd for UnreadTopic {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for UnreadTopic {
-    fn eq(&self, other: &Self) -> bool {
-        self.head == other.head
-    }
-}
-
-impl Eq for UnreadTopic {}

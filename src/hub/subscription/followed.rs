@@ -78,10 +78,12 @@ impl FollowedLog {
         }
     }
 
-    /// Returns the sequence up to which no removal is needed; `None` without keyed topics.
+    /// Returns the sequence up to which the client needs no removal: 0 before a gap at which it forgets its state, `None`
+    /// without keyed topics.
     pub(crate) fn base(&self) -> Option<u64> {
         match self.beside.as_deref() {
             Some(Beside::Backfill(backfill)) => Some(backfill.base()),
+            Some(Beside::Gap(gap)) if gap.snapshot => Some(0),
             _ => self.reader.base(),
         }
     }

@@ -76,6 +76,20 @@ impl JoinedLogs {
             || self.patterns.iter().any(|(reader, _)| shared.registry.may_be_keyed(&reader.log.name))
     }
 
+    /// Returns whether a state is to be delivered.
+    pub(crate) fn is_in_fill(&self) -> bool {
+        self.topics.iter().any(|(reader, _)| reader.is_in_fill())
+            || self.patterns.iter().any(|(_, backfill)| backfill.is_in_fill())
+    }
+
+    /// Returns the sequence of the earliest possible event. A keyed topic is before all events only after its gap.
+    pub(crate) fn earliest(&self) -> Option<u64> {
+        let is_lost = |reader: &Reader, point: &StartPoint| point.gap.is_some() && reader.log.is_keyed();
+        let topics = self.topics.iter().filter(|(reader, point)| !is_lost(reader, point));
+        let patterns = self.patterns.iter().filter_map(|(_, backfill)| backfill.earliest());
+        topics.filter_map(|(_, point)| point.head).chain(patterns).min()
+    }
+
     /// Returns the sequence of the first end of a topic that is to be delivered.
     pub(crate) fn first_end(&self) -> Option<u64> {
         let ends = self.topics.iter().filter_map(|(_, point)| match point.end {
