@@ -8,7 +8,7 @@ use super::counted::{MOST, take_record};
 use super::{Hold, STRETCH, count_steps};
 use crate::contract::{Delivery, Start, Subscribe, Subscriber};
 use crate::hub::{LocalHub, LocalHubBuilder, Subscription};
-use crate::model::{EndReason, Event, Overflow, Retention, Topic};
+use crate::model::{EndReason, Event, Overflow, Retention, StateLimits, Topic};
 use crate::time::{Clock, StdClock};
 
 /// Number of topics, events or subscribers.
@@ -130,6 +130,30 @@ fn first_conflating_subscription_of_a_pattern_over_long_histories_gets_the_newes
     let all = Subscribe::patterns(["a/*"]).start(Start::Oldest).overflow(Overflow::Latest);
     let mut subscription = hub.subscribe(all).unwrap();
     assert_eq!(read(&mut subscription) as u64, 2 * (MANY / 5));
+}
+
+#[test]
+fn large_state_is_read_and_forgotten_in_steps() {
+    let hand = Hand::new();
+    let limits = StateLimits::default().removals(usize::MAX).removal_age(AGE);
+    let hub = LocalHub::builder().retain(Retention::count(1).state_limits(limits)).live_buffer(0).clock(hand.clone());
+    let hub = hub.build();
+    let start = hub.cursor();
+    fill(&hub, "a", MANY, MANY);
+    let filled = hub.cursor();
+    let subscribe = |name: &str, start| hub.subscribe(Subscribe::patterns([name]).start(start)).unwrap();
+    for start in [Start::Now, Start::After(start)] {
+        let names = ["a", "*"];
+        let events = in_steps(|| names.map(|name| read(&mut subscribe(name, start)) as u64));
+        assert_eq!(events, [MANY, MANY]);
+    }
+    let removals = (0..MANY).map(|n| (topic("a"), Event::removal(&n.to_string()).expect("a key")));
+    hub.publish_batch(removals).unwrap();
+    assert_eq!(in_steps(|| read(&mut subscribe("a", Start::Now))), 0);
+    assert_eq!(in_steps(|| read(&mut subscribe("a", Start::After(filled)))) as u64, MANY);
+    hand.wait(AGE);
+    in_steps(|| hub.sweep());
+    assert_eq!((hub.stats().topics, hub.stats().state_bytes), (0, 0));
 }
 
 #[test]
