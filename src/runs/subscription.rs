@@ -50,6 +50,10 @@ impl Subscriber for RunSubscription {
         self.subscription.cursor()
     }
 
+    fn skip_to(&mut self, cursor: Cursor) -> bool {
+        self.subscription.skip_to(cursor)
+    }
+
     #[inline]
     fn release(&mut self) {
         self.subscription.release();

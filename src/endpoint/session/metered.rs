@@ -121,6 +121,14 @@ impl Subscriber for MeteredSubscriber {
         self.feed.cursor()
     }
 
+    fn skip_to(&mut self, cursor: Cursor) -> bool {
+        let skips = self.feed.skip_to(cursor);
+        if skips {
+            self.entry.track.moved(self.feed.cursor());
+        }
+        skips
+    }
+
     fn release(&mut self) {
         self.feed.release();
     }

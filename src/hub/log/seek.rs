@@ -13,6 +13,8 @@ pub(crate) enum StartAt {
     Live(u64),
     /// After a sequence of the past: with the retained events.
     After(u64),
+    /// As `After`, of a topic that the client did not follow up to this sequence: with the end of the topic, whenever that was.
+    Added(u64),
     Oldest,
     Last(usize),
     /// At the event with this index, see [`Log::resolve`].
@@ -70,10 +72,18 @@ impl StartAt {
         }
     }
 
+    /// Returns the start in a topic that the client did not follow up to its cursor.
+    pub(crate) fn added(self) -> Self {
+        match self {
+            Self::After(after) => Self::Added(after),
+            other => other,
+        }
+    }
+
     /// Returns the sequence after which it starts, if that is one for all topics.
     pub(crate) fn after(self) -> Option<u64> {
         match self {
-            Self::Live(after) | Self::After(after) => Some(after),
+            Self::Live(after) | Self::After(after) | Self::Added(after) => Some(after),
             Self::Oldest | Self::Last(_) | Self::At(_) => None,
         }
     }
@@ -127,7 +137,7 @@ impl LogState {
                 let lost = self.gone.min(evicted);
                 (self.index_after(sequence), Some(lost).filter(|&lost| lost > sequence))
             }
-            StartAt::After(sequence) => {
+            StartAt::After(sequence) | StartAt::Added(sequence) => {
                 (self.index_after(sequence).max(self.first), Some(evicted).filter(|&gone| gone > sequence))
             }
             StartAt::Oldest => (self.first, None),

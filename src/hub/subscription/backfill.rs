@@ -326,6 +326,31 @@ impl Backfill {
         self.rest = rest.into();
     }
 
+    /// Skips to a sequence. Leaves the topics that have no later event here.
+    #[cold]
+    pub(crate) fn skip_to(&mut self, sequence: u64, shared: &Shared, overflow: Overflow) {
+        self.count(shared);
+        self.gaps = self.gaps.split_off(&sequence.saturating_add(1));
+        self.gaps.values_mut().for_each(|missing| missing.missed = None);
+        let rest = std::mem::take(&mut self.rest).into_iter().map(|Reverse(unread)| unread);
+        let (unread, read): (Vec<_>, Vec<_>) = self
+            .first
+            .take()
+            .into_iter()
+            .chain(rest)
+            .partition(|unread| unread.last > sequence || unread.reader.is_in_fill());
+        for mut unread in unread {
+            if let Some(gone) = unread.reader.skip_to(sequence, overflow) {
+                let topic = unread.reader.log.name.as_topic().cloned();
+                self.put_gap(gone.min(unread.last), Missing { reason: GapReason::Evicted, missed: None, topic });
+            }
+            // Its head is now that of an earlier event, which the next look replaces.
+            self.rest.push(Reverse(unread));
+        }
+        self.is_behind &= !self.gaps.is_empty();
+        read.into_iter().for_each(|unread| unread.leave(shared));
+    }
+
     fn put_gap(&mut self, sequence: u64, missing: Missing) {
         self.is_behind |= missing.reason == GapReason::Overflow;
         match self.gaps.get_mut(&sequence) {

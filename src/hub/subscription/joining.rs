@@ -5,7 +5,7 @@ use crate::hub::shared::Shared;
 use crate::hub::subscription::backfill::Backfill;
 use crate::hub::subscription::reader::Reader;
 use crate::hub::subscription::state_position::NOWHERE;
-use crate::model::{Gap, GapReason, Pattern, Topic};
+use crate::model::{Gap, GapReason, Overflow, Pattern, Topic};
 
 /// Logs of a subscription, with its position in each.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl JoinedLogs {
             let unsure;
             let starts = Starts { plain: from(name), keyed: beginning.state };
             (*backfill, unsure) = Backfill::begin(shared, name, starts, published, options.overflow_of(name));
-            reader.skip_to(published);
+            reader.skip_to(published, Overflow::Gap);
             beginning.gap = match (beginning.gap, unsure) {
                 (Some(gap), Some(unsure)) => Some(Gap { gone: unsure.gone, ..gap }),
                 (gap, unsure) => gap.or(unsure),
@@ -177,7 +177,7 @@ impl Beginning {
     #[inline]
     pub(crate) fn starts(&self, topic: &Topic, options: &SubscribeOptions) -> Starts {
         match options.is_added(topic) {
-            true => Starts::whole(self.from),
+            true => Starts::whole(self.from.added()),
             false => Starts { plain: self.from, keyed: self.state },
         }
     }

@@ -11,6 +11,7 @@ pub(crate) mod partial_state;
 pub(crate) mod reader;
 pub(crate) mod segment_slice;
 pub(crate) mod single_topic;
+pub(crate) mod skipping;
 pub(crate) mod slice_reader;
 pub(crate) mod state_position;
 #[expect(clippy::module_inception, reason = "the type gives the folder its name")]

@@ -31,9 +31,9 @@ use crate::model::{GapReason, Overflow, Pattern, TopicEnd};
 pub(crate) struct MultiTopic {
     inbox: Arc<Inbox>,
     pub(super) topics: Box<[FollowedLog]>,
-    marked: Vec<u32>,
+    pub(super) marked: Vec<u32>,
     /// Sequence of the next delivery of a topic, and its key.
-    heads: BinaryHeap<Reverse<(u64, u32)>>,
+    pub(super) heads: BinaryHeap<Reverse<(u64, u32)>>,
     /// Number of topics that are over: they have ended, or the hub is closed.
     over: usize,
     /// Number of topics whose ends were delivered, or lie before the start.

@@ -284,12 +284,39 @@ impl Reader {
         left_out.count(&shared.expired, &shared.conflated);
     }
 
-    /// Moves to the first event after a sequence, unless an event before it is gone.
-    pub(crate) fn skip_to(&mut self, sequence: u64) {
-        let point = self.log.state().place(StartAt::Live(sequence), Overflow::Gap);
-        if point.gap.is_none() {
-            self.next = self.next.max(point.index);
+    /// Moves to the first event in memory after a sequence, if the reader is not past it. Returns the sequence of the last event
+    /// between them that is gone. In the log of a pattern it moves to the first such event, which it looks for in the topics.
+    /// A fill is not skipped.
+    pub(crate) fn skip_to(&mut self, sequence: u64, overflow: Overflow) -> Option<u64> {
+        if self.is_in_fill() {
+            return None;
         }
+        let in_hand = self.segment.as_deref().map(|segment| (segment.index_after(sequence), segment.end()));
+        let (index, gap) = match in_hand {
+            // The log may have lost the segment in hand.
+            Some((Some(index), _)) => (index, None),
+            in_hand => {
+                let StartPoint { index, gap, .. } = self.log.state().place(StartAt::Live(sequence), overflow);
+                match gap.is_some() && self.log.name.as_topic().is_none() {
+                    true => (in_hand.map_or(0, |(_, end)| end), None),
+                    false => (index, gap),
+                }
+            }
+        };
+        if self.next >= index {
+            return None;
+        }
+        if gap.is_some() && self.log.is_keyed() {
+            self.stepped = self.stepped.max(sequence);
+            (self.next, self.segment) = (fill_after(sequence), None);
+            return None;
+        }
+        (self.next, self.conflated) = (index, 0);
+        self.stepped = if self.log.is_keyed() { self.stepped.max(sequence) } else { self.stepped };
+        if !matches!(in_hand, Some((Some(_), _))) {
+            self.segment = None;
+        }
+        gap
     }
 
     /// Releases the segment if it is sealed. Called when all events of the segment are read.

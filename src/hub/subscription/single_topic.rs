@@ -17,11 +17,11 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, TopicEnd};
 /// Subscription of one topic, without an inbox or a merge. It shares no lock with readers of other topics.
 #[derive(Debug)]
 pub(crate) struct SingleTopic {
-    reader: Reader,
+    pub(super) reader: Reader,
     ticket: Ticket,
     /// Sequence up to which everything of the topic was delivered.
     pub(crate) sequence: u64,
-    overflow: Overflow,
+    pub(super) overflow: Overflow,
     /// Whether the subscription began without a cursor, and with a state to deliver.
     begins_with_state: bool,
     /// Whether the first delivery is the end of the topic, and the subscription began at a later position.

@@ -16,6 +16,7 @@ use crate::hub::subscription::narrowed::narrowed;
 use crate::hub::subscription::output::{Batches, InFormat, Output};
 use crate::hub::subscription::reader::{Look, Reader};
 use crate::hub::subscription::single_topic::SingleTopic;
+use crate::hub::subscription::skipping::{opening_after, sequence_of};
 use crate::hub::subscription::state_position::state_gap;
 use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 
@@ -168,6 +169,20 @@ impl Subscription {
         }
     }
 
+    #[cold]
+    fn skip(&mut self, cursor: Cursor, sequence: u64) {
+        let gone = match &mut self.kind {
+            Kind::Single(single) => single.skip_to(sequence, &self.shared),
+            Kind::Multi(multi) => {
+                multi.skip_to(sequence, &self.shared);
+                None
+            }
+        };
+        let opening = self.opening.take().and_then(|gap| opening_after(*gap, cursor));
+        // Events that are gone from memory are later than those that had left history at the start.
+        self.opening = gone.or(opening).map(Box::new);
+    }
+
     /// Returns the gap that is delivered first.
     #[cold]
     fn open(&mut self, gap: Gap) -> Gap {
@@ -239,6 +254,13 @@ impl Kind {
         Ok((gap, Self::Multi(Box::new(multi))))
     }
 
+    fn sequence(&self) -> u64 {
+        match self {
+            Self::Single(single) => single.sequence,
+            Self::Multi(multi) => multi.sequence,
+        }
+    }
+
     fn sequence_mut(&mut self) -> &mut u64 {
         match self {
             Self::Single(single) => &mut single.sequence,
@@ -276,6 +298,17 @@ impl Subscriber for Subscription {
                 Kind::Multi(multi) => multi.cursor(&self.shared),
             }),
         }
+    }
+
+    /// A cursor that the subscription has passed changes nothing.
+    fn skip_to(&mut self, cursor: Cursor) -> bool {
+        let Some(sequence) = sequence_of(cursor, &self.shared) else {
+            return false;
+        };
+        if sequence > self.kind.sequence() || self.cursor().is_none() {
+            self.skip(cursor, sequence);
+        }
+        true
     }
 
     fn release(&mut self) {

@@ -33,6 +33,7 @@ mod segments;
 mod sequence_names;
 mod sequence_world;
 mod sequences;
+mod skip;
 mod starts;
 mod stats;
 mod threads;
