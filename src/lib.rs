@@ -116,6 +116,7 @@ pub use contract::{
 };
 #[cfg(feature = "http")]
 pub use endpoint::{
+    ResubscribeError,
     accepted::Accepted,
     body::{Body, BodyError},
     builder::EndpointBuilder,

@@ -11,6 +11,13 @@
 //! The first curl prints `data: it is on` and its `id:`, the second the event's cursor and the number of subscribers.
 //! `POST /finish/news` ends the topic. Its clients receive the end and do not reconnect.
 //!
+//! With `--latest-per-key cars` the topic `cars` keeps the newest event of each key. A new client gets these first:
+//!
+//! ```text
+//! curl 'http://127.0.0.1:7071/publish/cars?key=42' -d 'at the station'
+//! curl -X DELETE 'http://127.0.0.1:7071/publish/cars?key=42'
+//! ```
+//!
 //! Every client that can connect may follow all topics and publish to them. Run it where only your own programs can
 //! connect, or behind a proxy that authenticates.
 
@@ -35,11 +42,10 @@ mod status;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use tidings::{Endpoint, Event, LocalHub, Retention};
+use tidings::{Endpoint, Event, LocalHub, Retention, StateLimits};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -57,7 +63,7 @@ const MAX_LINES: usize = 8 << 20;
 const SWEEP: Duration = Duration::from_secs(10);
 /// Time for the pong of a WebSocket.
 const PONG: Duration = Duration::from_secs(10);
-/// Time for a shutdown: below the 30 s after which orchestrators kill.
+/// Time for a shutdown after the delay: below the 30 s after which orchestrators kill.
 const DRAIN: Duration = Duration::from_secs(8);
 
 /// State of all pages.
@@ -68,8 +74,6 @@ struct Relay {
     quota: Quota,
     origins: Origins,
     hosts: Hosts,
-    /// `true` from the signal to shut down on.
-    draining: Arc<AtomicBool>,
 }
 
 fn main() -> ExitCode {
@@ -101,30 +105,28 @@ async fn run(options: Options) -> io::Result<()> {
         let why = format!("cannot listen on {}: {error}; choose another address with --listen", options.listen);
         io::Error::new(error.kind(), why)
     })?;
-    let hub = LocalHub::builder()
-        .retain(options.retain.map_or_else(Retention::default, Retention::count))
-        .max_event(MAX_PAYLOAD + 2 * Event::MAX_LABEL)
-        .build();
+    let retention = options.retain.map_or_else(Retention::default, Retention::count);
+    let keyed = retention.state_limits(StateLimits::default());
+    let builder = LocalHub::builder().retain(retention).max_event(MAX_PAYLOAD + 3 * Event::MAX_LABEL);
+    let hub =
+        options.latest_per_key.iter().fold(builder, |builder, pattern| builder.retain_for(pattern, keyed)).build();
     // Wakes a topic's subscriptions, a few hundred at a time. Publishers go on meanwhile, and subscriptions get more at once.
     hub.notifier().map(tokio::spawn);
     let address = listener.local_addr()?;
     let hosts = Hosts::new(address, &options);
     let events = endpoint(&hub, &hosts, &options);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let draining = Arc::new(AtomicBool::new(false));
-    let drains = draining.clone();
     let signalled = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        drains.store(true, Ordering::Relaxed);
     };
     let drained = events.drain_on(signalled);
     println!("relay: listening on http://{address}");
 
     let (bodies, quota) = (Bodies::default(), Quota::new(options.new_topics));
-    let relay = Relay { hub, events, bodies, quota, origins: Origins::new(options.origins), hosts, draining };
+    let relay = Relay { hub, events, bodies, quota, origins: Origins::new(options.origins), hosts };
     serve::serve(listener, Arc::new(relay), drained).await;
     Ok(())
 }
@@ -133,6 +135,7 @@ async fn run(options: Options) -> io::Result<()> {
 fn endpoint(hub: &LocalHub, hosts: &Hosts, options: &Options) -> Endpoint {
     let (hub, swept) = (hub.clone(), hub.clone());
     let builder = Endpoint::builder(sessions::OpenTopics { hub, log: options.log })
+        .drain_delay(options.drain_delay)
         .drain_timeout(DRAIN)
         .long_poll_min_wait(options.long_poll_min_wait)
         .allowed_hosts(hosts.iter())

@@ -44,7 +44,8 @@ impl<S> Accepted<S> {
     ///
     /// The session then ends as by [`Endpoint::revoke`](crate::Endpoint::revoke): no further event is sent, and the
     /// client gets a request to authenticate again. The authorization of a poll ends with the poll, because each poll is
-    /// authorized anew.
+    /// authorized anew. [`Publisher::renew`](crate::Publisher::renew) and [`Endpoint::extend`](crate::Endpoint::extend) renew
+    /// that of a stream or a WebSocket.
     pub fn with_lifetime(self, lifetime: Duration) -> Self {
         Self { lifetime: Some(lifetime), ..self }
     }

@@ -1,9 +1,15 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::task::Poll;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Poll, Wake, Waker};
+use std::time::{Duration, Instant};
 
+use super::mutex::Mutex;
+use super::presence::Presence;
 use super::service::Endpoint;
+use super::shared::Shared;
+use super::time::wheel::{Alarm, Wheel};
 use crate::time::{Clock, Timer};
 
 /// Longest pause between the ends of two sessions. The other servers can take 50 clients a second, so a drain of few
@@ -15,9 +21,12 @@ impl Endpoint {
     /// so that clients do not reconnect together. The future is ready when the last session and the last refused client
     /// are gone, or when that time is over.
     ///
-    /// The drain begins with the call, not with the first poll of the future. From then on new clients get a time
-    /// at which to retry; these times are spread as widely as the ends of the sessions. POSTs are still answered. Each
-    /// transport announces the end:
+    /// The drain begins with the call, not with the first poll of the future: [`is_draining`](Self::is_draining) is `true`
+    /// from then on. With a [`drain_delay`](crate::EndpointBuilder::drain_delay) all requests are answered as before until
+    /// the delay has passed, and no session is ended. The `drain_timeout` begins after the delay.
+    ///
+    /// Then sessions are ended, and new clients get a time at which to retry; these times are spread as widely as the ends of
+    /// the sessions. POSTs are still answered. Each transport announces the end:
     ///
     /// | transport | end |
     /// |---|---|
@@ -46,20 +55,19 @@ impl Endpoint {
     /// ```
     pub fn drain(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         let shared = self.shared().clone();
-        let wheel = &shared.runtime.wheel;
-        let end = wheel.after(shared.config.drain_timeout);
-        let mut sessions = shared.sessions.close();
-        fastrand::shuffle(&mut sessions);
-        // The last fifth of the time is left for the last sessions to end.
-        let count = u32::try_from(sessions.len()).unwrap_or(u32::MAX);
-        let step = (shared.config.drain_timeout.mul_f64(0.8) / count.max(1)).min(LONGEST_STEP);
-        shared.sessions.spread(step * count);
-        let mut at = wheel.now();
-        for session in sessions {
-            session.drain_at(at);
-            at += step;
+        let (now, begin) = shared.announce_drain();
+        let delay = begin.saturating_duration_since(now);
+        let end = shared.runtime.wheel.after(delay.saturating_add(shared.config.drain_timeout));
+        if delay.is_zero() {
+            shared.end_sessions();
+        } else {
+            shared.end_sessions_at(begin);
         }
         async move {
+            if !delay.is_zero() {
+                shared.runtime.wheel.sleep(begin).await;
+                shared.end_sessions();
+            }
             let mut over = shared.runtime.wheel.sleep_until(end);
             let mut gone = pin!(async {
                 poll_fn(|cx| shared.sessions.poll_empty(cx)).await;
@@ -75,7 +83,7 @@ impl Endpoint {
         }
     }
 
-    /// Waits for `signal` and then [drains](Self::drain): for a server's graceful shutdown, which goes on serving until
+    /// Waits for `signal` and then [drains](Self::drain): for a server's graceful shutdown, which serves until
     /// the drain has ended.
     ///
     /// ```no_run
@@ -92,5 +100,114 @@ impl Endpoint {
             drop(signal.await);
             endpoint.drain().await;
         }
+    }
+    /// Returns whether a [drain](Self::drain) was announced: `true` from the call of `drain` on, also during the
+    /// [`drain_delay`](crate::EndpointBuilder::drain_delay). It stays `true`.
+    ///
+    /// Answer the readiness check of a load balancer with it. The load balancer then sends no new clients, before the first
+    /// session is ended:
+    ///
+    /// ```
+    /// use axum::extract::State;
+    /// use http::StatusCode;
+    /// use tidings::Endpoint;
+    ///
+    /// async fn readyz(State(events): State<Endpoint>) -> StatusCode {
+    ///     if events.is_draining() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.shared().drain.is_announced.load(Ordering::Acquire)
+    }
+
+    /// Waits for `signal`, announces a drain, and waits until the [`drain_delay`](crate::EndpointBuilder::drain_delay) has
+    /// passed. [`is_draining`](Self::is_draining) is `true` from the signal on. No session is ended.
+    ///
+    /// Use it if something else is to be done between the announcement and the [drain](Self::drain), such as the drain of
+    /// [runs](crate::runs), which refuse new ones from its beginning. The delay is not repeated by the drain.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "full")]
+    /// # async fn serve(listener: tokio::net::TcpListener, app: axum::Router, events: tidings::Endpoint, runs: tidings::runs::Runs) -> std::io::Result<()> {
+    /// let announced = events.announce_drain_on(tokio::signal::ctrl_c());
+    /// tidings::server::serve(listener, app).with_graceful_shutdown(events.drain_on(runs.drain_on(announced))).await
+    /// # }
+    /// ```
+    pub fn announce_drain_on<F>(&self, signal: F) -> impl Future<Output = ()> + Send + 'static + use<F>
+    where
+        F: Future + Send + 'static,
+    {
+        let shared = self.shared().clone();
+        async move {
+            drop(signal.await);
+            let (now, begin) = shared.announce_drain();
+            if begin > now {
+                shared.runtime.wheel.sleep(begin).await;
+            }
+        }
+    }
+}
+
+/// Progress of an endpoint's drain.
+pub(crate) struct DrainState {
+    is_announced: AtomicBool,
+    /// Time of the first end, once the drain is announced.
+    begin: Mutex<Option<Instant>>,
+    /// Alarm at that time. It ends the sessions if the future of the drain was dropped.
+    alarm: Mutex<Alarm>,
+}
+
+impl DrainState {
+    pub(crate) fn new(wheel: &Wheel) -> Self {
+        Self { is_announced: AtomicBool::new(false), begin: Mutex::default(), alarm: Mutex::new(wheel.alarm()) }
+    }
+}
+
+impl Shared {
+    /// Announces a drain, unless one was announced. Returns the time, and that of the first end.
+    fn announce_drain(&self) -> (Instant, Instant) {
+        // The application's clock is read under no lock.
+        let (now, begin) = (self.runtime.wheel.now(), self.runtime.wheel.after(self.config.drain_delay));
+        let begin = *self.drain.begin.lock().get_or_insert(begin);
+        self.drain.is_announced.store(true, Ordering::Release);
+        (now, begin)
+    }
+
+    /// Ends the sessions at this time.
+    fn end_sessions_at(self: &Arc<Self>, begin: Instant) {
+        let waker = Waker::from(Arc::new(DelayedEnds { shared: Arc::downgrade(self), begin }));
+        let driver = self.drain.alarm.lock().set(begin, waker);
+        driver.into_iter().for_each(Waker::wake);
+    }
+
+    /// Closes the session table, and begins to end the sessions. Does nothing after the first call.
+    fn end_sessions(&self) {
+        self.presence.iter().for_each(Presence::stop);
+        let mut sessions = self.sessions.close();
+        fastrand::shuffle(&mut sessions);
+        // The last fifth of the time is left for the last sessions to end.
+        let count = u32::try_from(sessions.len()).unwrap_or(u32::MAX);
+        let step = (self.config.drain_timeout.mul_f64(0.8) / count.max(1)).min(LONGEST_STEP);
+        self.sessions.spread(step * count);
+        let mut at = self.runtime.wheel.now();
+        for session in sessions {
+            session.drain_at(at);
+            at += step;
+        }
+    }
+}
+
+/// Waker of the alarm at the end of the delay.
+struct DelayedEnds {
+    shared: Weak<Shared>,
+    begin: Instant,
+}
+
+impl Wake for DelayedEnds {
+    /// Ends the sessions if the delay has passed. An alarm is also woken when the driver is lost.
+    fn wake(self: Arc<Self>) {
+        let shared = self.shared.upgrade().filter(|shared| shared.runtime.wheel.now() >= self.begin);
+        shared.iter().for_each(|shared| shared.end_sessions());
     }
 }

@@ -8,8 +8,10 @@ use http::{HeaderValue, Method, Response};
 use super::body::Body;
 use super::catch_panic::catch_panic;
 use super::config::Config;
+use super::drain::DrainState;
 use super::erased::ErasedPublisher;
 use super::gate::{Full, Gate};
+use super::presence::Presence;
 use super::refused::{Hook, Refused};
 use super::reject::RefusalCause;
 use super::reject::brief_connections::BriefConnections;
@@ -37,6 +39,7 @@ pub(crate) struct Shared {
     #[cfg(feature = "websocket")]
     pub(crate) websocket: Arc<crate::transport::websocket::WebSocketConfig>,
     pub(crate) sessions: SessionTable,
+    pub(crate) drain: DrainState,
     pub(crate) timeouts: Timeouts,
     pub(crate) soft_rejects: Arc<BriefConnections>,
     /// Clients of [ended sources](super::ended_source) that are held for a moment. A drain does not wait for them.
@@ -50,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) messages: Gate,
     /// Called for each refusal.
     pub(crate) hook: Option<Hook>,
+    pub(crate) presence: Option<Presence>,
 }
 
 /// Result of the checks of a request's head.
@@ -206,6 +210,9 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.runtime.wheel.stop();
+        if let Some(presence) = &self.presence {
+            presence.remove_all(self);
+        }
     }
 }
 

@@ -40,18 +40,20 @@ impl Runs {
     }
 
     /// Waits for `signal` and then [drains](Self::drain). Pass it to [`Endpoint::drain_on`](crate::Endpoint::drain_on), so
-    /// that the sessions are ended after the runs:
+    /// that the sessions are ended after the runs. [`Endpoint::announce_drain_on`](crate::Endpoint::announce_drain_on) makes
+    /// [`is_draining`](crate::Endpoint::is_draining) `true` from the signal on, and lets the runs begin to drain after the
+    /// [`drain_delay`](crate::EndpointBuilder::drain_delay):
     ///
     /// ```no_run
     /// # #[cfg(feature = "full")]
     /// # async fn run(listener: tokio::net::TcpListener, app: axum::Router, events: tidings::Endpoint, runs: tidings::runs::Runs) -> std::io::Result<()> {
-    /// use tokio::signal::ctrl_c;
-    ///
-    /// tidings::server::serve(listener, app).with_graceful_shutdown(events.drain_on(runs.drain_on(ctrl_c()))).await
+    /// let announced = events.announce_drain_on(tokio::signal::ctrl_c());
+    /// tidings::server::serve(listener, app).with_graceful_shutdown(events.drain_on(runs.drain_on(announced))).await
     /// # }
     /// ```
     ///
-    /// The two drains together take at most 20 s by default, 10 s each. Orchestrators kill a process after 30 s.
+    /// The two drains together take at most 20 s by default, 10 s each, and the delay is added. Orchestrators kill a process
+    /// after 30 s.
     pub fn drain_on<F>(&self, signal: F) -> impl Future<Output = ()> + Send + 'static + use<F>
     where
         F: Future + Send + 'static,

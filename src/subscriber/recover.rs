@@ -62,7 +62,7 @@ use crate::subscriber::{Fetched, Snapshot};
 pub struct Recover<S, F> {
     // The fields that a delivery touches are first.
     /// `None` if deliveries of the inner subscriber are passed on.
-    stage: Option<Box<Stage>>,
+    pub(super) stage: Option<Box<Stage>>,
     /// Maximum number of bytes of an encoded event. A larger event becomes a gap.
     max_event: usize,
     inner: S,
@@ -103,12 +103,6 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
     #[cfg(feature = "http")]
     pub(crate) fn max_event(self, max: usize) -> Self {
         Self { max_event: max, ..self }
-    }
-
-    /// Returns whether the future of a snapshot is pending.
-    #[must_use]
-    pub fn is_recovering(&self) -> bool {
-        matches!(self.stage.as_deref(), Some(Stage::Recovering { .. }))
     }
 
     fn go_on(&mut self, stage: Stage) {

@@ -2,6 +2,7 @@ use crate::contract::SubscriptionEnd;
 use crate::model::{Cursor, Gap};
 use crate::subscriber::Snapshot;
 use crate::subscriber::following::Following;
+use crate::subscriber::recover::Recover;
 use crate::subscriber::recovery::Recovering;
 use crate::subscriber::snapshot::{State, is_gap_after, later, later_or_nowhere};
 
@@ -24,6 +25,20 @@ pub(super) enum Stage {
     Following(Following),
     /// The recovery ended the subscriber.
     Over(SubscriptionEnd),
+}
+
+impl<S, F> Recover<S, F> {
+    /// Returns whether the future of a snapshot is pending.
+    #[must_use]
+    pub fn is_recovering(&self) -> bool {
+        matches!(self.stage.as_deref(), Some(Stage::Recovering { .. }))
+    }
+
+    /// Returns whether deliveries of the inner subscriber are passed on, so that its cursor is the client's.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_passing(&self) -> bool {
+        self.stage.is_none()
+    }
 }
 
 impl Stage {

@@ -76,6 +76,11 @@ export class Tally {
     return was;
   }
 
+  /** Counts an event or a removal of a topic without numbers. */
+  count() {
+    this.events++;
+  }
+
   /** Takes a gap of one topic, or of all: it announces the missing events before the next one. */
   gap({ reason, missed, topic }, at) {
     this.gaps.push({ reason, missed, topic: topic ?? null, at });

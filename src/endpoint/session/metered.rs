@@ -13,21 +13,28 @@ use crate::subscriber::Fetched;
 #[repr(C)]
 pub(crate) struct MeteredSubscriber {
     // In this order, beside what a delivery touches of the feed.
-    entry: Arc<SessionEntry>,
+    pub(super) entry: Arc<SessionEntry>,
     /// The poll that reads it, of a poll session.
     poll: Option<Arc<PollEntry>>,
-    feed: Feed,
+    pub(super) feed: Feed,
 }
 
 impl MeteredSubscriber {
     pub(super) fn new(feed: Feed, entry: &Arc<SessionEntry>, poll: Option<Arc<PollEntry>>) -> Self {
+        let this = Self { feed, entry: entry.clone(), poll };
+        this.begin();
+        this
+    }
+
+    /// Notes the position and the head of the source at the begin of the feed.
+    pub(super) fn begin(&self) {
+        let Self { feed, entry, .. } = self;
         entry.track.moved(feed.cursor());
         if entry.is_listed {
             let head = feed.info().into_head();
             let other = std::mem::replace(&mut entry.locked.lock().head, head);
             drop(other);
         }
-        Self { feed, entry: entry.clone(), poll }
     }
 
     /// Returns whether it is pending because a snapshot is on its way.
@@ -38,14 +45,14 @@ impl MeteredSubscriber {
     /// Returns whether nothing more may go out. It is called after the feed yielded, so no event of a later time gets
     /// through.
     #[inline]
-    fn is_shut(&self) -> bool {
+    pub(super) fn is_shut(&self) -> bool {
         self.entry.is_shut()
             || self.poll.as_ref().is_some_and(|poll| poll.has_expired(&self.entry.shared.runtime.wheel))
     }
 
     /// Returns whether a delivery may go out, and notes it.
     #[cold]
-    fn tells(&self, what: &EncodedDelivery) -> bool {
+    fn is_passed_on(&self, what: &EncodedDelivery) -> bool {
         if self.is_shut() {
             return false;
         }
@@ -55,7 +62,7 @@ impl MeteredSubscriber {
                 if gap.reason == GapReason::TooLarge {
                     self.entry.shared.counters.too_large();
                 }
-                self.entry.track.told(gap, self.feed.cursor());
+                self.entry.track.record_gap(gap, self.feed.cursor());
             }
             EncodedDelivery::TopicEnd(end) => self.entry.track.ended(end.cursor),
             EncodedDelivery::End(end) => self.ended(*end),
@@ -84,7 +91,7 @@ impl Subscriber for MeteredSubscriber {
             Poll::Ready(Delivery::Events(batch)) => {
                 self.entry.track.delivered(0, batch.count(), batch.conflated(), self.feed.cursor());
             }
-            Poll::Ready(Delivery::Gap(gap)) => self.entry.track.told(gap, self.feed.cursor()),
+            Poll::Ready(Delivery::Gap(gap)) => self.entry.track.record_gap(gap, self.feed.cursor()),
             Poll::Ready(Delivery::TopicEnd(end)) => self.entry.track.ended(end.cursor),
             Poll::Ready(Delivery::End(end)) => self.ended(*end),
         }
@@ -93,30 +100,14 @@ impl Subscriber for MeteredSubscriber {
 
     #[inline(always)]
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
-        let alert = Alert(&self.entry);
-        let polled = self.feed.poll_fetched(cx, format, max);
-        std::mem::forget(alert);
-        match polled {
-            Poll::Pending => {
-                self.entry.track.caught_up();
-                Poll::Pending
-            }
-            Poll::Ready(Fetched::Events(events)) => {
-                if self.is_shut() {
-                    // The revocation wakes the task.
-                    return Poll::Pending;
-                }
-                let cursor = self.feed.cursor();
-                self.entry.track.delivered(events.bytes.len(), events.events, events.conflated, cursor);
-                Poll::Ready(EncodedDelivery::Events(events))
-            }
-            Poll::Ready(Fetched::Other(other)) if self.tells(&other) => Poll::Ready(*other),
-            Poll::Ready(Fetched::Other(_)) => Poll::Pending,
-        }
+        if self.entry.has_change() { self.poll_changing(cx, format, max) } else { self.poll_feed(cx, format, max) }
     }
 
     #[inline]
     fn register(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.entry.has_change() {
+            return false;
+        }
         let alert = Alert(&self.entry);
         let waits = self.feed.register(cx);
         std::mem::forget(alert);
@@ -148,8 +139,34 @@ impl Subscriber for MeteredSubscriber {
     }
 }
 
+impl MeteredSubscriber {
+    #[inline(always)]
+    pub(super) fn poll_feed(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
+        let alert = Alert(&self.entry);
+        let polled = self.feed.poll_fetched(cx, format, max);
+        std::mem::forget(alert);
+        match polled {
+            Poll::Pending => {
+                self.entry.track.caught_up();
+                Poll::Pending
+            }
+            Poll::Ready(Fetched::Events(events)) => {
+                if self.is_shut() {
+                    // The revocation wakes the task.
+                    return Poll::Pending;
+                }
+                let cursor = self.feed.cursor();
+                self.entry.track.delivered(events.bytes.len(), events.events, events.conflated, cursor);
+                Poll::Ready(EncodedDelivery::Events(events))
+            }
+            Poll::Ready(Fetched::Other(other)) if self.is_passed_on(&other) => Poll::Ready(*other),
+            Poll::Ready(Fetched::Other(_)) => Poll::Pending,
+        }
+    }
+}
+
 /// Guard that is dropped only by a panic of the application's subscriber, which it notes.
-struct Alert<'a>(&'a Arc<SessionEntry>);
+pub(super) struct Alert<'a>(pub(super) &'a Arc<SessionEntry>);
 
 impl Drop for Alert<'_> {
     fn drop(&mut self) {

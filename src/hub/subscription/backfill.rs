@@ -8,7 +8,7 @@ use crate::hub::subscription::reader::{Lost, Reader};
 use crate::hub::topics::find_topics::MatchedTopic;
 use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 
-/// Events that a subscription of a pattern reads from the logs of the topics, merged, before it goes on in the
+/// Events that a subscription of a pattern reads from the logs of the topics, merged, before it continues in the
 /// pattern's log: when it starts in the past, and when it has fallen behind. It holds only topics with unread events,
 /// each until it is read.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Backfill {
         let found = self.look_up(shared, pattern, StartAt::Live(after), GapReason::Overflow, overflow);
         // Each of these topics has lost at least one event; those before them may have lost none.
         let mut certain = self.gaps.split_off(&(found.forgotten + 1));
-        // Some events of the pattern's log are in no topic: they are lost or expired, which cannot be told apart.
+        // Some events of the pattern's log are in no topic: they are lost or expired, which cannot be distinguished.
         let is_short = found.events + (certain.len() as u64) < lost.missed;
         if !is_short {
             self.gaps.clear();

@@ -1,6 +1,7 @@
 //! Skips of a subscription to a cursor, see [`Subscriber::skip_to`](crate::Subscriber::skip_to).
 //!
 //! The subscription then delivers the same as one that starts at the cursor, and the ends of topics that it has not delivered.
+//! While it delivers the state of a keyed topic, its cursor stays before that state, so that a client that is cut gets the rest.
 
 use std::cmp::Reverse;
 
@@ -22,6 +23,8 @@ pub(crate) fn opening_after(gap: Gap, cursor: Cursor) -> Option<Gap> {
     let is_after = |other: Cursor| other.epoch() == cursor.epoch() && other.sequence() > cursor.sequence();
     let reason = if gap.reason == GapReason::Epoch { GapReason::Evicted } else { gap.reason };
     match gap.gone.unwrap_or(gap.cursor) {
+        // The whole state of a keyed topic follows.
+        _ if gap.snapshot => Some(gap),
         _ if is_after(gap.cursor) => Some(Gap { missed: None, ..gap }),
         gone if is_after(gone) => Some(Gap { reason, missed: None, cursor, ..gap }),
         _ => None,
@@ -32,7 +35,9 @@ impl SingleTopic {
     /// Skips to a sequence. Returns a gap if events after it are gone.
     pub(crate) fn skip_to(&mut self, sequence: u64, shared: &Shared) -> Option<Gap> {
         let gone = self.reader.skip_to(sequence, self.overflow);
-        self.sequence = self.sequence.max(sequence);
+        if !self.reader.is_in_fill() {
+            self.sequence = self.sequence.max(sequence);
+        }
         gone.map(|gone| self.reader.log.gap(GapReason::Evicted, shared.cursor(gone)))
     }
 }
@@ -47,7 +52,9 @@ impl MultiTopic {
             self.topics[key as usize].is_placed = false;
             self.marked.push(key);
         }
-        self.sequence = self.sequence.max(sequence);
+        if !self.topics.iter().any(|followed| followed.reader.is_in_fill()) {
+            self.sequence = self.sequence.max(sequence);
+        }
     }
 }
 
@@ -60,6 +67,8 @@ impl FollowedLog {
                 reader.skip_to(sequence, *overflow);
                 return;
             }
+            // The whole state follows.
+            Some(Beside::Gap(gap)) if gap.snapshot => return,
             Some(Beside::Gap(gap)) if gap.cursor.sequence() > sequence => {
                 gap.missed = None;
                 Some(gap.cursor.sequence())

@@ -2,11 +2,13 @@
 
 mod cursorless;
 mod drain;
+mod drain_delay;
 mod drain_resume;
 mod driver;
 mod ends;
 mod from_fn;
 mod layers;
+mod live;
 mod long_poll_min_wait;
 mod max_event;
 mod messages;
@@ -16,7 +18,9 @@ mod notifier;
 mod pings;
 mod poll_hint;
 mod polls;
+mod presence;
 mod reconnect;
+mod removals;
 mod replies;
 mod respond;
 mod sessions;

@@ -4,7 +4,7 @@
  * `open(cursor)` begins it. `close()` ends it, and no callback follows. Events that were received and not yet delivered are
  * dropped with their cursor, so that the next attempt gets them again.
  *
- * Callbacks: `event(object)`, `gap(object)`, `topicEnd({ topic, reason })` without members if all topics had ended before,
+ * Callbacks: `event(object)` for an event or a removal, `gap(object)`, `topicEnd({ topic, reason })` without members if all topics had ended before,
  * `cursor(text)`, `alive()` when the server has answered, and `ended({ retry, refused })` once, when this attempt has ended.
  */
 export class Transport {
@@ -53,7 +53,7 @@ export class Transport {
     this.cursor = object.id;
     if ('gap' in object) this.on.gap(object);
     else if ('end' in object) this.on.topicEnd(object.end);
-    else if ('data' in object) this.on.event(object);
+    else if ('data' in object || 'removed' in object) this.on.event(object);
     if (!this.closed) this.on.cursor(this.cursor);
   }
 
