@@ -9,9 +9,9 @@ const MAX_DOUBLINGS: u32 = 6;
 
 /// State machine of one key of one topic.
 ///
-/// A key is *wanted* while it has sessions, and for the reconnect grace after its last session has ended. The published
-/// state follows that. Between two changes there is at least one [`INTERVAL`], after which the newest state is published. While
-/// a change is being published, no other begins, so the changes of a key reach the hub in their order.
+/// A key is *wanted* while it has sessions. If the hub has its event, it stays so for the reconnect grace after the last session.
+/// The published state follows that. Between two changes there is at least one [`INTERVAL`], after which the newest state is
+/// published. While a change is being published, no other begins, so the changes of a key reach the hub in their order.
 #[derive(Debug)]
 pub(super) struct PresentKey {
     /// Number of live sessions.
@@ -22,8 +22,10 @@ pub(super) struct PresentKey {
     published: Option<Event>,
     /// End of the reconnect grace, if there is no session.
     grace_end: Instant,
-    /// Time before which nothing is published.
+    /// Time before which nothing is tried.
     earliest: Instant,
+    /// End of the interval after the last change.
+    interval_end: Instant,
     /// Number of failures in a row.
     failures: u32,
     /// The hub refused `event`, and would refuse it again.
@@ -65,6 +67,7 @@ impl PresentKey {
             published: None,
             grace_end: now,
             earliest: now,
+            interval_end: now,
             failures: 0,
             is_refused: false,
             is_publishing: false,
@@ -89,9 +92,9 @@ impl PresentKey {
         self.published.is_some()
     }
 
-    /// Returns the event of a key that is forgotten, for the caller to drop under no lock.
-    pub(super) fn into_event(self) -> Event {
-        self.event
+    /// Returns the events of a key that is forgotten, for the caller to drop under no lock.
+    pub(super) fn into_events(self) -> impl Iterator<Item = Event> {
+        std::iter::once(self.event).chain(self.published)
     }
 
     /// Returns the next step. After [`NextStep::Publish`] the key rests until the change is [finished](Self::finish).
@@ -99,7 +102,7 @@ impl PresentKey {
         if self.is_publishing {
             return NextStep::Rest;
         }
-        let is_wanted = self.sessions > 0 || now < self.grace_end;
+        let is_wanted = self.sessions > 0 || (self.is_published() && now < self.grace_end);
         let has_change = match &self.published {
             Some(published) if is_wanted => *published != self.event && !self.is_refused,
             None if is_wanted => !self.is_refused,
@@ -115,7 +118,7 @@ impl PresentKey {
             false if self.sessions > 0 => NextStep::Rest,
             false if is_wanted => NextStep::At(self.grace_end),
             // Kept for the interval, so that the key does not change twice within it.
-            false if now < self.earliest => NextStep::At(self.earliest),
+            false if now < self.interval_end => NextStep::At(self.interval_end),
             false => NextStep::Forget,
         }
     }
@@ -123,22 +126,23 @@ impl PresentKey {
     /// Finishes a change, which began at `began`. Returns an event that the caller drops under no lock.
     pub(super) fn finish(&mut self, change: Option<Event>, outcome: Outcome, began: Instant) -> Option<Event> {
         self.is_publishing = false;
-        let is_removal = change.is_none();
         match outcome {
             Outcome::Postponed => {
                 self.earliest = began + INTERVAL * 2_u32.pow(self.failures.min(MAX_DOUBLINGS));
                 self.failures = self.failures.saturating_add(1);
-                return change;
+                change
             }
-            Outcome::Refused if is_removal => self.failures = 0,
-            Outcome::Refused => {
+            Outcome::Refused if change.is_some() => {
                 // A session that began meanwhile may have brought another event.
                 self.is_refused = change.as_ref() == Some(&self.event);
-                return change;
+                change
             }
-            Outcome::Published => self.failures = 0,
+            // A removal that is refused for good is not tried again: the hub is closed, or the topic has ended.
+            Outcome::Published | Outcome::Refused => {
+                self.failures = 0;
+                self.interval_end = began + INTERVAL;
+                std::mem::replace(&mut self.published, change)
+            }
         }
-        // A removal that is refused for good is not tried again: the hub is closed, or the topic has ended.
-        std::mem::replace(&mut self.published, change)
     }
 }

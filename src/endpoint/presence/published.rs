@@ -17,9 +17,9 @@ use crate::endpoint::time::wheel::{Alarm, Wheel};
 use crate::model::Event;
 use crate::time::Clock;
 
-/// Keys of the driver's turn at most, so that other timers are not late when many are due.
+/// Most changes that the driver publishes at once, so that other timers are not late when many are due.
 const AT_ONCE: usize = 256;
-/// Time until the next ones.
+/// Time until it publishes the next ones.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Presence of an endpoint's sessions. The closure and the hub are called under no lock.
@@ -52,7 +52,7 @@ impl Presence {
 
     /// Ends presence without removals.
     pub(crate) fn stop(&self) {
-        drop_catching(self.take_table());
+        drop_each(self.take_table().into_events());
     }
 
     fn take_table(&self) -> PresenceTable {
@@ -65,7 +65,7 @@ impl Presence {
     pub(crate) fn remove_all(&self, shared: &Shared) {
         let table = self.take_table();
         table.published().for_each(|name| _ = self.publish(shared, name, None));
-        drop_catching(table);
+        drop_each(table.into_events());
     }
 
     fn begin(&self, shared: &Arc<Shared>, session: &Session) {
@@ -78,13 +78,13 @@ impl Presence {
         let valid = items.into_iter().filter_map(|item| item.map_err(|text| refuse(&text)).ok());
         let present: Vec<_> = valid.collect();
         if !present.is_empty() {
-            let now = shared.runtime.wheel.now();
+            let now = read_clock(shared);
             self.update(shared, now, |table, work| table.begin(session.id(), present, now, work));
         }
     }
 
     fn end(&self, shared: &Arc<Shared>, session: &Session) {
-        let now = shared.runtime.wheel.now();
+        let now = read_clock(shared);
         self.update(shared, now, |table, work| table.end(session.id(), now, work));
     }
 
@@ -98,13 +98,12 @@ impl Presence {
                 (change, outcome)
             };
             let done: Vec<_> = work.changes.drain(..).map(publish).collect();
-            let now = shared.runtime.wheel.now();
+            let now = read_clock(shared);
             self.lock_and(shared, now, |table| {
                 done.into_iter().for_each(|(change, outcome)| table.finish(change, outcome, now, &mut work));
             });
         }
-        // One by one: a payload of the application may panic when it is dropped.
-        work.dropped.into_iter().for_each(drop_catching);
+        drop_each(work.dropped.into_iter());
     }
 
     /// Changes the table, and sets the alarm.
@@ -156,6 +155,18 @@ impl Presence {
     }
 }
 
+/// Returns the time. If the application's clock panics, the time is that of the endpoint's begin, so that no session stays in the
+/// table after its end: changes that are due later are due at once.
+fn read_clock(shared: &Shared) -> Instant {
+    let wheel = &shared.runtime.wheel;
+    catch_panic(|| wheel.now()).unwrap_or_else(|_| wheel.begin())
+}
+
+/// Drops events one by one, since several payloads of the application may panic when they are dropped.
+fn drop_each(events: impl Iterator<Item = Event>) {
+    events.for_each(drop_catching);
+}
+
 /// Returns whether the hub would refuse the change again.
 fn outcome_of(error: &PublishError) -> Outcome {
     match error {
@@ -171,8 +182,7 @@ impl Shared {
     #[inline]
     pub(crate) fn presence_begins(self: &Arc<Self>, session: &Session) {
         if let Some(presence) = &self.presence {
-            // The application's clock may panic.
-            let _ = catch_panic(|| presence.begin(self, session));
+            presence.begin(self, session);
         }
     }
 
@@ -180,7 +190,7 @@ impl Shared {
     #[inline]
     pub(crate) fn presence_ends(self: &Arc<Self>, session: &Session) {
         if let Some(presence) = &self.presence {
-            let _ = catch_panic(|| presence.end(self, session));
+            presence.end(self, session);
         }
     }
 }
@@ -190,7 +200,7 @@ impl Wake for PresenceAlarm {
     fn wake(self: Arc<Self>) {
         let Some(shared) = self.0.upgrade() else { return };
         if let Some(presence) = &shared.presence {
-            let now = shared.runtime.wheel.now();
+            let now = read_clock(&shared);
             presence.update(&shared, now, |table, work| table.run_due(now, AT_ONCE, work));
         }
     }

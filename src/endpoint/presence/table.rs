@@ -11,8 +11,8 @@ use crate::model::{Event, Topic};
 
 /// Keys of an endpoint's sessions.
 ///
-/// It has an entry for each session with keys and for each key that has a session, awaits its removal, or changed within the
-/// last second. Trees, unlike hash tables, give the memory of entries back.
+/// It has an entry for each session with keys, and for each key that has a session, is published, or changed within the last
+/// second. Trees, unlike hash tables, give the memory of entries back.
 #[derive(Debug)]
 pub(super) struct PresenceTable {
     grace: Duration,
@@ -115,6 +115,11 @@ impl PresenceTable {
         std::mem::replace(self, Self { is_stopped: true, ..Self::new(self.grace) })
     }
 
+    /// Returns the events of all keys, for the caller to drop under no lock.
+    pub(super) fn into_events(self) -> impl Iterator<Item = Event> {
+        self.keys.into_values().flat_map(PresentKey::into_events)
+    }
+
     /// Returns the time of the next change.
     pub(super) fn first_due(&self) -> Option<Instant> {
         self.due.first().map(|(at, _)| *at)
@@ -142,7 +147,9 @@ impl PresenceTable {
         }
         match next {
             NextStep::Publish(event) => work.changes.push(KeyChange { name: name.clone(), event, began: now }),
-            NextStep::Forget => work.dropped.extend(self.keys.remove(name).map(PresentKey::into_event)),
+            NextStep::Forget => {
+                work.dropped.extend(self.keys.remove(name).into_iter().flat_map(PresentKey::into_events))
+            }
             NextStep::At(_) | NextStep::Rest => {}
         }
     }

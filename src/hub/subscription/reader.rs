@@ -278,16 +278,11 @@ impl Reader {
     }
 
     /// Moves to the first event in memory after a sequence, if the reader is not past it. Returns the sequence of the last event
-    /// between them that is gone. In a keyed topic and in the log of a pattern it moves to the first such event, for which the
-    /// next look finds the state or the topics. A reader in a fill does not move.
+    /// between them that is gone. In the log of a pattern it moves to the first such event, which it looks for in the topics.
+    /// A fill is not skipped.
     pub(crate) fn skip_to(&mut self, sequence: u64, overflow: Overflow) -> Option<u64> {
-        if self.is_in_fill() || self.is_finished() {
+        if self.is_in_fill() {
             return None;
-        }
-        // A keyed topic and a pattern find the rest by the sequence.
-        let finds_rest = self.log.is_keyed() || self.log.name.as_topic().is_none();
-        if self.log.is_keyed() {
-            self.stepped = self.stepped.max(sequence);
         }
         let in_hand = self.segment.as_deref().map(|segment| (segment.index_after(sequence), segment.end()));
         let (index, gap) = match in_hand {
@@ -295,13 +290,18 @@ impl Reader {
             Some((Some(index), _)) => (index, None),
             in_hand => {
                 let StartPoint { index, gap, .. } = self.log.state().place(StartAt::Live(sequence), overflow);
-                match gap.is_some() && finds_rest {
+                match gap.is_some() && self.log.name.as_topic().is_none() {
                     true => (in_hand.map_or(0, |(_, end)| end), None),
                     false => (index, gap),
                 }
             }
         };
         if self.next >= index {
+            return None;
+        }
+        if gap.is_some() && self.log.is_keyed() {
+            self.stepped = self.stepped.max(sequence);
+            (self.next, self.segment) = (fill_after(sequence), None);
             return None;
         }
         (self.next, self.conflated) = (index, 0);

@@ -34,8 +34,10 @@ pub(crate) fn opening_after(gap: Gap, cursor: Cursor) -> Option<Gap> {
 impl SingleTopic {
     /// Skips to a sequence. Returns a gap if events after it are gone.
     pub(crate) fn skip_to(&mut self, sequence: u64, shared: &Shared) -> Option<Gap> {
+        // The cursor of a client is that of the state until it has the whole state.
+        let has_state = !self.reader.is_in_fill();
         let gone = self.reader.skip_to(sequence, self.overflow);
-        if !self.reader.is_in_fill() {
+        if has_state {
             self.sequence = self.sequence.max(sequence);
         }
         gone.map(|gone| self.reader.log.gap(GapReason::Evicted, shared.cursor(gone)))
@@ -45,6 +47,7 @@ impl SingleTopic {
 impl MultiTopic {
     /// Skips to a sequence.
     pub(crate) fn skip_to(&mut self, sequence: u64, shared: &Shared) {
+        let has_state = !self.topics.iter().any(|followed| followed.reader.is_in_fill());
         for followed in &mut self.topics {
             followed.skip_to(sequence, shared);
         }
@@ -52,7 +55,7 @@ impl MultiTopic {
             self.topics[key as usize].is_placed = false;
             self.marked.push(key);
         }
-        if !self.topics.iter().any(|followed| followed.reader.is_in_fill()) {
+        if has_state {
             self.sequence = self.sequence.max(sequence);
         }
     }

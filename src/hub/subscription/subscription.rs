@@ -253,6 +253,13 @@ impl Kind {
         Ok((gap, Self::Multi(Box::new(multi))))
     }
 
+    fn sequence(&self) -> u64 {
+        match self {
+            Self::Single(single) => single.sequence,
+            Self::Multi(multi) => multi.sequence,
+        }
+    }
+
     fn sequence_mut(&mut self) -> &mut u64 {
         match self {
             Self::Single(single) => &mut single.sequence,
@@ -297,7 +304,7 @@ impl Subscriber for Subscription {
         let Some(sequence) = sequence_of(cursor, &self.shared) else {
             return false;
         };
-        if sequence > *self.kind.sequence_mut() || self.cursor().is_none() {
+        if sequence > self.kind.sequence() || self.cursor().is_none() {
             self.skip(cursor, sequence);
         }
         true

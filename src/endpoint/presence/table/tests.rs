@@ -53,6 +53,8 @@ struct ModelKey {
     published: Option<String>,
     /// Earliest time of the next attempt.
     next_attempt: u64,
+    /// Time of the last change.
+    changed: Option<u64>,
     failures: u32,
     /// Number of begins when the hub refused the newest event.
     refused_at: Option<usize>,
@@ -62,11 +64,13 @@ struct ModelKey {
 impl ModelKey {
     /// Returns the change that is to be tried now.
     fn attempt(&mut self, now: u64, grace: u64) -> Option<Option<String>> {
-        let is_wanted = !self.live.is_empty() || self.last_end.is_some_and(|end| now < end + grace);
+        let in_grace = self.published.is_some() && self.last_end.is_some_and(|end| now < end + grace);
+        let is_wanted = !self.live.is_empty() || in_grace;
         let wanted = is_wanted.then(|| self.begun.last().unwrap().1.clone());
-        if wanted == self.published && !is_wanted && self.under_way.is_none() && now >= self.next_attempt {
-            // The key is forgotten.
-            self.failures = 0;
+        let is_unchanged = self.changed.is_none_or(|at| now >= at + ticks(INTERVAL));
+        if !is_wanted && self.published.is_none() && self.under_way.is_none() && is_unchanged {
+            // The key is forgotten, with the failures.
+            (self.failures, self.next_attempt) = (0, now);
         }
         let is_refused = is_wanted && self.refused_at == Some(self.begun.len());
         if wanted == self.published || is_refused || self.under_way.is_some() || now < self.next_attempt {
@@ -80,8 +84,10 @@ impl ModelKey {
     fn finish(&mut self, outcome: Outcome) {
         let Some((change, began)) = self.under_way.take() else { return };
         match outcome {
-            Outcome::Published => (self.published, self.failures) = (change, 0),
-            Outcome::Refused if change.is_none() => (self.published, self.failures) = (None, 0),
+            Outcome::Published => (self.published, self.failures, self.changed) = (change, 0, Some(began)),
+            Outcome::Refused if change.is_none() => {
+                (self.published, self.failures, self.changed) = (None, 0, Some(began))
+            }
             Outcome::Refused if change.as_ref() == self.begun.last().map(|(_, event)| event) => {
                 self.refused_at = Some(self.begun.len());
             }
@@ -106,6 +112,10 @@ fn event(key: usize, text: &str) -> Event {
     Event::text(text).with_key(KEYS[key]).unwrap()
 }
 
+fn key_of(change: &KeyChange) -> usize {
+    KEYS.iter().position(|key| *key == &*change.name.key).unwrap()
+}
+
 /// The table and the model, side by side.
 struct World {
     table: PresenceTable,
@@ -121,6 +131,8 @@ struct World {
     ids: u64,
     attempts: Vec<Attempt>,
     of_model: Vec<Attempt>,
+    /// Time and key of the changes that the hub accepted.
+    accepted: Vec<(u64, usize)>,
 }
 
 impl World {
@@ -139,6 +151,7 @@ impl World {
             ids: 0,
             attempts: Vec::new(),
             of_model: Vec::new(),
+            accepted: Vec::new(),
         }
     }
 
@@ -151,7 +164,7 @@ impl World {
         let now = self.instant();
         input(&mut self.table, now, &mut work);
         for change in work.changes {
-            let key = KEYS.iter().position(|key| *key == &*change.name.key).unwrap();
+            let key = key_of(&change);
             let text = change.event.as_ref().map(|event| event.as_str().unwrap().to_owned());
             self.attempts.push((self.now, key, text));
             self.held.push(change);
@@ -164,6 +177,9 @@ impl World {
     fn finish(&mut self) {
         for change in std::mem::take(&mut self.held) {
             let outcome = self.outcome;
+            if outcome == Outcome::Published {
+                self.accepted.push((ticks(change.began - self.begin), key_of(&change)));
+            }
             self.input(|table, now, work| table.finish(change, outcome, now, work));
         }
         self.model.iter_mut().for_each(|key| key.finish(self.outcome));
@@ -281,7 +297,8 @@ proptest! {
         prop_assert!(world.table.sessions.is_empty() && world.table.keys.is_empty() && world.table.due.is_empty());
         for key in 0..KEYS.len() {
             let of_key: Vec<_> = world.attempts.iter().filter(|(_, of, _)| *of == key).collect();
-            prop_assert!(of_key.windows(2).all(|pair| pair[1].0 - pair[0].0 >= ticks(INTERVAL)), "{:?}", of_key);
+            let accepted: Vec<_> = world.accepted.iter().filter(|(_, of)| *of == key).map(|(at, _)| at).collect();
+            prop_assert!(accepted.windows(2).all(|pair| pair[1] - pair[0] >= ticks(INTERVAL)), "{:?}", accepted);
             let is_removed = of_key.last().is_none_or(|(_, _, event)| event.is_none()) || world.model[key].published.is_none();
             prop_assert!(drains || is_removed, "{:?}", of_key);
         }
