@@ -6,8 +6,8 @@ use crate::model::{Cursor, Gap, GapReason, TopicEnd};
 use crate::subscriber::following::{Following, Step, look, with_more};
 use crate::subscriber::oversize::{self, Fit};
 use crate::subscriber::recovery::Recovery;
-use crate::subscriber::snapshot::{NOWHERE, State, later};
-use crate::subscriber::stage::Stage;
+use crate::subscriber::snapshot::{NOWHERE, State};
+use crate::subscriber::stage::{self, Stage};
 use crate::subscriber::{Fetched, Snapshot};
 
 /// Subscriber that recovers from gaps by snapshots of the application's state.
@@ -236,17 +236,6 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         self.go_on(Stage::Sending(State { events: snapshot.events.into(), held, start }, following));
     }
 
-    /// Skips deliveries of the stage, without a snapshot, to a cursor to which the inner subscriber skipped.
-    #[cold]
-    fn skip_stage(&mut self, cursor: Cursor) {
-        let Self { stage, held, .. } = self;
-        if stage.as_deref_mut().is_some_and(|stage| stage.skip_to(cursor, held)) {
-            return;
-        }
-        self.held = Some(later(self.held, cursor));
-        self.stage = None;
-    }
-
     /// Encodes and takes the events that fit, but at least one. An event that is too large becomes a gap.
     fn encode(&mut self, batch: &Batch, format: &dyn Format, max: usize) -> EncodedDelivery {
         let (bytes, count, cursor) = batch.encode_first(format, max.min(self.max_event));
@@ -388,8 +377,8 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
 
     fn skip_to(&mut self, cursor: Cursor) -> bool {
         let skips = self.inner.skip_to(cursor);
-        if skips && self.stage.is_some() {
-            self.skip_stage(cursor);
+        if skips {
+            stage::skip_to(&mut self.stage, &mut self.held, cursor);
         }
         skips
     }

@@ -41,6 +41,14 @@ impl<S, F> Recover<S, F> {
     }
 }
 
+/// Skips deliveries of a stage, but no snapshot, to a cursor to which the inner subscriber skipped.
+#[cold]
+pub(super) fn skip_to(stage: &mut Option<Box<Stage>>, held: &mut Option<Cursor>, cursor: Cursor) {
+    if stage.as_deref_mut().is_some_and(|stage| !stage.skip_to(cursor, held)) {
+        (*stage, *held) = (None, Some(later(*held, cursor)));
+    }
+}
+
 impl Stage {
     /// Returns the cursor of the client. `held` is its cursor before the stage, or after the last snapshot or events of it.
     #[cold]

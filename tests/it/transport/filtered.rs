@@ -7,7 +7,7 @@ use tidings::transport::chunked::ChunkedStream;
 use tidings::transport::long_poll::LongPollWaiter;
 use tidings::transport::short_poll::PollQueue;
 use tidings::transport::sse::SseEncoder;
-use tidings::{Cursor, Event, LocalHub, Retention, Start, Subscribe, Subscriber, Subscription};
+use tidings::{Cursor, Event, LocalHub, Retention, Start, Subscribe, Subscription};
 
 use crate::support::{SseReader, Task, VirtualTimer, ready_texts};
 
