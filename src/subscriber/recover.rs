@@ -377,10 +377,7 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
 
     fn skip_to(&mut self, cursor: Cursor) -> bool {
         let skips = self.inner.skip_to(cursor);
-        if skips {
-            stage::skip_to(&mut self.stage, &mut self.held, cursor);
-        }
-        skips
+        skips.then(|| stage::skip_to(&mut self.stage, &mut self.held, cursor)).is_some()
     }
 
     fn release(&mut self) {
