@@ -30,6 +30,10 @@ use crate::subscriber::{Fetched, Snapshot};
 /// older events of the gap's topic were delivered, if the subscriber has a [head](Subscriber::info). A snapshot that does not
 /// contain the missing events is not sent, see [`Snapshot::with_cursor`].
 ///
+/// A subscriber with [keyed](crate::Retention::latest_per_key) topics of a hub recovers by itself: the closure is not called, and
+/// a gap of another topic is yielded alone. A client that received a part of a snapshot would otherwise start over without the
+/// removals of its keyed topics.
+///
 /// Every method is cancel-safe. Dropping the subscriber drops the future. After a panic of the closure, of its future or of a
 /// [`Format`] the cursor is unchanged, and the next poll yields the same gap, snapshot or events. A panic of the inner
 /// subscriber may lose its current delivery.
@@ -128,6 +132,10 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
                     return Poll::Ready(Some(Step::Gap(oversize::gap(None, cursor, self.inner.info().topics()))));
                 }
                 Stage::Opening(snapshot) => {
+                    if self.inner.info().keeps_state() {
+                        // The snapshot does not contain the states, whose events are sent after it.
+                        snapshot.forget_cursor();
+                    }
                     let next = look(&mut self.inner, snapshot, cx);
                     let following = Following::new(snapshot.known(None), next, &mut self.inner, cx);
                     let snapshot = std::mem::take(snapshot);
@@ -174,7 +182,7 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
                         }
                     };
                     match delivery {
-                        Delivery::Gap(gap) if gap.snapshot => {
+                        Delivery::Gap(gap) if gap.snapshot || self.inner.info().keeps_state() => {
                             // The inner subscriber recovers by itself.
                             self.stage = None;
                             return Poll::Ready(Some(Step::Gap(gap)));
@@ -287,7 +295,7 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
             Some(EncodedDelivery::Events(events)) if events.events == 1 => {
                 EncodedDelivery::Gap(oversize::gap(Some(1), self.inner.cursor(), self.inner.info().topics()))
             }
-            Some(EncodedDelivery::Gap(gap)) if !gap.snapshot => {
+            Some(EncodedDelivery::Gap(gap)) if !gap.snapshot && !self.inner.info().keeps_state() => {
                 self.meet(gap);
                 ready!(self.poll_encoded_stage(cx, format, max))
             }
@@ -358,7 +366,7 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
                 }
             }
             match self.inner.poll_next(cx) {
-                Poll::Ready(Delivery::Gap(gap)) if !gap.snapshot => self.meet(gap),
+                Poll::Ready(Delivery::Gap(gap)) if !gap.snapshot && !self.inner.info().keeps_state() => self.meet(gap),
                 polled => return polled,
             }
         }

@@ -45,6 +45,11 @@ impl Snapshot {
         Self { as_of: cursor.into(), ..self }
     }
 
+    /// Forgets the cursor: all later events of the subscriber are sent.
+    pub(super) fn forget_cursor(&mut self) {
+        self.as_of = None;
+    }
+
     /// Returns whether the snapshot has neither events nor a cursor.
     pub(super) fn is_nothing(&self) -> bool {
         self.events.is_empty() && self.as_of.is_none()
