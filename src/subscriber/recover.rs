@@ -30,9 +30,8 @@ use crate::subscriber::{Fetched, Snapshot};
 /// older events of the gap's topic were delivered, if the subscriber has a [head](Subscriber::info). A snapshot that does not
 /// contain the missing events is not sent, see [`Snapshot::with_cursor`].
 ///
-/// A subscriber with [keyed](crate::Retention::latest_per_key) topics of a hub recovers by itself: the closure is not called, and
-/// a gap of another topic is yielded alone. A client that received a part of a snapshot would otherwise start over without the
-/// removals of its keyed topics.
+/// A hub's subscriber with [keyed](crate::Retention::latest_per_key) topics yields their states itself. The closure is not
+/// called for it, and a gap of another topic is yielded alone.
 ///
 /// Every method is cancel-safe. Dropping the subscriber drops the future. After a panic of the closure, of its future or of a
 /// [`Format`] the cursor is unchanged, and the next poll yields the same gap, snapshot or events. A panic of the inner
@@ -69,7 +68,7 @@ pub struct Recover<S, F> {
     pub(super) stage: Option<Box<Stage>>,
     /// Maximum number of bytes of an encoded event. A larger event becomes a gap.
     max_event: usize,
-    inner: S,
+    pub(super) inner: S,
     recovery: F,
     /// Cursor of the client when it subscribed, or after the last snapshot or events of a stage.
     pub(super) held: Option<Cursor>,
@@ -132,10 +131,8 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
                     return Poll::Ready(Some(Step::Gap(oversize::gap(None, cursor, self.inner.info().topics()))));
                 }
                 Stage::Opening(snapshot) => {
-                    if self.inner.info().keeps_state() {
-                        // The snapshot does not contain the states, whose events are sent after it.
-                        snapshot.forget_cursor();
-                    }
+                    // The snapshot does not contain the states, whose events are sent after it.
+                    snapshot.forget_cursor_if(self.inner.info().keeps_state());
                     let next = look(&mut self.inner, snapshot, cx);
                     let following = Following::new(snapshot.known(None), next, &mut self.inner, cx);
                     let snapshot = std::mem::take(snapshot);
@@ -235,13 +232,6 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         self.send(snapshot, following, Some(after));
         gap.cursor = self.held.filter(|_| is_empty).unwrap_or(NOWHERE);
         gap.with_snapshot()
-    }
-
-    /// Enters the stage of a snapshot. After it the client is at the inner subscriber's cursor, or at `gap` if that is `None`.
-    fn send(&mut self, snapshot: Snapshot, mut following: Following, gap: Option<Cursor>) {
-        let (held, start) = (self.held, following.begin(self.inner.cursor().or(gap), self.held));
-        self.held = start;
-        self.go_on(Stage::Sending(State { events: snapshot.events.into(), held, start }, following));
     }
 
     /// Encodes and takes the events that fit, but at least one. An event that is too large becomes a gap.

@@ -45,9 +45,9 @@ impl Snapshot {
         Self { as_of: cursor.into(), ..self }
     }
 
-    /// Forgets the cursor: all later events of the subscriber are sent.
-    pub(super) fn forget_cursor(&mut self) {
-        self.as_of = None;
+    /// Forgets the cursor if all later events of the subscriber are to be sent.
+    pub(super) fn forget_cursor_if(&mut self, sends_all: bool) {
+        self.as_of = self.as_of.filter(|_| !sends_all);
     }
 
     /// Returns whether the snapshot has neither events nor a cursor.
