@@ -1,4 +1,4 @@
-use crate::contract::SubscriptionEnd;
+use crate::contract::{Subscriber, SubscriptionEnd};
 use crate::model::{Cursor, Gap};
 use crate::subscriber::Snapshot;
 use crate::subscriber::following::Following;
@@ -25,6 +25,15 @@ pub(super) enum Stage {
     Following(Following),
     /// The recovery ended the subscriber.
     Over(SubscriptionEnd),
+}
+
+impl<S: Subscriber, F> Recover<S, F> {
+    /// Enters the stage of a snapshot. After it the client is at the inner subscriber's cursor, or at `gap` if that is `None`.
+    pub(super) fn send(&mut self, snapshot: Snapshot, mut following: Following, gap: Option<Cursor>) {
+        let (held, start) = (self.held, following.begin(self.inner.cursor().or(gap), self.held));
+        self.held = start;
+        self.stage = Some(Box::new(Stage::Sending(State { events: snapshot.events.into(), held, start }, following)));
+    }
 }
 
 impl<S, F> Recover<S, F> {
