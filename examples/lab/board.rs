@@ -42,7 +42,11 @@ impl Publisher for Board {
         if request.topics().iter().any(|topic| !self.topics.contains(topic)) {
             return Err(Rejection::NotFound);
         }
-        Ok(self.stage.hub().subscribe(request.subscribe_to(request.topics()))?.into())
+        // Topics that the client did not follow up to its cursor: it gets their state.
+        let added = request.query("added").unwrap_or_default();
+        let added = self.topics.iter().filter(|topic| added.split(',').any(|name| name == topic.as_str()));
+        let subscribe = request.subscribe_to(request.topics()).added(added.cloned());
+        Ok(self.stage.hub().subscribe(subscribe)?.into())
     }
 
     async fn receive(&self, _: &SubscribeRequest, message: Message) -> Result<Option<Event>, Rejection> {

@@ -7,7 +7,7 @@ use crate::subscriber::following::{Following, Step, look, with_more};
 use crate::subscriber::oversize::{self, Fit};
 use crate::subscriber::recovery::Recovery;
 use crate::subscriber::snapshot::{NOWHERE, State};
-use crate::subscriber::stage::{self, Stage};
+use crate::subscriber::stage::Stage;
 use crate::subscriber::{Fetched, Snapshot};
 
 /// Subscriber that recovers from gaps by snapshots of the application's state.
@@ -68,7 +68,7 @@ pub struct Recover<S, F> {
     inner: S,
     recovery: F,
     /// Cursor of the client when it subscribed, or after the last snapshot or events of a stage.
-    held: Option<Cursor>,
+    pub(super) held: Option<Cursor>,
 }
 
 impl<S: Subscriber, F: Recovery> Recover<S, F> {
@@ -377,7 +377,10 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
 
     fn skip_to(&mut self, cursor: Cursor) -> bool {
         let skips = self.inner.skip_to(cursor);
-        skips.then(|| stage::skip_to(&mut self.stage, &mut self.held, cursor)).is_some()
+        if skips && self.stage.is_some() {
+            self.skip_stage(cursor);
+        }
+        skips
     }
 
     fn release(&mut self) {

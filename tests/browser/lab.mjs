@@ -64,6 +64,7 @@ async function test(browser) {
   await point(page);
 
   await setCells(page);
+  await changeTopics(page);
   const other = await browser.newPage();
   await other.goto(await page.getAttribute('#twin', 'href'));
   await opened(other);
@@ -177,6 +178,22 @@ async function setCells(page) {
   await page.click('#cells button:nth-child(8)');
   await until(page, 'every panel holds the cells that are left', PATIENCE, (panels) => panels.every(holds('3', '20', '40')));
   await page.locator('#cells').screenshot({ path: join(folder, 'cells.png') });
+}
+
+/** Leaves two topics and follows them again. The WebSocket keeps its connection. */
+async function changeTopics(page) {
+  await until(page, 'all panels are open', PATIENCE, (panels) => panels.every(({ state }) => state === 'open'));
+  const websocket = ({ transport }) => transport === 'websocket';
+  const before = (await panels(page)).find(websocket).server.requests;
+  for (const topic of ['host', 'cells']) await page.uncheck(`#topics [value=${topic}]`);
+  await until(page, 'every panel leaves two topics', PATIENCE, (panels) =>
+    panels.every(({ topics, state, cells }) => state === 'open' && topics.join() === 'load,board' && !cells.length));
+  for (const topic of ['host', 'cells']) await page.check(`#topics [value=${topic}]`);
+  await until(page, 'every panel follows them again, with the state', PATIENCE, (panels) =>
+    panels.every((panel) => panel.topics.length === 4 && holds('3', '20', '40')(panel)));
+  await pause(1500);
+  const after = (await panels(page)).find(websocket).server.requests;
+  ok(before === after, 'the WebSocket changed its topics without a request', `${before}, ${after}`);
 }
 
 /** Returns whether a panel holds exactly these cells. */

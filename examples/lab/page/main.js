@@ -58,6 +58,7 @@ if (about.log) {
   $('log-topic').textContent = about.log;
   lines = new Lines($('log'), panels);
 }
+topics();
 const plots = new Plots(series);
 const twin = new URL(location.href);
 twin.hostname = location.hostname === 'localhost' ? '127.0.0.1' : 'localhost';
@@ -75,6 +76,22 @@ async function begin() {
 }
 
 /* Controls */
+
+/** Adds a box for each topic. At least one topic is followed. */
+function topics() {
+  const boxes = about.topics.map((topic) => {
+    const box = Object.assign(document.createElement('input'), { type: 'checkbox', checked: true, value: topic });
+    const label = document.createElement('label');
+    label.append(box, ` ${topic}`);
+    $('topics').append(label);
+    return box;
+  });
+  $('topics').onchange = ({ target }) => {
+    const followed = boxes.filter(({ checked }) => checked).map(({ value }) => value);
+    if (!followed.length) return void (target.checked = true);
+    panels.forEach((panel) => panel.follow(followed));
+  };
+}
 
 function say(text) {
   $('status').textContent = text;
@@ -194,7 +211,7 @@ function frame(now) {
 requestAnimationFrame(frame);
 
 /**
- * For tests, read-only. `lab.panels[i]`: id, letter, transport, state, cursor, over { topic: reason }, events, missed (`told`: announced by gaps), duplicates,
+ * For tests, read-only. `lab.panels[i]`: id, letter, transport, state, cursor, topics, over { topic: reason }, events, missed (`told`: announced by gaps), duplicates,
  * gaps [{ reason, missed, topic, at }], ribbon { here, filled, waiting, missing } as drawn now, heard (chat texts), cells (keys),
  * delay [p50, p99] in ms, server { requests, connections, up, down }. `lab.head`: the newest known number of `load`.
  */
@@ -210,6 +227,7 @@ window.lab = Object.freeze({
       transport: panel.key,
       state: panel.link.state,
       cursor: panel.link.cursor,
+      topics: [...panel.link.follows],
       over: Object.fromEntries(panel.link.over),
       events: panel.tally.events,
       missed: panel.tally.missed,

@@ -76,6 +76,11 @@ export class Tally {
     return was;
   }
 
+  /** Forgets the numbers of a topic that is not followed any more. */
+  drop(topic) {
+    this.tracks.delete(topic);
+  }
+
   /** Counts an event or a removal of a topic without numbers. */
   count() {
     this.events++;

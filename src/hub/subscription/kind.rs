@@ -10,7 +10,8 @@ use crate::hub::subscription::multi_topic::MultiTopic;
 use crate::hub::subscription::narrowed::narrowed;
 use crate::hub::subscription::output::Output;
 use crate::hub::subscription::reader::Reader;
-use crate::hub::subscription::single_topic::{SingleTopic, state_gap};
+use crate::hub::subscription::single_topic::SingleTopic;
+use crate::hub::subscription::state_position::state_gap;
 use crate::model::{Gap, GapReason, Overflow, Pattern, Topic};
 
 /// Position of a subscription in its logs.

@@ -85,6 +85,9 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             Poll::Pending => return true,
             Poll::Ready(EncodedDelivery::Events(events)) if (1..room).contains(&events.bytes.len()) => {
                 let left = room - events.bytes.len();
+                if RawFormat::has_removals() {
+                    self.note_removals(&events.bytes, events.events);
+                }
                 (events.bytes, left)
             }
             Poll::Ready(other) => {
@@ -121,21 +124,14 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     #[inline]
     fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<EncodedDelivery> {
         let format: &dyn Format = if self.has_objects() { &ObjectFormat } else { &RawFormat };
-        let polled = self.subscriber.poll_encoded(cx, format, max);
-        if RawFormat::has_removals() {
-            self.note_removals(&polled);
-        }
-        polled
+        self.subscriber.poll_encoded(cx, format, max)
     }
 
     /// Counts the events without a frame, which are removals in raw frames.
     #[cold]
-    fn note_removals(&mut self, polled: &Poll<EncodedDelivery>) {
-        if self.has_objects() {
-            return;
-        }
-        if let Poll::Ready(EncodedDelivery::Events(EncodedBatch { bytes, events, .. })) = polled {
-            let unsent = events.saturating_sub(frame::count(bytes));
+    fn note_removals(&mut self, frames: &[u8], events: u32) {
+        if !self.has_objects() {
+            let unsent = events.saturating_sub(frame::count(frames));
             self.unsent_removals = self.unsent_removals.saturating_add(unsent);
         }
     }
@@ -143,7 +139,10 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Queues an item of the subscriber. Returns the number of bytes of events in it.
     fn queue(&mut self, encoded: EncodedDelivery) -> usize {
         match encoded {
-            EncodedDelivery::Events(EncodedBatch { bytes, .. }) => {
+            EncodedDelivery::Events(EncodedBatch { bytes, events, .. }) => {
+                if RawFormat::has_removals() {
+                    self.note_removals(&bytes, events);
+                }
                 let len = bytes.len();
                 // Removals alone have no frame.
                 if len != 0 {

@@ -18,9 +18,9 @@ impl<'a> CaseContext<'a> {
         self.rows[0]
     }
 
-    /// Returns the second of two rows.
+    /// Returns the second of two rows, or the only one.
     pub(crate) fn other(&self) -> &'a dyn Row {
-        self.rows[1]
+        self.rows[self.rows.len() - 1]
     }
 
     /// Publishes `count` texts to these topics in rotation. Returns the items that a client gets of them.

@@ -92,7 +92,7 @@ const CASES: &[Case] = &[
         Box::pin(keyed::cut_before_the_state(cx))
     }),
     Case::new("state, cut in it, on another transport", 100, Rows::Pairs, |cx| Box::pin(keyed::cut_in_the_state(cx))),
-    Case::new("state, cut in it, without history", 0, Rows::Pairs, |cx| Box::pin(keyed::cut_in_the_state(cx))),
+    Case::new("state, cut in it, without history", 0, Rows::Resuming, |cx| Box::pin(keyed::cut_in_the_state(cx))),
     Case::new("state, away longer than history", 4, Rows::Resuming, |cx| Box::pin(keyed::away_longer_than_history(cx))),
     Case::new("state with forgotten removals", 4, Rows::Resuming, |cx| Box::pin(keyed::removals_forgotten(cx))),
     Case::new("state on another epoch", 100, Rows::Resuming, |cx| Box::pin(keyed::epoch(cx))),

@@ -14,6 +14,7 @@ mod eviction;
 mod filter;
 mod floods;
 mod interactions;
+mod keyed;
 mod keyed_reference;
 mod keyed_sequences;
 mod keyed_world;

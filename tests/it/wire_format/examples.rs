@@ -20,6 +20,7 @@ use tidings::{
 };
 
 use super::page::{PAGE, blocks};
+use super::state;
 use crate::support::Feed;
 use crate::support::http::{RawClient, To, frame, get, piece, request, serve_http1, text, upgrade_request};
 
@@ -224,6 +225,8 @@ async fn objects() -> Vec<(&'static str, String)> {
     let errors = frames(&Feed::new(7), &["busy", "forbidden", private], 4).await;
     vec![
         ("event", lines(news().reader(), 1).await),
+        ("state", state::state().await),
+        ("state-gap", state::state_gap().await),
         ("removal", lines(cars().reader(), 1).await),
         ("gap", lines(Script(gaps.map(Delivery::Gap).into()), 3).await),
         ("end", lines(Script([Delivery::TopicEnd(end())].into()), 1).await + &lines(last.resume(cursor), 1).await),

@@ -8,7 +8,7 @@
  * `cursor(text)`, `alive()` when the server has answered, and `ended({ retry, refused })` once, when this attempt has ended.
  */
 export class Transport {
-  /** `at`: { panel, topics, pollEvery() }. */
+  /** `at`: { panel, topics, added, pollEvery() }. `added`: topics that the panel did not follow up to its cursor. */
   constructor(at, on) {
     this.at = at;
     this.on = on;
@@ -40,6 +40,7 @@ export class Transport {
   url(parameters) {
     const query = new URLSearchParams();
     for (const topic of this.at.topics) query.append('topic', topic);
+    if (this.at.added.length && this.cursor) query.set('added', this.at.added);
     query.set('panel', this.at.panel);
     for (const [name, value] of Object.entries(parameters)) query.set(name, value);
     if (this.cursor) query.set('cursor', this.cursor);

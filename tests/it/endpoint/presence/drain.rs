@@ -41,3 +41,25 @@ async fn endpoint_that_is_dropped_without_a_drain_publishes_removals_at_once() {
     pass(Duration::ZERO).await;
     assert_eq!(people.changes(), ["-bob"]);
 }
+
+/// The hub is local, so a restarted process has another one. A client that reconnects there drops the users of the old hub.
+#[tokio::test(start_paused = true)]
+async fn client_of_a_drained_endpoint_gets_the_users_of_the_next_one_only() {
+    let (old, new) = (hub(), hub());
+    let endpoint = app(&old).1.build();
+    let client = TestClient::open(&endpoint, Transport::Sse, "/?topic=people&user=ann").await;
+    let _bob = TestClient::open(&endpoint, Transport::Sse, "/?user=bob").await;
+    endpoint.drain().await;
+    let received = client.text();
+    assert!(received.contains("bob is here") && !received.contains("tidings.removed"), "{received}");
+    let cursor = received.lines().filter_map(|line| line.strip_prefix("id: ")).next_back().unwrap();
+
+    let endpoint = app(&new).1.build();
+    let client = TestClient::open(&endpoint, Transport::Sse, &format!("/?topic=people&user=ann&cursor={cursor}")).await;
+    let _cid = TestClient::open(&endpoint, Transport::Sse, "/?user=cid").await;
+    let received = client.text();
+    let gap = received.find("event: tidings.gap").unwrap();
+    assert!(received[gap..].contains("\"snapshot\":true"), "{received}");
+    assert!(received[gap..].contains("ann is here") && received[gap..].contains("cid is here"), "{received}");
+    assert!(!received.contains("bob"), "{received}");
+}

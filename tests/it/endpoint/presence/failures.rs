@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tidings::endpoint::RefusalCause;
-use tidings::{EndReason, Endpoint, EndpointBuilder, Event, LocalHub, Retention, Session, Transport};
+use tidings::{EndReason, Endpoint, EndpointBuilder, Event, LocalHub, Retention, Session, StateLimits, Transport};
 
 use super::{People, app, hub};
 use crate::support::http::{App, TestClient, pass};
@@ -125,4 +125,32 @@ async fn panic_of_the_closure_affects_one_session_only() {
     pass(Duration::from_secs(6)).await;
     assert_eq!((people.changes(), endpoint.session_count()), (vec!["-ann".to_owned()], 0));
     assert!(log.take().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_that_the_state_has_no_room_for_is_tried_again() {
+    let limits = StateLimits::default().keys(1);
+    let retention = Retention::latest_per_key().state_limits(limits);
+    let hub = LocalHub::builder().retain_for("people", retention).build();
+    let (log, endpoint) = Log::of(app(&hub).1);
+    let mut people = People::of(&hub);
+    let ann = TestClient::open(&endpoint, Transport::Sse, "/?user=ann").await;
+    let bob = TestClient::open(&endpoint, Transport::Sse, "/?user=bob").await;
+    assert_eq!(people.changes(), ["ann is here"]);
+    let text = "presence of key `bob` in topic `people`: state of topic `people` has no room for the event; remove keys or \
+                raise its limits";
+    // At 0, 1, 3, 7, 15 and 31 s.
+    pass(Duration::from_secs(32)).await;
+    assert_eq!(log.take(), [text; 6]);
+    ann.disconnect().await;
+    pass(Duration::from_secs(32)).await;
+    assert_eq!(people.changes(), ["-ann", "bob is here"]);
+    assert!(log.take().is_empty());
+
+    // A key that is not published is forgotten with its session.
+    TestClient::open(&endpoint, Transport::Sse, "/?user=cid").await.disconnect().await;
+    assert_eq!((log.take().len(), endpoint.stats().present_keys), (1, 1));
+    bob.disconnect().await;
+    pass(Duration::from_secs(60)).await;
+    assert_eq!((people.changes(), endpoint.stats().present_keys), (vec!["-bob".to_owned()], 0));
 }
