@@ -223,6 +223,13 @@ impl Reader {
         }
     }
 
+    /// Notes that everything up to a sequence is read, unless the reader is in a fill.
+    pub(crate) fn note_read(&mut self, sequence: u64) {
+        if !is_fill(self.next) {
+            self.stepped = self.stepped.max(sequence);
+        }
+    }
+
     /// Returns whether the reader is in a fill, or has just read one.
     pub(crate) fn is_in_fill(&self) -> bool {
         is_fill(self.next)
@@ -243,6 +250,9 @@ impl Reader {
         };
         self.next = filtered.next;
         self.leave_out(filtered.left_out, shared);
+        if taken.count == 0 {
+            return 0;
+        }
         std::mem::take(&mut self.conflated)
     }
 
@@ -274,7 +284,7 @@ impl Reader {
 
     fn leave_out(&mut self, left_out: LeftOut, shared: &Shared) {
         self.conflated = self.conflated.saturating_add(left_out.conflated);
-        left_out.count(&shared.expired, &shared.conflated);
+        left_out.count(&shared.expired, &shared.conflated, &shared.filtered);
     }
 
     /// Moves to the first event in memory after a sequence, if the reader is not past it. Returns the sequence of the last event
@@ -305,6 +315,7 @@ impl Reader {
             return None;
         }
         (self.next, self.conflated) = (index, 0);
+        self.stepped = if self.log.is_keyed() { self.stepped.max(sequence) } else { self.stepped };
         if !matches!(in_hand, Some((Some(_), _))) {
             self.segment = None;
         }
