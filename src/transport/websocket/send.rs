@@ -98,7 +98,9 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         let (first, room) = match self.poll_events(cx, room) {
             Poll::Pending => return true,
             // Removals are counted where deliveries are queued.
-            Poll::Ready(EncodedDelivery::Events(events)) if events.bytes.len() < room && !RawFormat::has_removals() => {
+            Poll::Ready(EncodedDelivery::Events(events))
+                if events.bytes.len() < room && (!RawFormat::has_removals() || self.has_objects()) =>
+            {
                 let left = room - events.bytes.len();
                 (events.bytes, left)
             }
