@@ -1,6 +1,6 @@
 use crate::contract::{Start, SubscribeError, SubscribeOptions};
 use crate::hub::log::seek::{EndAhead, StartAt, StartPoint};
-use crate::hub::log::state::placing::{Starts, StateStart};
+use crate::hub::log::state_start::{Starts, StateStart};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::backfill::Backfill;
 use crate::hub::subscription::reader::Reader;
@@ -35,7 +35,9 @@ impl JoinedLogs {
         let all = beginning.from;
         let from = |name: &Pattern| options.own_start(name).map_or(all, |own| StartAt::start(own, published));
         for (name, topic) in names.iter().filter_map(|name| Some((name, name.as_topic()?))) {
-            let starts = Starts { plain: from(name), ..beginning.starts(topic, options) };
+            let starts = beginning.starts(topic, options);
+            let own = options.own_start(name).map(|own| StartAt::start(own, published));
+            let starts = Starts { plain: own.unwrap_or(starts.plain), ..starts };
             let (log, point) = shared.join(topic, starts, options.overflow_of(name))?;
             self.topics.push((Reader::new(log, &point), point));
         }
