@@ -7,7 +7,7 @@ use crate::subscriber::following::{Following, Step, look, with_more};
 use crate::subscriber::oversize::{self, Fit};
 use crate::subscriber::recovery::Recovery;
 use crate::subscriber::snapshot::{NOWHERE, State};
-use crate::subscriber::stage::Stage;
+use crate::subscriber::stage::{self, Stage};
 use crate::subscriber::{Fetched, Snapshot};
 
 /// Subscriber that recovers from gaps by snapshots of the application's state.
@@ -375,10 +375,7 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
 
     fn skip_to(&mut self, cursor: Cursor) -> bool {
         let skips = self.inner.skip_to(cursor);
-        if skips && self.stage.is_some() {
-            self.skip_stage(cursor);
-        }
-        skips
+        skips.then(|| stage::skip_to(&mut self.stage, &mut self.held, cursor)).is_some()
     }
 
     fn release(&mut self) {

@@ -9,6 +9,7 @@ pub(crate) mod eviction;
 pub(crate) mod filing;
 pub(crate) mod fill;
 pub(crate) mod history;
+pub(crate) mod kept;
 pub(crate) mod keyed_state;
 pub(crate) mod latest_by_key;
 pub(crate) mod live_buffer;
