@@ -36,9 +36,8 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N] 
                     10000; 0: any number, for a relay behind a proxy, whose clients all have the
                     proxy's address)
   --drain-delay SECONDS
-                    time between the signal to shut down and the end of the first session (default 0).
-                    /readyz answers 503 from the signal on: set it to the time in which your load
-                    balancer notices that
+                    time between the signal to shut down and the end of the first session (default
+                    0): the time in which your load balancer notices that /readyz answers 503
   --log             log sessions and refusals, with their reasons, to standard output
   --help            print this text
 

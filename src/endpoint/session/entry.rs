@@ -30,11 +30,15 @@ pub(crate) struct SessionEntry {
     /// The task of a session that is no poll session. It is woken when the phase changes.
     task: AtomicWaker,
     pub(super) track: Track,
+    /// Whether something was there at the last look.
+    pub(super) is_behind: AtomicBool,
     is_poll_session: bool,
     /// Whether the session enters the table, so that it can be found and described.
     pub(super) is_listed: bool,
     /// Whether the HTTP stack polled the body after the last piece, at a time when the stream had nothing to do.
     pub(super) is_read: AtomicBool,
+    /// Whether the source is not asked before its [pace](super::pace::Pace) allows it.
+    pub(super) is_paced: AtomicBool,
     /// Bits that are read without the lock, and written under it after each input.
     signals: AtomicU8,
     pub(super) locked: Mutex<LockedEntry>,
@@ -90,10 +94,12 @@ impl SessionEntry {
             shared: shared.clone(),
             session,
             task: AtomicWaker::new(),
-            track: Track::new(is_poll_session),
+            track: Track::default(),
+            is_behind: AtomicBool::new(false),
             is_poll_session,
             is_listed: registration != Registration::Outside,
             is_read: AtomicBool::new(false),
+            is_paced: AtomicBool::new(false),
             signals: AtomicU8::new(if expires.is_some() { EXPIRES } else { 0 }),
             locked: Mutex::new(LockedEntry {
                 stream: None,
@@ -127,7 +133,7 @@ impl SessionEntry {
             self.signals.fetch_and(!NEEDS_DRIVER, Ordering::AcqRel);
             self.shared.runtime.wheel.ensure_driver();
         }
-        self.signals.load(Ordering::Acquire) & (CHANGED | SHUT) != 0
+        self.is_ending()
     }
 
     /// Returns whether not one more event may go out.
@@ -141,6 +147,11 @@ impl SessionEntry {
     #[inline]
     pub(super) fn is_cut_off(&self) -> bool {
         self.signals.load(Ordering::Acquire) & SHUT != 0
+    }
+
+    /// Returns whether the session is no longer open.
+    pub(super) fn is_ending(&self) -> bool {
+        self.signals.load(Ordering::Acquire) & (CHANGED | SHUT) != 0
     }
 
     /// Revokes the session if its authorization has expired, and returns whether it has.

@@ -1,22 +1,34 @@
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use super::entry::SessionEntry;
+use super::pace::Pace;
 use super::polls::PollEntry;
 use super::recovery::Feed;
-use crate::contract::{Delivery, EncodedDelivery, Format, Subscriber, SubscriberInfo, SubscriptionEnd};
+use crate::contract::{Delivery, EncodedDelivery, EndState, Format, Subscriber, SubscriberInfo, SubscriptionEnd};
 use crate::endpoint::session::SessionEnd;
 use crate::model::{Cursor, GapReason};
 use crate::subscriber::Fetched;
 
-/// Subscriber that a session's transport reads: counts the events, and yields nothing once the authorization ended.
+/// Subscriber that a session's transport reads: counts the events, keeps the pace, and yields nothing once the authorization
+/// ended.
 #[repr(C)]
 pub(crate) struct MeteredSubscriber {
     // In this order, beside what a delivery touches of the feed.
     entry: Arc<SessionEntry>,
+    /// Boxed because most sessions need none of it.
+    extra: Option<Box<Extra>>,
+    feed: Feed,
+}
+
+/// State of a session's subscriber that is rare.
+#[derive(Default)]
+struct Extra {
     /// The poll that reads it, of a poll session.
     poll: Option<Arc<PollEntry>>,
-    feed: Feed,
+    pace: Option<Pace>,
 }
 
 impl MeteredSubscriber {
@@ -27,7 +39,25 @@ impl MeteredSubscriber {
             let other = std::mem::replace(&mut entry.locked.lock().head, head);
             drop(other);
         }
-        Self { feed, entry: entry.clone(), poll }
+        let extra = poll.map(|poll| Box::new(Extra { poll: Some(poll), pace: None }));
+        Self { feed, entry: entry.clone(), extra }
+    }
+
+    /// Sets the least time between two deliveries.
+    #[cold]
+    pub(super) fn set_pace(&mut self, interval: Duration) {
+        let head = self.feed.info().into_head();
+        let pace = Pace::new(interval, head, &self.entry.shared.runtime.wheel);
+        self.extra.get_or_insert_default().pace = Some(pace);
+    }
+
+    /// Sets the time of the first delivery.
+    #[cfg(feature = "long-poll")]
+    #[cold]
+    pub(crate) fn wait_until(&mut self, at: Instant) {
+        self.set_pace(Duration::ZERO);
+        self.pace_mut().into_iter().for_each(|pace| pace.close_until(at));
+        self.entry.is_paced.store(true, Relaxed);
     }
 
     /// Returns whether it is pending because a snapshot is on its way.
@@ -39,8 +69,72 @@ impl MeteredSubscriber {
     /// through.
     #[inline]
     fn is_shut(&self) -> bool {
-        self.entry.is_shut()
-            || self.poll.as_ref().is_some_and(|poll| poll.has_expired(&self.entry.shared.runtime.wheel))
+        self.entry.is_shut() || self.extra.as_ref().is_some_and(|extra| extra.has_expired(&self.entry))
+    }
+
+    fn pace_mut(&mut self) -> Option<&mut Pace> {
+        self.extra.as_mut()?.pace.as_mut()
+    }
+
+    /// Ready if the pace allows a poll of the feed. The task of `cx` is woken when it does.
+    #[inline]
+    fn poll_pace(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.extra.is_none() { Poll::Ready(()) } else { self.poll_extra(cx) }
+    }
+
+    #[cold]
+    fn poll_extra(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(pace) = self.extra.as_mut().and_then(|extra| extra.pace.as_mut()) else { return Poll::Ready(()) };
+        // The end of the session or of the topics is not delayed, nor are the events before it.
+        if pace.is_closed() && (self.entry.is_ending() || self.feed.info().end_state() != EndState::Live) {
+            pace.open();
+        }
+        pace.poll_open(cx)
+    }
+
+    /// Notes that the feed yielded a part of a delivery.
+    #[inline]
+    fn note_part(&mut self) {
+        if self.extra.is_some() {
+            self.pace_part();
+        }
+    }
+
+    #[cold]
+    fn pace_part(&mut self) {
+        let cursor = self.feed.cursor();
+        if self.pace_mut().is_some_and(|pace| pace.note_part(cursor)) {
+            self.close();
+        }
+    }
+
+    /// Notes that the feed is pending.
+    #[inline]
+    fn note_pending(&mut self) {
+        self.entry.note_caught_up();
+        if self.extra.is_some() {
+            self.pace_pending();
+        }
+    }
+
+    #[cold]
+    fn pace_pending(&mut self) {
+        let is_recovering = self.feed.is_recovering();
+        match self.pace_mut() {
+            // A snapshot is a part of the delivery.
+            Some(pace) if pace.is_reading() && !is_recovering => self.close(),
+            Some(_) => self.entry.is_paced.store(false, Relaxed),
+            None => {}
+        }
+    }
+
+    /// Begins the time to the next delivery. History that the source holds would otherwise stay in memory so long.
+    fn close(&mut self) {
+        self.feed.release();
+        self.entry.is_paced.store(true, Relaxed);
+        if let Some(pace) = self.extra.as_mut().and_then(|extra| extra.pace.as_mut()) {
+            pace.close(&self.entry.shared.runtime.wheel);
+        }
     }
 
     /// Returns whether a delivery may go out, and notes it.
@@ -55,9 +149,9 @@ impl MeteredSubscriber {
                 if gap.reason == GapReason::TooLarge {
                     self.entry.shared.counters.too_large();
                 }
-                self.entry.track.told(gap, self.feed.cursor());
+                self.entry.note_gap(gap, self.feed.cursor());
             }
-            EncodedDelivery::TopicEnd(end) => self.entry.track.ended(end.cursor),
+            EncodedDelivery::TopicEnd(end) => self.entry.note_topic_end(end.cursor),
             EncodedDelivery::End(end) => self.ended(*end),
         }
         true
@@ -73,33 +167,46 @@ impl MeteredSubscriber {
     }
 }
 
+impl Extra {
+    /// Returns whether the authorization of the poll has expired.
+    fn has_expired(&self, entry: &SessionEntry) -> bool {
+        self.poll.as_ref().is_some_and(|poll| poll.has_expired(&entry.shared.runtime.wheel))
+    }
+}
+
 impl Subscriber for MeteredSubscriber {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+        ready!(self.poll_pace(cx));
         let alert = Alert(&self.entry);
         let polled = self.feed.poll_next(cx);
         std::mem::forget(alert);
         match &polled {
-            Poll::Pending => self.entry.track.caught_up(),
+            Poll::Pending => {
+                self.note_pending();
+                return Poll::Pending;
+            }
             Poll::Ready(_) if self.is_shut() => return Poll::Pending,
             Poll::Ready(Delivery::Events(batch)) => {
-                self.entry.track.delivered(0, batch.count(), batch.conflated(), self.feed.cursor());
+                self.entry.note_events(0, batch.count(), batch.conflated(), self.feed.cursor());
             }
-            Poll::Ready(Delivery::Gap(gap)) => self.entry.track.told(gap, self.feed.cursor()),
-            Poll::Ready(Delivery::TopicEnd(end)) => self.entry.track.ended(end.cursor),
+            Poll::Ready(Delivery::Gap(gap)) => self.entry.note_gap(gap, self.feed.cursor()),
+            Poll::Ready(Delivery::TopicEnd(end)) => self.entry.note_topic_end(end.cursor),
             Poll::Ready(Delivery::End(end)) => self.ended(*end),
         }
+        self.note_part();
         polled
     }
 
     #[inline(always)]
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
+        ready!(self.poll_pace(cx));
         let alert = Alert(&self.entry);
         let polled = self.feed.poll_fetched(cx, format, max);
         std::mem::forget(alert);
-        match polled {
+        let delivery = match polled {
             Poll::Pending => {
-                self.entry.track.caught_up();
-                Poll::Pending
+                self.note_pending();
+                return Poll::Pending;
             }
             Poll::Ready(Fetched::Events(events)) => {
                 if self.is_shut() {
@@ -107,23 +214,35 @@ impl Subscriber for MeteredSubscriber {
                     return Poll::Pending;
                 }
                 let cursor = self.feed.cursor();
-                self.entry.track.delivered(events.bytes.len(), events.events, events.conflated, cursor);
-                Poll::Ready(EncodedDelivery::Events(events))
+                self.entry.note_events(events.bytes.len(), events.events, events.conflated, cursor);
+                EncodedDelivery::Events(events)
             }
-            Poll::Ready(Fetched::Other(other)) if self.tells(&other) => Poll::Ready(*other),
-            Poll::Ready(Fetched::Other(_)) => Poll::Pending,
-        }
+            Poll::Ready(Fetched::Other(other)) if self.tells(&other) => *other,
+            Poll::Ready(Fetched::Other(_)) => return Poll::Pending,
+        };
+        self.note_part();
+        Poll::Ready(delivery)
     }
 
     #[inline]
     fn register(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.poll_pace(cx).is_pending() {
+            return true;
+        }
         let alert = Alert(&self.entry);
         let waits = self.feed.register(cx);
         std::mem::forget(alert);
         if waits {
-            self.entry.track.caught_up();
+            self.note_pending();
         }
         waits
+    }
+
+    /// While a gap is on its way, the cursor is that of the client's request, which may be any.
+    fn acknowledge(&mut self, cursor: Cursor) {
+        if !self.feed.is_recovering() {
+            self.entry.track.acknowledge(cursor);
+        }
     }
 
     fn cursor(&self) -> Option<Cursor> {

@@ -13,6 +13,7 @@ pub(crate) mod idle_poll_sessions;
 mod info;
 mod lifecycle;
 mod metered;
+mod pace;
 mod perform;
 mod polls;
 pub(crate) mod recovery;

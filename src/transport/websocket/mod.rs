@@ -31,6 +31,17 @@
 //! The client's messages are its own. An answer to a message is an event without `id` and `topic`, see
 //! [`WebSocketSink::receive`].
 //!
+//! A ping has one byte as its payload, which changes with each answered ping. Under `tidings.v1`, and with
+//! [`raw_acknowledgements`](WebSocketConfig::raw_acknowledgements), the client's cursor follows, without its tag:
+//!
+//! ```text
+//! 89 05                        00 "7.a8"
+//! 8A 85                        the pong: the client has received everything up to 7.a8
+//! ```
+//!
+//! A pong whose payload is that of the unanswered ping is passed to
+//! [`Subscriber::acknowledge`](crate::Subscriber::acknowledge). Other pongs count as any byte of the client.
+//!
 //! # When to use it
 //!
 //! Use it if the client also sends messages, if payloads are binary, or if a browser needs more than six connections to one
@@ -154,6 +165,7 @@ mod mask;
 mod message_queue;
 mod outbox;
 mod pause;
+mod ping;
 mod rate;
 mod reader;
 mod receive;

@@ -25,5 +25,7 @@ mod shared_encoding;
 mod starts;
 mod streams;
 mod takeover;
+mod throttle;
+mod throttle_sequences;
 mod wire;
 mod without_publisher;

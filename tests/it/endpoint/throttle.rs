@@ -1,0 +1,457 @@
+//! Throttled sessions: what waits for the interval, and what does not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::StatusCode;
+use tidings::subscriber::{
+    BoxSubscriber, Delivery, EncodedDelivery, Format, SubscriberExt, SubscriberInfo, from_stream,
+};
+use tidings::{
+    Accepted, Body, BodyError, Cursor, EndReason, Endpoint, Event, Gap, LocalHub, Overflow, Publisher, Rejection,
+    Retention, Session, SessionEnd, Snapshot, SubscribeRequest, Subscriber, Subscription, Topic, Transport,
+};
+use tokio::time::Instant;
+
+use crate::support::http::{App, TestClient, To, get, header, pass, piece, text};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// One tick of the timer wheel and one of tokio's timer.
+const SLACK: Duration = Duration::from_millis(6);
+const STREAMS: [Transport; 3] = [Transport::Sse, Transport::Chunked, Transport::WebSocket];
+
+/// Returns the next piece of a stream.
+async fn next(body: &mut Body) -> String {
+    piece(body).await.unwrap().unwrap()
+}
+
+/// Returns a stream after its hello.
+async fn stream(endpoint: &Endpoint, target: &str) -> Body {
+    let mut body = get(target).to(endpoint).await.into_body();
+    next(&mut body).await;
+    body
+}
+
+/// A subscription that counts its calls.
+struct Counted(Subscription, Arc<Calls>);
+
+#[derive(Default)]
+struct Calls {
+    polls: AtomicUsize,
+    looks: AtomicUsize,
+    releases: AtomicUsize,
+}
+
+impl Calls {
+    /// Returns the number of polls and of other calls since the last call.
+    fn take(&self) -> (usize, usize) {
+        (self.polls.swap(0, Ordering::Relaxed), self.looks.swap(0, Ordering::Relaxed))
+    }
+}
+
+impl Subscriber for Counted {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+        self.1.polls.fetch_add(1, Ordering::Relaxed);
+        self.0.poll_next(cx)
+    }
+
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
+        self.1.polls.fetch_add(1, Ordering::Relaxed);
+        self.0.poll_encoded(cx, format, max)
+    }
+
+    fn register(&mut self, cx: &mut Context<'_>) -> bool {
+        self.1.polls.fetch_add(1, Ordering::Relaxed);
+        self.0.register(cx)
+    }
+
+    fn cursor(&self) -> Option<Cursor> {
+        self.0.cursor()
+    }
+
+    fn release(&mut self) {
+        self.1.releases.fetch_add(1, Ordering::Relaxed);
+        self.0.release();
+    }
+
+    fn info(&self) -> SubscriberInfo<'_> {
+        self.1.looks.fetch_add(1, Ordering::Relaxed);
+        self.0.info()
+    }
+}
+
+/// Returns an endpoint whose sessions have this interval, and the calls of their subscribers.
+fn counted(hub: &LocalHub, interval: Duration) -> (Endpoint, Arc<Calls>) {
+    let (hub, calls) = (hub.clone(), Arc::<Calls>::default());
+    let counts = calls.clone();
+    let endpoint = Endpoint::new(move |request: SubscribeRequest| {
+        let subscription = hub.subscribe(request.subscribe_to(["news"]));
+        let counts = counts.clone();
+        async move { Ok::<_, Rejection>(Accepted::new(Counted(subscription?, counts)).with_throttle(interval)) }
+    });
+    (endpoint, calls)
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_in_the_interval_neither_poll_the_subscriber_nor_wake_the_session_again() {
+    for transport in STREAMS {
+        let hub = LocalHub::new();
+        let (endpoint, calls) = counted(&hub, 10 * SECOND);
+        let client = TestClient::open(&endpoint, transport, "/").await;
+        hub.publish_now("news", "first").unwrap();
+        pass(SECOND).await;
+        assert!(client.text().contains("first"), "{transport:?}: {}", client.text());
+        calls.take();
+        // The history that it read is not held while it waits.
+        assert!(calls.releases.load(Ordering::Relaxed) > 0);
+        for number in 0..500 {
+            hub.publish_now("news", format!("<{number}>")).unwrap();
+            pass(Duration::from_millis(10)).await;
+        }
+        let (polls, looks) = calls.take();
+        assert_eq!(polls, 0, "{transport:?}");
+        assert!(looks <= 2, "{transport:?}: woken {looks} times");
+        assert!(!client.text().contains("<0>"));
+        pass(5 * SECOND).await;
+        assert!((0..500).all(|number| client.text().contains(&format!("<{number}>"))), "{transport:?}");
+        assert!(calls.take().0 < 20, "{transport:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keep_alives_are_sent_in_the_interval() {
+    let app = App::new();
+    let endpoint = app.builder().keep_alive(2 * SECOND).build();
+    let mut body = stream(&endpoint, "/?transport=chunked&throttle=60000").await;
+    app.publish("first");
+    assert!(next(&mut body).await.contains("first"));
+    let begin = Instant::now();
+    app.publish("second");
+    for _ in 0..20 {
+        let before = Instant::now();
+        assert_eq!(next(&mut body).await, "\n");
+        assert!(before.elapsed() <= 2 * SECOND + SLACK, "{:?}", before.elapsed());
+    }
+    while !next(&mut body).await.contains("second") {}
+    assert!((60 * SECOND..60 * SECOND + SLACK).contains(&begin.elapsed()), "{:?}", begin.elapsed());
+}
+
+/// The interval is longer than the time for pongs, keep-alives and writes.
+#[tokio::test(start_paused = true)]
+async fn interval_may_be_longer_than_every_timeout() {
+    let app = App::new();
+    let endpoint = app.builder().write_timeout(SECOND).keep_alive(30 * SECOND).build();
+    let mut body = stream(&endpoint, "/?transport=sse&throttle=300000").await;
+    for text in ["first", "second"] {
+        app.publish(text);
+    }
+    let mut read = String::new();
+    while !read.contains("second") {
+        read += &next(&mut body).await;
+    }
+    assert_eq!((endpoint.session_count(), endpoint.stats().stalled), (1, 0));
+    app.publish("third");
+    let begin = Instant::now();
+    while !read.contains("third") {
+        read += &next(&mut body).await;
+    }
+    assert_eq!(begin.elapsed().as_secs(), 300);
+    // A client that asks for more is not stalled while the next delivery waits, and is if it does not take it.
+    app.publish("fourth");
+    while !read.contains("fourth") {
+        read += &next(&mut body).await;
+    }
+    pass(3 * SECOND).await;
+    assert_eq!((endpoint.session_count(), app.end_reason()), (0, SessionEnd::Stalled));
+}
+
+#[tokio::test(start_paused = true)]
+async fn drain_and_disconnect_send_waiting_events_at_once() {
+    for (transport, is_drain) in STREAMS.into_iter().flat_map(|transport| [(transport, true), (transport, false)]) {
+        let app = App::new();
+        let endpoint = app.endpoint();
+        let mut client = TestClient::open(&endpoint, transport, "/?throttle=60000").await;
+        for text in ["first", "waits"] {
+            app.publish(text);
+            pass(SECOND).await;
+        }
+        assert!(!client.text().contains("waits"));
+        match is_drain {
+            true => drop(endpoint.drain()),
+            false => assert_eq!(endpoint.disconnect_where(|_| true), 1),
+        }
+        pass(Duration::from_millis(50)).await;
+        assert!(client.text().contains("waits"), "{transport:?}: {}", client.text());
+        client.finish().await;
+        assert_eq!(endpoint.session_count(), 0, "{transport:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn revoked_session_gets_no_waiting_event() {
+    for transport in STREAMS {
+        let app = App::new();
+        let endpoint = app.endpoint();
+        let mut client = TestClient::open(&endpoint, transport, "/?throttle=60000").await;
+        for text in ["first", "waits"] {
+            app.publish(text);
+            pass(SECOND).await;
+        }
+        assert_eq!(endpoint.revoke_where(|_| true), 1);
+        client.finish().await;
+        assert!(!client.text().contains("waits"), "{transport:?}: {}", client.text());
+    }
+}
+
+/// The end is announced at once if nothing waits, and else with the events before it.
+#[tokio::test(start_paused = true)]
+async fn end_of_the_topics_is_delivered() {
+    for (transport, waits) in STREAMS.into_iter().flat_map(|transport| [(transport, true), (transport, false)]) {
+        let app = App::new();
+        let endpoint = app.endpoint();
+        let mut client = TestClient::open(&endpoint, transport, "/?throttle=10000").await;
+        app.publish("first");
+        pass(SECOND).await;
+        if waits {
+            app.publish("last");
+            pass(SECOND).await;
+        }
+        app.hub.finish(&Topic::new("news").unwrap(), EndReason::Done).unwrap();
+        let begin = Instant::now();
+        if waits {
+            while !client.text().contains("last") {
+                pass(Duration::from_millis(1)).await;
+            }
+            let waited = begin.elapsed();
+            assert!(waited <= 8 * SECOND + SLACK, "{transport:?}: {waited:?}");
+        }
+        client.finish().await;
+        assert!(begin.elapsed() < if waits { 10 * SECOND } else { 2 * SECOND }, "{transport:?}");
+        assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0), "{transport:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn session_that_falls_behind_in_its_interval_gets_what_its_overflow_policy_says() {
+    for (overflow, expected) in [("gap", "<6>"), ("latest", "<9>"), ("disconnect", "")] {
+        let app = App::with_short_history();
+        let endpoint = app.endpoint();
+        let mut body = stream(&endpoint, &format!("/?transport=chunked&throttle=5000&overflow={overflow}&key=k")).await;
+        app.publish("first");
+        assert!(next(&mut body).await.contains("first"));
+        for number in 0..10 {
+            let event = Event::text(format!("<{number}>")).with_key("k").unwrap();
+            app.hub.publish_now("news", event).unwrap();
+        }
+        let begin = Instant::now();
+        if overflow == "disconnect" {
+            assert_eq!(piece(&mut body).await, Some(Err(BodyError::Ended)));
+            drop(body);
+            assert_eq!(app.end_reason(), SessionEnd::TooSlow);
+        } else {
+            let mut read = String::new();
+            while !read.contains("<9>") {
+                read += &next(&mut body).await;
+            }
+            assert_eq!(read.contains(r#""gap":{"reason":"overflow""#), overflow == "gap", "{read}");
+            assert_eq!(read.contains("<8>"), overflow == "gap", "{read}");
+            assert!(read.contains(expected) || overflow == "gap", "{read}");
+        }
+        assert!((5 * SECOND..6 * SECOND).contains(&begin.elapsed()), "{overflow}: {:?}", begin.elapsed());
+    }
+}
+
+/// A publisher with a throttle and snapshots, which take a time.
+struct Snapshots(LocalHub);
+
+impl Publisher for Snapshots {
+    type Subscriber = Subscription;
+
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+        Ok(Accepted::new(self.0.subscribe(request.subscribe_to(["news"]))?).with_throttle(5 * SECOND))
+    }
+
+    async fn snapshot(&self, _: &Session, _: &Gap) -> Option<Snapshot> {
+        tokio::time::sleep(SECOND).await;
+        Some(Snapshot::new([(Topic::new("news").unwrap(), "<state>".into())]).with_cursor(self.0.cursor()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn gap_and_its_snapshot_are_one_delivery() {
+    let hub = LocalHub::builder().retain(Retention::count(2)).live_buffer(0).build();
+    let endpoint = Endpoint::new(Snapshots(hub.clone()));
+    let mut body = stream(&endpoint, "/?transport=chunked").await;
+    hub.publish_now("news", "first").unwrap();
+    assert!(next(&mut body).await.contains("first"));
+    (0..9).for_each(|number| drop(hub.publish_now("news", format!("<{number}>")).unwrap()));
+    let begin = Instant::now();
+    let mut read = next(&mut body).await;
+    assert!(read.contains(r#""snapshot":true"#), "{read}");
+    while !read.contains("<state>") {
+        read += &next(&mut body).await;
+    }
+    // The interval, and the time of the snapshot.
+    assert!((6 * SECOND..6 * SECOND + 2 * SLACK).contains(&begin.elapsed()), "{:?}", begin.elapsed());
+    let begin = Instant::now();
+    hub.publish_now("news", "later").unwrap();
+    while !read.contains("later") {
+        read += &next(&mut body).await;
+    }
+    assert!((5 * SECOND..5 * SECOND + SLACK).contains(&begin.elapsed()), "{:?}", begin.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_resumes_gets_its_whole_history_at_once() {
+    let app = App::with_hub(LocalHub::builder().retain(Retention::count(1_000)).build());
+    let endpoint = app.builder().max_batch_bytes(1_000).build();
+    let start = app.hub.cursor();
+    (0..500).for_each(|number| drop(app.publish(&format!("<{number}>{}", "x".repeat(100)))));
+    let (begin, mut read) = (Instant::now(), String::new());
+    let mut body = stream(&endpoint, &format!("/?transport=chunked&throttle=60000&cursor={start}")).await;
+    while !read.contains("<499>") {
+        read += &next(&mut body).await;
+    }
+    assert_eq!(begin.elapsed(), Duration::ZERO);
+}
+
+/// A stream of events has no head that ends a delivery.
+#[tokio::test(start_paused = true)]
+async fn source_without_a_head_gives_one_batch_an_interval() {
+    struct Numbers(u32);
+    impl futures_core::Stream for Numbers {
+        type Item = Event;
+
+        fn poll_next(mut self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Event>> {
+            self.0 += 1;
+            Poll::Ready((self.0 <= 100).then(|| Event::text(format!("<{}>", self.0))))
+        }
+    }
+    let endpoint = Endpoint::new(|_: SubscribeRequest| async {
+        let subscriber: BoxSubscriber = from_stream(Topic::new("news").unwrap(), Numbers(0)).boxed();
+        Ok::<_, Rejection>(Accepted::new(subscriber).with_throttle(SECOND))
+    });
+    let mut body = stream(&endpoint, "/?transport=chunked").await;
+    let begin = Instant::now();
+    let first = next(&mut body).await;
+    assert!(first.contains("<64>") && !first.contains("<65>"));
+    assert!(next(&mut body).await.contains("<100>"));
+    assert!((SECOND..SECOND + SLACK).contains(&begin.elapsed()), "{:?}", begin.elapsed());
+    assert!(next(&mut body).await.contains(r#""end":{"topic":"news""#));
+    assert_eq!(piece(&mut body).await, None);
+    assert!(begin.elapsed() < SECOND + SLACK, "the end does not wait");
+}
+
+#[tokio::test(start_paused = true)]
+async fn short_poll_is_answered_at_once_and_names_a_time_of_at_least_the_interval() {
+    let app = App::new();
+    let endpoint = app.builder().max_batch_bytes(10).build();
+    let (begin, cursor) = (Instant::now(), app.publish("first"));
+    let response = get("/?transport=short-poll&throttle=60000").to(&endpoint).await;
+    assert_eq!((header(&response, "tidings-retry-ms"), begin.elapsed()), ("60000", Duration::ZERO));
+    (0..2).for_each(|_| drop(app.publish("second")));
+    let response = get(&format!("/?transport=short-poll&throttle=60000&cursor={cursor}")).to(&endpoint).await;
+    assert_eq!(header(&response, "tidings-retry-ms"), "0");
+    assert!(text(response).await.contains(r#""more":true"#));
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_poll_is_answered_after_the_interval_or_at_the_end_of_its_hold() {
+    let app = App::new();
+    let (endpoint, cursor) = (app.endpoint(), app.hub.cursor());
+    let newest = app.publish("first");
+    for (target, from, to) in [
+        (format!("throttle=3000&wait=20&cursor={cursor}"), 3_000, 3_300),
+        (format!("throttle=3000&wait=2&cursor={cursor}"), 1_800, 2_000),
+        (format!("throttle=0&wait=20&cursor={cursor}"), 0, 0),
+        ("throttle=3000&wait=20&oldest".to_owned(), 3_000, 3_300),
+        (format!("throttle=100000000&wait=5&cursor={cursor}"), 4_500, 5_000),
+    ] {
+        let begin = Instant::now();
+        let reply = text(get(&format!("/?{target}")).to(&endpoint).await).await;
+        let (took, slack) = (begin.elapsed().as_millis(), SLACK.as_millis());
+        assert!((from..=to + slack).contains(&took), "{target}: {took} ms");
+        assert!(reply.contains("first") && reply.contains(&newest), "{target}: {reply}");
+    }
+    // A quiet client gets its event at once after the interval.
+    let poll = tokio::spawn(
+        endpoint.handle(get(&format!("/?throttle=1000&wait=20&cursor={newest}")).body(String::new()).unwrap()),
+    );
+    pass(5 * SECOND).await;
+    app.publish("second");
+    pass(SLACK).await;
+    assert!(poll.is_finished());
+    // A drain ends the wait, with the events.
+    let poll = tokio::spawn(
+        endpoint.handle(get(&format!("/?throttle=10000&wait=20&cursor={newest}")).body(String::new()).unwrap()),
+    );
+    pass(SECOND).await;
+    drop(endpoint.drain());
+    pass(Duration::from_millis(50)).await;
+    let response = poll.await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(text(response).await.contains("second"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn lag_of_a_waiting_session_counts_unread_events() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    let client = TestClient::open(&endpoint, Transport::Sse, "/?throttle=10000").await;
+    let lag = || endpoint.sessions()[0].lag;
+    app.publish("first");
+    pass(SECOND).await;
+    assert_eq!(lag(), Some(0));
+    (0..3).for_each(|_| drop(app.publish("waits")));
+    pass(SECOND).await;
+    assert_eq!(lag(), Some(3));
+    pass(10 * SECOND).await;
+    assert_eq!(lag(), Some(0));
+    drop(client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn zero_and_endless_intervals_are_accepted() {
+    for interval in [Duration::ZERO, Duration::MAX] {
+        let hub = LocalHub::new();
+        let (endpoint, _) = counted(&hub, interval);
+        let mut body = stream(&endpoint, "/?transport=chunked").await;
+        for text in ["first", "second"] {
+            hub.publish_now("news", text).unwrap();
+            if text == "first" || interval.is_zero() {
+                assert!(next(&mut body).await.contains(text));
+            }
+        }
+        let wait = tokio::time::timeout(SECOND, next(&mut body)).await;
+        assert!(wait.is_err(), "{interval:?}: {wait:?}");
+    }
+}
+
+/// The newest event of each key, and only that.
+#[tokio::test(start_paused = true)]
+async fn latest_delivers_the_newest_event_of_each_key() {
+    let hub = LocalHub::new();
+    let endpoint = Endpoint::from_fn(&hub, async |request| {
+        let prices = request.subscribe_to(["prices"]).overflow(Overflow::Latest);
+        Ok(Accepted::new(prices).with_throttle(SECOND))
+    });
+    let mut body = stream(&endpoint, "/?transport=chunked").await;
+    let publish = |key: &str, price: u32| {
+        hub.publish_now("prices", Event::text(format!("{key}={price}")).with_key(key).unwrap()).unwrap();
+    };
+    publish("a", 0);
+    assert!(next(&mut body).await.contains("a=0"));
+    for price in 1..100 {
+        publish("a", price);
+        publish("b", price);
+        pass(Duration::from_millis(5)).await;
+    }
+    let mut read = String::new();
+    while read.matches("data").count() < 2 {
+        read += &next(&mut body).await;
+    }
+    assert!(read.contains("a=99") && read.contains("b=99"), "{read}");
+    assert_eq!(endpoint.sessions()[0].events, 3);
+}
