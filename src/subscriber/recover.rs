@@ -381,6 +381,10 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
         }
     }
 
+    fn acknowledge(&mut self, cursor: Cursor) {
+        self.inner.acknowledge(cursor);
+    }
+
     fn release(&mut self) {
         self.inner.release();
     }

@@ -95,7 +95,7 @@ impl SessionGuard {
             start.cursor().filter(|cursor| self.entry.is_listed && accepted.subscriber.cursor() == Some(*cursor));
         let feed = recovery::feed(&self.entry, self.poll.clone(), accepted, start);
         let mut subscriber = MeteredSubscriber::new(feed, &self.entry, self.poll.clone());
-        acknowledged.inspect(|&cursor| subscriber.acknowledge(cursor));
+        acknowledged.inspect(|&cursor| self.entry.track.acknowledge(cursor));
         throttle.inspect(|&interval| subscriber.set_pace(interval));
         subscriber
     }

@@ -85,9 +85,14 @@ impl MeteredSubscriber {
     #[cold]
     fn poll_extra(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(pace) = self.extra.as_mut().and_then(|extra| extra.pace.as_mut()) else { return Poll::Ready(()) };
-        // The end of the session or of the topics is not delayed, nor are the events before it.
-        if pace.is_closed() && (self.entry.is_ending() || self.feed.info().end_state() != EndState::Live) {
-            pace.open();
+        if pace.is_closed() {
+            // The end of the session or of the topics is not delayed, nor are the events before it.
+            if self.entry.is_ending() || self.feed.info().end_state() != EndState::Live {
+                pace.open();
+            } else if pace.needs_registration() && self.feed.register(cx) {
+                // Nothing waits. The next event sets the alarm, and an end is seen at once.
+                return Poll::Pending;
+            }
         }
         pace.poll_open(cx)
     }
@@ -104,7 +109,7 @@ impl MeteredSubscriber {
     fn pace_part(&mut self) {
         let cursor = self.feed.cursor();
         if self.pace_mut().is_some_and(|pace| pace.note_part(cursor)) {
-            self.close();
+            self.close(false);
         }
     }
 
@@ -122,18 +127,18 @@ impl MeteredSubscriber {
         let is_recovering = self.feed.is_recovering();
         match self.pace_mut() {
             // A snapshot is a part of the delivery.
-            Some(pace) if pace.is_reading() && !is_recovering => self.close(),
+            Some(pace) if pace.is_reading() && !is_recovering => self.close(true),
             Some(_) => self.entry.is_paced.store(false, Relaxed),
             None => {}
         }
     }
 
     /// Begins the time to the next delivery. History that the source holds would otherwise stay in memory so long.
-    fn close(&mut self) {
+    fn close(&mut self, is_registered: bool) {
         self.feed.release();
         self.entry.is_paced.store(true, Relaxed);
         if let Some(pace) = self.extra.as_mut().and_then(|extra| extra.pace.as_mut()) {
-            pace.close(&self.entry.shared.runtime.wheel);
+            pace.close(is_registered, &self.entry.shared.runtime.wheel);
         }
     }
 
@@ -199,14 +204,16 @@ impl Subscriber for MeteredSubscriber {
 
     #[inline(always)]
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
-        ready!(self.poll_pace(cx));
+        if self.poll_pace(cx).is_pending() {
+            return Poll::Pending;
+        }
         let alert = Alert(&self.entry);
         let polled = self.feed.poll_fetched(cx, format, max);
         std::mem::forget(alert);
-        let delivery = match polled {
+        match polled {
             Poll::Pending => {
                 self.note_pending();
-                return Poll::Pending;
+                Poll::Pending
             }
             Poll::Ready(Fetched::Events(events)) => {
                 if self.is_shut() {
@@ -215,13 +222,15 @@ impl Subscriber for MeteredSubscriber {
                 }
                 let cursor = self.feed.cursor();
                 self.entry.note_events(events.bytes.len(), events.events, events.conflated, cursor);
-                EncodedDelivery::Events(events)
+                self.note_part();
+                Poll::Ready(EncodedDelivery::Events(events))
             }
-            Poll::Ready(Fetched::Other(other)) if self.tells(&other) => *other,
-            Poll::Ready(Fetched::Other(_)) => return Poll::Pending,
-        };
-        self.note_part();
-        Poll::Ready(delivery)
+            Poll::Ready(Fetched::Other(other)) if self.tells(&other) => {
+                self.note_part();
+                Poll::Ready(*other)
+            }
+            Poll::Ready(Fetched::Other(_)) => Poll::Pending,
+        }
     }
 
     #[inline]
@@ -242,6 +251,7 @@ impl Subscriber for MeteredSubscriber {
     fn acknowledge(&mut self, cursor: Cursor) {
         if !self.feed.is_recovering() {
             self.entry.track.acknowledge(cursor);
+            self.feed.acknowledge(cursor);
         }
     }
 

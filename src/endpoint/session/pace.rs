@@ -20,6 +20,8 @@ pub(super) struct Pace {
     /// Head of the source. Without it a delivery has one part.
     head: Option<Arc<dyn Head>>,
     gate: Gate,
+    /// Whether the source was registered since the gate was closed.
+    is_registered: bool,
     /// Cursor at which the delivery ends, if that is known.
     end: Option<Cursor>,
 }
@@ -36,13 +38,18 @@ enum Gate {
 
 impl Pace {
     pub(super) fn new(interval: Duration, head: Option<Arc<dyn Head>>, wheel: &Wheel) -> Self {
-        Self { interval, sleep: wheel.sleep(wheel.begin()), head, gate: Gate::Open, end: None }
+        Self { interval, sleep: wheel.sleep(wheel.begin()), head, gate: Gate::Open, is_registered: false, end: None }
     }
 
     /// Forbids polls of the source until this instant.
     pub(super) fn close_until(&mut self, at: Instant) {
         Pin::new(&mut self.sleep).reset(at);
-        self.gate = Gate::Closed;
+        (self.gate, self.is_registered) = (Gate::Closed, false);
+    }
+
+    /// Returns whether the caller is to register the source. It is asked once each time that the gate was closed.
+    pub(super) fn needs_registration(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_registered, true)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -81,8 +88,9 @@ impl Pace {
         self.gate == Gate::Reading
     }
 
-    /// Begins the time to the next delivery.
-    pub(super) fn close(&mut self, wheel: &Wheel) {
+    /// Begins the time to the next delivery. `is_registered`: the source has the waker of the session's task.
+    pub(super) fn close(&mut self, is_registered: bool, wheel: &Wheel) {
         self.close_until(wheel.after(self.interval));
+        self.is_registered = is_registered;
     }
 }
