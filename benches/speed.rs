@@ -25,3 +25,10 @@ fn publish<const SPENT: bool>(bencher: Bencher<'_, '_>, topics: usize) {
     let mut publish = scenarios::hub::publisher(topics, SPENT);
     bencher.bench_local(|| (0..1_000).for_each(|_| publish()));
 }
+
+/// A thousand sessions begin and end. With presence, that is two thousand changes.
+#[divan::bench(consts = [false, true])]
+fn sessions<const PRESENT: bool>(bencher: Bencher<'_, '_>) {
+    let mut crowd = scenarios::presence::Crowd::new(PRESENT);
+    bencher.counter(ItemsCount::new(scenarios::presence::SESSIONS)).bench_local(|| crowd.round());
+}

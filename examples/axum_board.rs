@@ -1,130 +1,93 @@
-//! A scoreboard: a new client gets the current scores, then every change, and after a gap the current scores again.
+//! A scoreboard: a new client gets the score of each team, then each change. The hub keeps the state.
 //!
-//! The page <http://127.0.0.1:3000> shows the scores and has a button for each team.
+//! The page <http://127.0.0.1:3000> shows the scores, and sets and removes them.
 //!
 //! ```text
 //! cargo run --example axum_board --features full
 //!
-//! curl -d '' http://127.0.0.1:3000/score/red
+//! curl -X PUT http://127.0.0.1:3000/scores/red -d 3
+//! curl -X PUT http://127.0.0.1:3000/scores/blue -d 1
 //! curl -N http://127.0.0.1:3000/events -H 'accept: application/x-ndjson'
-//! curl -N http://127.0.0.1:3000/events -H 'accept: application/x-ndjson' -H 'last-event-id: lost'
+//! curl -X DELETE http://127.0.0.1:3000/scores/red
 //! ```
 //!
-//! The first curl adds a point for red. The second prints the current scores at once, and then each change. The third has
-//! a malformed cursor: it prints a gap with `"snapshot":true`, and then the same.
-
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+//! The third curl prints both scores at once. The fourth, in another shell, lets it print
+//! `{"id":"…","topic":"scores","key":"red","removed":true}`. A client that comes later gets blue alone.
 
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Html;
-use axum::routing::{get, post};
+use axum::routing::{get, put};
 use tidings::server::serve;
-use tidings::{
-    Accepted, Cursor, Endpoint, Event, Gap, LocalHub, Publisher, Rejection, Session, Snapshot, Start, SubscribeRequest,
-    Subscription, Topic,
-};
+use tidings::{Endpoint, Event, LocalHub, Rejection, Retention};
 use tokio::net::TcpListener;
 
 const TOPIC: &str = "scores";
 
 const PAGE: &str = r#"<!doctype html><title>tidings</title>
-<form><input name="team" placeholder="team" required autofocus> <button>Point</button></form><table></table>
+<form><input name="team" placeholder="team" required autofocus> <button>Add</button></form><table></table>
 <script>
-  const point = (team) => fetch(`/score/${encodeURIComponent(team)}`, { method: "POST" })
+  const scores = new Map()
+  const send = (team, method, body) => fetch(`/scores/${encodeURIComponent(team)}`, { method, body })
+  const show = () => {
+    document.querySelector("table").replaceChildren(...[...scores].map(([team, score]) => {
+      const row = document.createElement("tr")
+      row.insertCell().textContent = team
+      row.insertCell().textContent = score
+      for (const [text, change] of [
+        ["+1", () => send(team, "PUT", Number(score) + 1)],
+        ["remove", () => send(team, "DELETE")],
+      ]) {
+        const button = document.createElement("button")
+        Object.assign(button, { textContent: text, onclick: change })
+        row.insertCell().append(button)
+      }
+      return row
+    }))
+  }
   document.forms[0].onsubmit = (event) => {
     event.preventDefault()
-    point(event.target.team.value)
+    send(event.target.team.value, "PUT", 0)
     event.target.reset()
   }
-  const scores = new Map()
-  new EventSource("/events").onmessage = ({ data }) => {
-    const { team, score } = JSON.parse(data)
-    if (!scores.has(team)) {
-      const row = document.querySelector("table").insertRow()
-      row.insertCell().textContent = team
-      scores.set(team, row.insertCell())
-      const button = document.createElement("button")
-      button.textContent = "+1"
-      button.onclick = () => point(team)
-      row.insertCell().append(button)
-    }
-    scores.get(team).textContent = score
+  const events = new EventSource("/events?format=object")
+  events.onmessage = ({ data }) => {
+    const { key, data: score, removed } = JSON.parse(data)
+    removed ? scores.delete(key) : scores.set(key, score)
+    show()
   }
+  // After a restart of the server, for instance: the whole state follows.
+  events.addEventListener("tidings.gap", ({ data }) => {
+    if (JSON.parse(data).gap.snapshot) scores.clear()
+    show()
+  })
 </script>"#;
-
-#[derive(Clone)]
-struct Board {
-    hub: LocalHub,
-    scores: Arc<Mutex<Scores>>,
-}
-
-#[derive(Default)]
-struct Scores {
-    by_team: BTreeMap<String, u64>,
-    /// Cursor of the last change.
-    cursor: Option<Cursor>,
-}
-
-impl Board {
-    /// Adds a point. The score changes and is published under one lock, so that a snapshot includes both or neither.
-    fn add_point(&self, team: &str) -> Result<(), Box<dyn std::error::Error>> {
-        let mut scores = self.scores.lock().expect("lock is not poisoned");
-        let score = scores.by_team.get(team).map_or(1, |score| score + 1);
-        let receipt = self.hub.publish_now(TOPIC, event(team, score)?)?;
-        scores.by_team.insert(team.to_owned(), score);
-        scores.cursor = receipt.cursor();
-        Ok(())
-    }
-
-    /// Returns the score of each team, as of the last change.
-    fn current(&self) -> Snapshot {
-        let scores = self.scores.lock().expect("lock is not poisoned");
-        let events = scores.by_team.iter().filter_map(|(team, &score)| event(team, score).ok());
-        Snapshot::new(events.map(|event| (Topic::new(TOPIC).expect("topic is valid"), event)))
-            .with_cursor(scores.cursor)
-    }
-}
-
-/// Returns the event of a score. Its key is the team, since only a team's newest score matters.
-fn event(team: &str, score: u64) -> Result<Event, tidings::EventError> {
-    Event::json(&serde_json::json!({ "team": team, "score": score }))?.with_key(team)
-}
-
-impl Publisher for Board {
-    type Subscriber = Subscription;
-
-    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
-        let accepted = Accepted::new(self.hub.subscribe(request.subscribe_to([TOPIC]))?);
-        // The subscription comes first, so that no change is lost between the snapshot and it.
-        Ok(if request.start() == Start::Now { accepted.with_snapshot(self.current()) } else { accepted })
-    }
-
-    async fn snapshot(&self, _: &Session, _: &Gap) -> Option<Snapshot> {
-        Some(self.current())
-    }
-}
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let board = Board { hub: LocalHub::new(), scores: Arc::default() };
-    let events = Endpoint::new(board.clone());
-    let score = post(async |State(board): State<Board>, Path(team): Path<String>| {
-        board.add_point(&team).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
-        Ok::<_, (StatusCode, String)>(StatusCode::NO_CONTENT)
-    });
+    let hub = LocalHub::builder().retain_for(TOPIC, Retention::latest_per_key()).build();
+    let events = Endpoint::public(&hub, [TOPIC]);
     let app = Router::new()
         .route("/", get(|| async { Html(PAGE) }))
-        .route("/score/{team}", score)
-        .layer(events.origin_layer()) // refuses posts from pages of other sites
+        .route("/scores/{team}", put(set).delete(remove))
+        .layer(events.origin_layer()) // refuses changes by pages of other sites
         .route_service("/events", events.clone())
-        .with_state(board);
+        .with_state(hub);
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     let address = listener.local_addr()?;
     println!("open http://{address}, or run in two shells:");
     println!("  curl -N http://{address}/events -H 'accept: application/x-ndjson'");
-    println!("  curl -d '' http://{address}/score/red");
+    println!("  curl -X PUT http://{address}/scores/red -d 3");
     serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await
+}
+
+async fn set(State(hub): State<LocalHub>, Path(team): Path<String>, score: String) -> Result<StatusCode, Rejection> {
+    hub.publish(TOPIC, Event::text(score).with_key(&team)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn remove(State(hub): State<LocalHub>, Path(team): Path<String>) -> Result<StatusCode, Rejection> {
+    hub.publish(TOPIC, Event::removal(&team)?).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

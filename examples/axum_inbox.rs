@@ -70,7 +70,7 @@ impl Mail {
     }
 }
 
-/// Returns the topic of a user, which nobody else can subscribe to.
+/// Returns the topic of a user, which no other user can subscribe to.
 fn topic(user: &str) -> Result<Topic, tidings::TopicError> {
     Topic::from_segments(["users", user, "inbox"])
 }

@@ -1,4 +1,4 @@
-//! Prices that change a thousand times a second, for clients that read at any pace.
+//! Prices that change a thousand times a second, for clients that come at any time and read at any pace.
 //!
 //! ```text
 //! cargo run --example axum_ticker --features full
@@ -7,8 +7,8 @@
 //! curl "http://127.0.0.1:3000/prices?cursor=…"      # with the last id that the first one printed; repeat it
 //! ```
 //!
-//! The first curl prints every price. Stop it and wait a second: the second curl prints only the newest price of each of the
-//! four shares, and not the thousand in between. A price that is older than five seconds is not delivered.
+//! The first curl prints the newest price of each of the four shares at once, and then every price. Stop it and wait as long as
+//! you like: the second curl prints the newest prices only, and not the thousands in between.
 
 use std::time::Duration;
 
@@ -20,8 +20,6 @@ use tidings::{Endpoint, Event, LocalHub, Overflow, Retention};
 use tokio::net::TcpListener;
 
 const SHARES: [&str; 4] = ["ACME", "EMCA", "MACE", "CAME"];
-/// Number of prices in the five seconds for which a price is delivered.
-const HISTORY: usize = 5_000;
 
 const PAGE: &str = r#"<!doctype html><title>tidings</title><pre></pre>
 <script>
@@ -35,7 +33,8 @@ const PAGE: &str = r#"<!doctype html><title>tidings</title><pre></pre>
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let hub = LocalHub::builder().retain(Retention::count(HISTORY)).build();
+    // The hub keeps the newest event of each key, for new clients.
+    let hub = LocalHub::builder().retain_for("prices", Retention::latest_per_key()).build();
     // `Latest`: a client that is behind gets the newest event of each key.
     let prices =
         Endpoint::from_fn(&hub, async |request| Ok(request.subscribe_to(["prices"]).overflow(Overflow::Latest)));
@@ -56,7 +55,7 @@ async fn tick(hub: LocalHub) {
         let share = fastrand::usize(..SHARES.len());
         cents[share] = (cents[share] + fastrand::u32(..21)).saturating_sub(10);
         let price = format!("{} {}.{:02}", SHARES[share], cents[share] / 100, cents[share] % 100);
-        let event = Event::text(price).with_key(SHARES[share]).expect("key is valid").with_ttl(Duration::from_secs(5));
+        let event = Event::text(price).with_key(SHARES[share]).expect("key is valid");
         if hub.publish_now("prices", event).is_err() {
             return;
         }

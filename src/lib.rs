@@ -65,6 +65,23 @@
 //! The example `axum_inbox` in the repository has tokens, messages, snapshots and a test. [`Endpoint`] shows [how an
 //! application tests its endpoint](Endpoint#test-your-endpoint).
 //!
+//! A stream whose token expires ends by [`Accepted::with_lifetime`], unless [`Publisher::renew`] or [`Endpoint::extend`]
+//! renews it.
+//!
+//! # State for new clients
+//!
+//! With [`Retention::latest_per_key`] the hub keeps the newest event of each key of a topic, whatever its age. A new client gets
+//! these first, and then each change. [`EndpointBuilder::presence`] publishes in this way who is connected.
+//!
+//! ```
+//! use tidings::{Event, LocalHub, Retention};
+//!
+//! let hub = LocalHub::builder().retain_for("cars", Retention::latest_per_key()).build();
+//! hub.publish_now("cars", Event::text("at the station").with_key("42")?)?;
+//! hub.publish_now("cars", Event::removal("42")?)?; // the car has left
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Which transport when
 //!
 //! | transport | requested by | use it for |
@@ -116,6 +133,7 @@ pub use contract::{
 };
 #[cfg(feature = "http")]
 pub use endpoint::{
+    ResubscribeError,
     accepted::Accepted,
     body::{Body, BodyError},
     builder::EndpointBuilder,

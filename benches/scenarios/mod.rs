@@ -3,6 +3,7 @@
 pub(crate) mod hub;
 pub(crate) mod mounted;
 pub(crate) mod polled;
+pub(crate) mod presence;
 pub(crate) mod runs;
 
 /// Runs a scenario for this many rounds and events. Returns the number of delivered events, or `None` for an unknown

@@ -12,6 +12,7 @@ pub(crate) const ASSETS: &[(&str, &str, &str)] = &[
     ("/style.css", CSS, include_str!("page/style.css")),
     ("/main.js", JS, include_str!("page/main.js")),
     ("/board.js", JS, include_str!("page/board.js")),
+    ("/cells.js", JS, include_str!("page/cells.js")),
     ("/clock.js", JS, include_str!("page/clock.js")),
     ("/ink.js", JS, include_str!("page/ink.js")),
     ("/link.js", JS, include_str!("page/link.js")),

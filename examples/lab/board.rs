@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tidings::{Accepted, Event, Message, Publisher, Rejection, SubscribeRequest, Subscription, Topic};
 
 use crate::stage::{self, Stage};
@@ -6,6 +7,7 @@ use crate::stage::{self, Stage};
 const MAX_TEXT: usize = 500;
 const MAX_NAME: usize = 24;
 const MAX_ID: usize = 16;
+const CELLS: u8 = 64;
 
 /// Publisher of the lab: decides which topics a browser may follow, and publishes the messages of browsers.
 pub(crate) struct Board {
@@ -22,6 +24,8 @@ enum Said {
     Point { me: String, who: String, x: f64, y: f64 },
     /// Text that a person wrote.
     Say { me: String, who: String, text: String },
+    /// Cell that a person set or removed.
+    Cell { me: String, who: String, cell: u8, set: bool },
 }
 
 impl Board {
@@ -38,15 +42,21 @@ impl Publisher for Board {
         if request.topics().iter().any(|topic| !self.topics.contains(topic)) {
             return Err(Rejection::NotFound);
         }
-        Ok(self.stage.hub().subscribe(request.subscribe_to(request.topics()))?.into())
+        // Topics that the client did not follow up to its cursor: it gets their state.
+        let added = request.query("added").unwrap_or_default();
+        let added = self.topics.iter().filter(|topic| added.split(',').any(|name| name == topic.as_str()));
+        let subscribe = request.subscribe_to(request.topics()).added(added.cloned());
+        Ok(self.stage.hub().subscribe(subscribe)?.into())
     }
 
     async fn receive(&self, _: &SubscribeRequest, message: Message) -> Result<Option<Event>, Rejection> {
         let said: Said =
             serde_json::from_slice(message.as_bytes()).map_err(|error| Rejection::invalid(error.to_string()))?;
         said.check().map_err(Rejection::invalid)?;
-        if let Some(board) = &self.board {
-            self.stage.publish(board, said);
+        match (said, &self.board) {
+            (Said::Cell { who, cell, set, .. }, _) => self.stage.set_cell(cell, set.then(|| json!({ "who": who }))),
+            (said, Some(board)) => self.stage.publish(board, said),
+            _ => {}
         }
         Ok(None)
     }
@@ -54,7 +64,7 @@ impl Publisher for Board {
 
 impl Said {
     fn check(&self) -> Result<(), &'static str> {
-        let (Self::Point { me, who, .. } | Self::Say { me, who, .. }) = self;
+        let (Self::Point { me, who, .. } | Self::Say { me, who, .. } | Self::Cell { me, who, .. }) = self;
         if me.is_empty() || me.len() > MAX_ID || !me.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Err("'me' is 1 to 16 letters and digits");
         }
@@ -66,7 +76,8 @@ impl Said {
                 Err("'x' and 'y' are from 0 to 1")
             }
             Self::Say { text, .. } if !printable(text, MAX_TEXT) => Err("'text' is 1 to 500 characters on one line"),
-            Self::Point { .. } | Self::Say { .. } => Ok(()),
+            Self::Cell { cell, .. } if *cell >= CELLS => Err("'cell' is from 0 to 63"),
+            Self::Point { .. } | Self::Say { .. } | Self::Cell { .. } => Ok(()),
         }
     }
 }

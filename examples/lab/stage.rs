@@ -6,11 +6,13 @@ use serde::Serialize;
 use tidings::{EndReason, Event, LocalHub, PublishError, Retention, Topic};
 
 /// Topics to which the lab itself publishes.
-pub(crate) const TOPICS: [&str; 3] = ["load", "host", "board"];
+pub(crate) const TOPICS: [&str; 4] = ["load", "host", "board", CELLS];
+/// Topic that keeps the newest event of each key.
+const CELLS: &str = "cells";
 
 /// The hub of the endpoint, which can be replaced by a new one, and the numbers of the events.
 ///
-/// Every event is a JSON object that begins with `n`, a dense number in its topic since the start of the process, and `t`,
+/// Every event is a JSON object, which begins, except in the topic `cells`, with `n`, a dense number in its topic since the start of the process, and `t`,
 /// the time of its publication. So a reader can tell exactly which events are missing, came twice, and how late they were.
 #[derive(Clone)]
 pub(crate) struct Stage(Arc<Inner>);
@@ -51,6 +53,20 @@ impl Stage {
         }
     }
 
+    /// Sets a cell, or removes it without data. Does nothing if the topic has ended.
+    pub(crate) fn set_cell(&self, cell: u8, data: Option<impl Serialize>) {
+        let (hub, key) = (self.0.hub.read().unwrap_or_else(PoisonError::into_inner), cell.to_string());
+        let event = match data {
+            Some(data) => Event::json(&data).and_then(|event| event.with_key(&key)),
+            None => Event::removal(&key),
+        };
+        match event.map(|event| hub.publish_now(CELLS, event)) {
+            Ok(Ok(_) | Err(PublishError::Finished(_))) => {}
+            Ok(Err(error)) => eprintln!("not published to {CELLS}: {error}"),
+            Err(error) => eprintln!("not published to {CELLS}: {error}"),
+        }
+    }
+
     /// Returns the current hub.
     pub(crate) fn hub(&self) -> LocalHub {
         self.0.hub.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -87,7 +103,10 @@ impl Stage {
 
 /// Returns a hub with enough history for a pause of ten seconds at most rates, and not at all of them, to show a gap.
 fn new_hub() -> LocalHub {
-    LocalHub::builder().retain(Retention::count(2_000).bytes(4 << 20)).build()
+    LocalHub::builder()
+        .retain(Retention::count(2_000).bytes(4 << 20))
+        .retain_for(CELLS, Retention::latest_per_key())
+        .build()
 }
 
 /// The time of day, read once and advanced by the monotonic clock, so that it never goes back.

@@ -1,7 +1,7 @@
 //! The lines of `POST /publish`.
 
 use hyper::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_path_to_error::Segment;
 use tidings::{Event, Topic};
@@ -10,14 +10,17 @@ use crate::MAX_PAYLOAD;
 use crate::problem::Problem;
 use crate::request::Labels;
 
-/// One line. `data` is as in the event object: a string is text, anything else is JSON.
+/// One line. `data` is as in the event object: a string is text, anything else is JSON. Without `data`, `removed` is `true`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
     topic: String,
-    data: Box<RawValue>,
+    #[serde(default, deserialize_with = "present")]
+    data: Option<Box<RawValue>>,
+    removed: Option<bool>,
     event: Option<String>,
     key: Option<String>,
+    tag: Option<String>,
     ttl: Option<u64>,
 }
 
@@ -41,7 +44,12 @@ fn event(line: &[u8]) -> Result<(Topic, Event), Problem> {
         })?;
     parser.end().map_err(|error| malformed(&error))?;
     let topic = Topic::new(line.topic).map_err(|error| Problem::bad(error.to_string()).at("topic"))?;
-    let data = line.data.get();
+    let labels = Labels { event: line.event, key: line.key, tag: line.tag, ttl: line.ttl };
+    let data = match (&line.data, line.removed) {
+        (Some(data), None) => data.get(),
+        (None, Some(true)) => return Ok((topic, labels.into_removal()?)),
+        _ => return Err(Problem::bad("a line has either data or \"removed\":true")),
+    };
     if data.len() > MAX_PAYLOAD {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {MAX_PAYLOAD} bytes")).at("data"));
     }
@@ -49,8 +57,12 @@ fn event(line: &[u8]) -> Result<(Topic, Event), Problem> {
         true => Event::text(serde_json::from_str::<String>(data).map_err(|error| malformed(&error).at("data"))?),
         false => Event::json_text(data.to_owned()).map_err(|error| Problem::bad(error.to_string()).at("data"))?,
     };
-    let labels = Labels { event: line.event, key: line.key, ttl: line.ttl };
     Ok((topic, labels.put_on(event)?))
+}
+
+/// Reads a value that is present, also `null`.
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::deserialize(value).map(Some)
 }
 
 /// Returns the problem with the parser's text. The parser counts lines within the line, so only the column is kept.

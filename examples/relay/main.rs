@@ -11,6 +11,13 @@
 //! The first curl prints `data: it is on` and its `id:`, the second the event's cursor and the number of subscribers.
 //! `POST /finish/news` ends the topic. Its clients receive the end and do not reconnect.
 //!
+//! With `--latest-per-key cars` the topic `cars` keeps the newest event of each key. A new client gets these first:
+//!
+//! ```text
+//! curl 'http://127.0.0.1:7071/publish/cars?key=42' -d 'at the station'
+//! curl -X DELETE 'http://127.0.0.1:7071/publish/cars?key=42'
+//! ```
+//!
 //! Every client that can connect may follow all topics and publish to them. Run it where only your own programs can
 //! connect, or behind a proxy that authenticates.
 
@@ -38,7 +45,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use tidings::{Endpoint, Event, LocalHub, Retention};
+use tidings::{Endpoint, Event, LocalHub, Retention, StateLimits};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -98,10 +105,11 @@ async fn run(options: Options) -> io::Result<()> {
         let why = format!("cannot listen on {}: {error}; choose another address with --listen", options.listen);
         io::Error::new(error.kind(), why)
     })?;
-    let hub = LocalHub::builder()
-        .retain(options.retain.map_or_else(Retention::default, Retention::count))
-        .max_event(MAX_PAYLOAD + 2 * Event::MAX_LABEL)
-        .build();
+    let retention = options.retain.map_or_else(Retention::default, Retention::count);
+    let keyed = retention.state_limits(StateLimits::default());
+    let builder = LocalHub::builder().retain(retention).max_event(MAX_PAYLOAD + 3 * Event::MAX_LABEL);
+    let hub =
+        options.latest_per_key.iter().fold(builder, |builder, pattern| builder.retain_for(pattern, keyed)).build();
     // Wakes a topic's subscriptions, a few hundred at a time. Publishers go on meanwhile, and subscriptions get more at once.
     hub.notifier().map(tokio::spawn);
     let address = listener.local_addr()?;

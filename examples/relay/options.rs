@@ -4,6 +4,7 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use hyper::http::uri::{Authority, Parts, Uri};
+use tidings::Pattern;
 
 use crate::origins::canonical;
 
@@ -11,8 +12,9 @@ use crate::origins::canonical;
 pub(crate) const HELP: &str = "\
 relay: a small push server, over HTTP/1.1
 
-usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N] [--min-interval MS]
-             [--heartbeat SECONDS] [--new-topics N] [--drain-delay SECONDS] [--log]
+usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N]
+             [--latest-per-key PATTERN]… [--min-interval MS] [--heartbeat SECONDS]
+             [--new-topics N] [--drain-delay SECONDS] [--log]
 
   --listen ADDRESS  address to listen on; port 0 takes a free one (default 127.0.0.1:7071)
   --host NAME       a host to answer for, like push.example or push.example:8080: the name that a
@@ -27,6 +29,10 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N] 
                     are published between two of its polls: set N to at least the events of the
                     longest absence. A connected client gets a longer burst without a gap, while it
                     is at most 4 MiB behind
+  --latest-per-key PATTERN
+                    topics that keep the newest event of each key, whatever its age, like cars,
+                    boards/* or boards/**; may repeat. A new client gets this state first, and then
+                    the changes. Each event needs a key; DELETE removes it
   --min-interval MS time for which a long poll collects events of a busy topic, in milliseconds
                     (default 0: it is answered at the first event)
   --heartbeat SECONDS
@@ -37,7 +43,8 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N] 
                     proxy's address)
   --drain-delay SECONDS
                     time between the signal to shut down and the end of the first session (default
-                    0): the time in which your load balancer notices that /readyz answers 503
+                    0). /readyz answers 503 from the signal on: set it to the time in which your
+                    load balancer notices that
   --log             log sessions and refusals, with their reasons, to standard output
   --help            print this text
 
@@ -57,13 +64,17 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N] 
          &format=object             SSE: each event as a JSON object, with its topic
          &heartbeat=visible         SSE and NDJSON: heartbeats as objects, which a script can read
          &controls=off              SSE: no blocks but events, for readers that parse every block
-  POST /publish/TOPIC[?event=NAME][&key=KEY][&ttl=MS]
+  POST /publish/TOPIC[?event=NAME][&key=KEY][&tag=TAG][&ttl=MS]
                                     publish the body: text (also the default type of `curl -d`),
                                     application/json or application/octet-stream, at most 1 MiB, not
                                     compressed
   POST /publish                     publish lines of
-                                    {\"topic\":…,\"data\":…,\"event\"?,\"key\"?,\"ttl\"?},
+                                    {\"topic\":…,\"data\":…,\"event\"?,\"key\"?,\"tag\"?,\"ttl\"?} or
+                                    {\"topic\":…,\"key\":…,\"removed\":true},
                                     all or none, at most 8 MiB
+  DELETE /publish/TOPIC?key=KEY[&tag=TAG]
+                                    remove the key from the state of the topic, which is one of
+                                    --latest-per-key
   POST /finish/TOPIC[?reason=REASON]
                                     end the topic, once: done (default), stopped or failed. Its
                                     clients receive the end and do not reconnect; later
@@ -91,6 +102,8 @@ pub(crate) struct Options {
     pub(crate) hosts: Vec<String>,
     /// Number of events of history of each topic.
     pub(crate) retain: Option<usize>,
+    /// Patterns of the topics that keep the newest event of each key.
+    pub(crate) latest_per_key: Vec<Pattern>,
     /// Time for which a long poll collects events.
     pub(crate) long_poll_min_wait: Duration,
     /// Longest silence of a stream, and time between two pings of a WebSocket.
@@ -117,6 +130,7 @@ impl Options {
             listen: DEFAULT_LISTEN.into(),
             hosts: Vec::new(),
             retain: None,
+            latest_per_key: Vec::new(),
             long_poll_min_wait: Duration::ZERO,
             heartbeat: None,
             new_topics: NEW_TOPICS,
@@ -138,6 +152,12 @@ impl Options {
                     let count = value()?;
                     let read = count.parse().map_err(|_| format!("--retain takes a number of events, not '{count}'"));
                     options.retain = Some(read?);
+                }
+                "--latest-per-key" => {
+                    let pattern = value()?;
+                    let wrong =
+                        |error| format!("--latest-per-key takes a topic or a pattern, not '{pattern}': {error}");
+                    options.latest_per_key.push(Pattern::new(&pattern).map_err(wrong)?);
                 }
                 "--min-interval" => {
                     let millis = value()?;

@@ -18,7 +18,8 @@ pub(crate) struct Origins(Vec<String>);
 pub(crate) struct Cors {
     /// Listed origin, as the request wrote it.
     origin: Option<HeaderValue>,
-    is_preflight: bool,
+    /// Methods of the page, in the response to a preflight.
+    methods: Option<&'static str>,
 }
 
 impl Origins {
@@ -40,12 +41,12 @@ impl Origins {
 
     /// Returns the headers of the response to a publication, also to a refused one. Without them the page's script gets only
     /// a network error.
-    pub(crate) fn cors(&self, method: &Method, headers: &HeaderMap) -> Cors {
+    pub(crate) fn cors(&self, method: &Method, headers: &HeaderMap, methods: &'static str) -> Cors {
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let origin = origins.next().filter(|origin| self.lists(origin) && origins.next().is_none());
         // A copy: the header is a slice of the connection's read buffer.
         let origin = origin.and_then(|origin| HeaderValue::from_bytes(origin.as_bytes()).ok());
-        Cors { origin, is_preflight: method == Method::OPTIONS }
+        Cors { origin, methods: Some(methods).filter(|_| method == Method::OPTIONS) }
     }
 
     fn lists(&self, origin: &HeaderValue) -> bool {
@@ -64,8 +65,8 @@ impl Cors {
         // As the endpoint does: a proxy in front may require cookies.
         headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
-        if self.is_preflight {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
+        if let Some(methods) = self.methods {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
             headers
                 .insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Content-Type, Authorization"));
             // The maximum of Chromium.

@@ -31,7 +31,8 @@ enum Found {
 /// the connection goes on in the same buffer.
 pub(crate) fn answer(relay: &Relay, request: Request<Incoming>) -> impl Future<Output = Page> {
     // Web pages of listed origins may publish, and nothing else.
-    let cors = is_publication(request.uri().path()).then(|| relay.origins.cors(request.method(), request.headers()));
+    let path = request.uri().path();
+    let cors = is_publication(path).then(|| relay.origins.cors(request.method(), request.headers(), allowed(path)));
     let found = find(relay, request);
     async move {
         let page = match found {
@@ -84,10 +85,15 @@ fn readiness(relay: &Relay) -> Page {
 }
 
 /// Returns the response to OPTIONS: browsers send it before a page's publication as JSON.
-fn preflight() -> Page {
+fn preflight(path: &str) -> Page {
     let mut page = bare(StatusCode::NO_CONTENT, "");
-    page.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
+    page.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed(path)));
     page
+}
+
+/// Returns the methods of a page that publishes.
+pub(crate) fn allowed(path: &str) -> &'static str {
+    if path.starts_with("/publish/") { "POST, DELETE, OPTIONS" } else { "POST, OPTIONS" }
 }
 
 /// Returns whether a request for this path publishes one event or several, or ends a topic.
@@ -108,7 +114,10 @@ fn find(relay: &Relay, request: Request<Incoming>) -> Result<Found, Problem> {
     relay.hosts.check(&request)?;
     if request.method() == Method::OPTIONS && is_publication(path) {
         relay.origins.check(request.headers())?;
-        return Ok(Found::Page(preflight()));
+        return Ok(Found::Page(preflight(path)));
+    }
+    if path.starts_with("/publish/") && request.method() == Method::DELETE {
+        return publish::remove(relay, &request).map(Found::Page);
     }
     if path.starts_with("/publish/") {
         may_only(&request, &Method::POST)?;
@@ -154,5 +163,11 @@ fn may_only(request: &Request<Incoming>, method: &Method) -> Result<(), Problem>
     if asked == method || (asked == Method::HEAD && method == Method::GET) {
         return Ok(());
     }
-    Err(Problem::method(request.uri().path(), asked, method))
+    let path = request.uri().path();
+    let allow = match *method {
+        Method::POST => allowed(path),
+        Method::DELETE => "DELETE",
+        _ => "GET, HEAD",
+    };
+    Err(Problem::method(path, asked, allow))
 }

@@ -36,12 +36,7 @@ impl Problem {
     }
 
     /// Returns the problem of a method that the page does not support.
-    pub(crate) fn method(path: &str, asked: &Method, allowed: &Method) -> Self {
-        let allow = match *allowed {
-            Method::POST => "POST, OPTIONS",
-            Method::DELETE => "DELETE",
-            _ => "GET, HEAD",
-        };
+    pub(crate) fn method(path: &str, asked: &Method, allow: &'static str) -> Self {
         let problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("{path} does not take {asked}, but {allow}"));
         Self { allow: Some(allow), ..problem }
     }

@@ -1,4 +1,4 @@
-//! `POST /publish/{topic}` and `POST /publish`.
+//! `POST /publish/{topic}`, `DELETE /publish/{topic}` and `POST /publish`.
 
 use std::fmt::Write;
 use std::iter::once;
@@ -60,6 +60,16 @@ impl One {
     }
 }
 
+/// Removes a key from the state of a topic. The body is ignored.
+pub(crate) fn remove(relay: &Relay, request: &Request<Incoming>) -> Result<Page, Problem> {
+    relay.origins.check(request.headers())?;
+    let topic = request::topic(request.uri(), "/publish/")?;
+    let removal = Labels::of(request.uri())?.into_removal()?;
+    relay.quota.create(&relay.hub, &pages::peer(request.extensions())?, once(&topic))?;
+    let receipt = relay.hub.publish_now(&topic, removal).map_err(|error| refused(&error))?;
+    Ok(published(&receipt))
+}
+
 /// Publishes the events of the body's lines, all or none, in one batch.
 pub(crate) async fn many(relay: &Relay, peer: &Peer, body: Incoming) -> Result<Page, Problem> {
     let body = request::body(relay, peer, body, MAX_LINES).await?;
@@ -87,6 +97,14 @@ pub(crate) fn refused(error: &PublishError) -> Problem {
     match error {
         PublishError::Finished(_) => Problem::new(StatusCode::CONFLICT, error.to_string()),
         PublishError::TooLarge { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+        PublishError::KeyRequired(_) | PublishError::TtlUnsupported(_) => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+        }
+        PublishError::NotKeyed(topic) => {
+            let text = format!("topic `{topic}` keeps no state; relay --latest-per-key adds it");
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text)
+        }
+        PublishError::StateFull { .. } => Problem::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string()),
         _ => Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
     }
 }

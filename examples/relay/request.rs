@@ -11,7 +11,7 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::{HeaderMap, StatusCode, Uri, header};
 use percent_encoding::percent_decode_str;
 use tidings::time::{Clock, Sleep, Timer};
-use tidings::{Event, Topic};
+use tidings::{Event, EventError, Topic};
 
 use crate::Relay;
 use crate::pace::Pace;
@@ -26,6 +26,7 @@ const MAX_PREALLOCATED: usize = 16 * 1024;
 pub(crate) struct Labels {
     pub(crate) event: Option<String>,
     pub(crate) key: Option<String>,
+    pub(crate) tag: Option<String>,
     pub(crate) ttl: Option<u64>,
 }
 
@@ -141,30 +142,49 @@ impl Labels {
             match &*name {
                 "event" => labels.event = Some(value),
                 "key" => labels.key = Some(value),
+                "tag" => labels.tag = Some(value),
                 "ttl" => {
                     let wrong = |_| Problem::bad(format!("takes milliseconds, not '{value}'")).at("ttl");
                     labels.ttl = Some(value.parse().map_err(wrong)?);
                 }
-                _ => return Err(Problem::bad(format!("unknown parameter '{name}': use event, key and ttl"))),
+                _ => return Err(Problem::bad(format!("unknown parameter '{name}': use event, key, tag and ttl"))),
             }
         }
         Ok(labels)
     }
 
+    /// Returns the event that removes the key.
+    pub(crate) fn into_removal(self) -> Result<Event, Problem> {
+        if self.event.is_some() || self.ttl.is_some() {
+            return Err(Problem::bad("a removal takes key and tag only"));
+        }
+        let key = self.key.ok_or_else(|| Problem::bad("name the key to remove").at("key"))?;
+        let removal = Event::removal(&key).map_err(|error| Problem::bad(error.to_string()).at("key"))?;
+        put(removal, self.tag, "tag", Event::with_tag)
+    }
+
     /// Adds the labels to an event.
     pub(crate) fn put_on(self, event: Event) -> Result<Event, Problem> {
-        let event = match self.event {
-            Some(name) => event.with_name(&name).map_err(|error| Problem::bad(error.to_string()).at("event"))?,
-            None => event,
-        };
-        let event = match self.key {
-            Some(key) => event.with_key(&key).map_err(|error| Problem::bad(error.to_string()).at("key"))?,
-            None => event,
-        };
+        let event = put(event, self.event, "event", Event::with_name)?;
+        let event = put(event, self.key, "key", Event::with_key)?;
+        let event = put(event, self.tag, "tag", Event::with_tag)?;
         Ok(match self.ttl {
             Some(ttl) => event.with_ttl(Duration::from_millis(ttl)),
             None => event,
         })
+    }
+}
+
+/// Adds a label to an event, if there is one.
+fn put(
+    event: Event,
+    label: Option<String>,
+    name: &str,
+    with: fn(Event, &str) -> Result<Event, EventError>,
+) -> Result<Event, Problem> {
+    match label {
+        Some(label) => with(event, &label).map_err(|error| Problem::bad(error.to_string()).at(name)),
+        None => Ok(event),
     }
 }
 

@@ -105,6 +105,14 @@ impl Batch {
         Self { start: self.start.saturating_add(count).min(self.end), ..self }
     }
 
+    /// Returns the events after a cursor of their epoch. `None` if there are none.
+    pub(crate) fn after(self, cursor: Cursor) -> Option<Self> {
+        let is_up_to = |event: &EventRef<'_>| event.cursor.is_some_and(|at| at.sequence() <= cursor.sequence());
+        let skipped = self.iter().take_while(is_up_to).count();
+        let rest = self.without_first(u32::try_from(skipped).unwrap_or(u32::MAX));
+        Some(rest).filter(|rest| !rest.is_empty())
+    }
+
     /// Encodes the first events, at most `max` bytes but at least one event. Returns their bytes, their number and the cursor
     /// of the last.
     pub(crate) fn encode_first(&self, format: &dyn Format, max: usize) -> (Bytes, u32, Option<Cursor>) {

@@ -85,6 +85,10 @@ pub(crate) mod place {
     pub(crate) const WEBSOCKET: Slot = Slot(4);
     /// A WebSocket text frame with the event object: `tidings.v1`.
     pub(crate) const WEBSOCKET_OBJECT: Slot = Slot(5);
+    /// As `SSE`, without removals.
+    pub(crate) const SSE_EVENTS: Slot = Slot(8);
+    /// As `SSE_OBJECT`, without removals.
+    pub(crate) const SSE_OBJECT_EVENTS: Slot = Slot(9);
     /// Number of slots in a cache.
-    pub(crate) const COUNT: usize = 8;
+    pub(crate) const COUNT: usize = 10;
 }

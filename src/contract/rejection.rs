@@ -134,7 +134,7 @@ impl Rejection {
     }
 
     /// Returns the text for the client.
-    #[cfg(feature = "websocket")]
+    #[cfg(feature = "object")]
     pub(crate) fn message(&self) -> Cow<'static, str> {
         match self.kind() {
             Self::Invalid(why) => why.clone(),

@@ -189,6 +189,15 @@ impl Subscribe {
         self
     }
 
+    /// Marks the topics that none of these patterns matches as [added](Self::added).
+    #[cfg(feature = "http")]
+    pub(crate) fn added_to(mut self, known: &[Pattern]) -> Self {
+        let topics = self.patterns.iter().filter_map(Pattern::as_topic);
+        let added: Vec<_> = topics.filter(|topic| !known.iter().any(|name| name.matches(topic))).cloned().collect();
+        self.options.set_added(added);
+        self
+    }
+
     /// Sets the overflow of all topics: the policy for a subscriber that falls behind. Default: [`Overflow::Gap`]. It loses
     /// no event without a notice.
     pub fn overflow(mut self, overflow: Overflow) -> Self {

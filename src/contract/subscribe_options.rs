@@ -11,7 +11,7 @@ pub(crate) struct SubscribeOptions {
     start: Start,
     overflow: Overflow,
     own: Option<BTreeMap<Pattern, Own>>,
-    added: Option<Box<BTreeSet<Topic>>>,
+    added: BTreeSet<Topic>,
 }
 
 /// Options of one topic or pattern.
@@ -47,9 +47,8 @@ impl SubscribeOptions {
 
     /// Returns whether the client did not follow the topic up to its cursor.
     #[must_use]
-    #[expect(dead_code, reason = "keyed topics are not stored yet")]
     pub(crate) fn is_added(&self, topic: &Topic) -> bool {
-        self.added.as_ref().is_some_and(|added| added.contains(topic))
+        self.added.contains(topic)
     }
 
     fn own_of(&self, name: &Pattern) -> Option<&Own> {
@@ -61,7 +60,7 @@ impl SubscribeOptions {
     }
 
     pub(super) fn set_added(&mut self, topics: impl IntoIterator<Item = Topic>) {
-        self.added.get_or_insert_default().extend(topics);
+        self.added.extend(topics);
     }
 
     pub(super) fn set_overflow(&mut self, overflow: Overflow) {

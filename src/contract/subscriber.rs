@@ -84,10 +84,36 @@ pub trait Subscriber: Send + 'static {
         None
     }
 
-    /// Skips all events up to a cursor. Returns `false`, and changes nothing, if the subscriber cannot. Default: `false`.
+    /// Skips all events and gaps up to a cursor, so that [`cursor`](Self::cursor) is at least this cursor. Returns `false`, and
+    /// changes nothing, if the cursor is of another epoch or ahead of the source, or the source has no cursors. Default:
+    /// `false`.
     ///
-    /// A session whose topics change continues at its cursor with the subscriber of the new topics. The state of a
-    /// [keyed](crate::Retention::latest_per_key) topic that is still to be delivered is not skipped.
+    /// A session whose topics change continues at its cursor with the subscriber of the new topics. What the client cannot
+    /// have yet is not skipped:
+    ///
+    /// - The end of a topic that was not delivered. If its sequence is up to the cursor, it is delivered with the cursor to
+    ///   which the subscriber skipped, or a later one.
+    /// - The state of a [keyed](crate::Retention::latest_per_key) topic that is still to be delivered.
+    /// - A [snapshot](crate::Snapshot) that is still to be delivered. A client that receives a part of it starts over.
+    ///
+    /// If events after the cursor are gone, a gap remains for them. It has no number of missing events.
+    ///
+    /// ```
+    /// use std::task::{Context, Poll, Waker};
+    /// use tidings::{LocalHub, Start, Subscribe, Subscriber};
+    /// use tidings::subscriber::Delivery;
+    ///
+    /// let hub = LocalHub::new();
+    /// let seen = hub.publish_now("news", "first")?.cursor().expect("a local hub has cursors");
+    /// hub.publish_now("news", "second")?;
+    /// let mut subscription = hub.subscribe(Subscribe::topics(["news"]).start(Start::Oldest))?;
+    /// assert!(subscription.skip_to(seen));
+    /// let Poll::Ready(Delivery::Events(batch)) = subscription.poll_next(&mut Context::from_waker(Waker::noop())) else {
+    ///     unreachable!("the second event is ready");
+    /// };
+    /// assert_eq!(batch.iter().next().and_then(|news| news.event.as_str()), Some("second"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn skip_to(&mut self, cursor: Cursor) -> bool {
         let _ = cursor;
         false

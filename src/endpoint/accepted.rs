@@ -46,7 +46,8 @@ impl<S> Accepted<S> {
     ///
     /// The session then ends as by [`Endpoint::revoke`](crate::Endpoint::revoke): no further event is sent, and the
     /// client gets a request to authenticate again. The authorization of a poll ends with the poll, because each poll is
-    /// authorized anew.
+    /// authorized anew. [`Publisher::renew`](crate::Publisher::renew) and [`Endpoint::extend`](crate::Endpoint::extend) renew
+    /// that of a stream or a WebSocket.
     pub fn with_lifetime(self, lifetime: Duration) -> Self {
         Self { lifetime: Some(lifetime), ..self }
     }
@@ -60,7 +61,7 @@ impl<S> Accepted<S> {
     ///
     /// A delivery is everything that was published before it, in as many parts as
     /// [`max_batch_bytes`](crate::EndpointBuilder::max_batch_bytes) makes of it, gaps and snapshots included. The interval
-    /// begins with the last part. If the [subscriber](crate::Subscriber::info) does not tell its head, a delivery is one
+    /// begins with the last part. If the [subscriber](crate::Subscriber::info) has no head, a delivery is one
     /// batch.
     ///
     /// | transport | effect |
@@ -75,8 +76,13 @@ impl<S> Accepted<S> {
     ///
     /// Nothing but deliveries waits: keep-alives, pings, answers to messages, disconnects, drains and revocations take place
     /// as without it. Events that wait are delivered with the orderly end of a session. The end of the last topic is
-    /// delivered at once if no event waits before it, and otherwise together with these events. The interval may be longer than keep-alives and the write timeout, which apply to the bytes that were sent. At most a year
-    /// counts.
+    /// delivered at once if no event waits before it, and otherwise together with these events. The interval may be longer
+    /// than keep-alives and the write timeout, which apply to the bytes that were sent. At most a year counts.
+    ///
+    /// A [change of topics](crate::transport::websocket#changing-topics) is made and confirmed at once, and the interval goes
+    /// on: events of the new topics come with the next delivery. The confirmation waits for that delivery if the state of an
+    /// added keyed topic precedes it. If the change has a throttle of its own, that is the session's from then on, counted
+    /// from the last delivery, and 0 ends it.
     ///
     /// ```
     /// use std::time::Duration;
@@ -92,7 +98,7 @@ impl<S> Accepted<S> {
     /// }
     /// ```
     pub fn with_throttle(self, interval: Duration) -> Self {
-        Self { throttle: Some(interval).filter(|interval| !interval.is_zero()), ..self }
+        Self { throttle: Some(interval), ..self }
     }
 
     /// Sets a value of the application, such as the user, that the session keeps for
@@ -148,6 +154,11 @@ impl<S> Accepted<S> {
 }
 
 impl<S: Subscriber> Accepted<S> {
+    /// Takes the least time between two deliveries of a new session, if there is one.
+    pub(crate) fn take_throttle(&mut self) -> Option<Duration> {
+        self.throttle.take().filter(|interval| !interval.is_zero())
+    }
+
     /// Boxes the subscriber.
     pub(crate) fn boxed(self) -> Accepted<BoxSubscriber> {
         let Self { subscriber, lifetime, data, throttle, snapshot } = self;

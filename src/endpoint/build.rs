@@ -1,6 +1,7 @@
 use super::builder::EndpointBuilder;
 use super::drain::DrainState;
 use super::gate::Gate;
+use super::presence::Presence;
 use super::reject::brief_connections::BriefConnections;
 use super::service::Endpoint;
 use super::session::session_table::SessionTable;
@@ -31,12 +32,13 @@ impl EndpointBuilder {
     ///   `tokio`, call [`spawn`](Self::spawn), or name the other transports.
     #[must_use]
     pub fn build(self) -> Endpoint {
-        let Self { publisher, config, timer, spawn, jobs, notifiers, hook } = self;
+        let Self { publisher, config, timer, spawn, jobs, notifiers, hook, presence } = self;
         assert!(!config.transports.is_empty(), "{NO_TRANSPORT}");
         let timer = timer.or_else(runtime::default_timer).expect(NO_TIMER);
         let can_spawn = spawn.is_some() || cfg!(feature = "tokio");
         assert!(can_spawn || !config.transports.has(Transport::WebSocket), "{NO_SPAWNER}");
         let runtime = Runtime::new(timer, spawn, jobs, notifiers);
+        let presence = presence.map(|rule| Presence::new(rule, config.reconnect_grace(), &runtime.wheel));
         Endpoint::of(Shared {
             publisher,
             #[cfg(feature = "websocket")]
@@ -53,6 +55,7 @@ impl EndpointBuilder {
             calls: Gate::new(config.max_concurrent_calls, config.calls_per_key()),
             messages: Gate::new(config.max_concurrent_calls, config.calls_per_key()),
             hook,
+            presence,
             config,
         })
     }

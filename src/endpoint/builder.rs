@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::config::Config;
 use super::erased::ErasedPublisher;
+use super::presence::PresenceRule;
 use super::refused::{Hook, Refused};
 use super::reject::challenge::Challenge;
 use super::request::host::AllowedHost;
@@ -58,7 +59,7 @@ use crate::time::Timer;
 /// | age of a session | none | [`max_session_age`](Self::max_session_age) | only the application knows the limits of its proxies and tokens |
 /// | concurrent calls of the publisher, and apart from them concurrent messages | 1,024 | [`max_concurrent_calls`](Self::max_concurrent_calls) | reconnecting clients wait in place of overloading the application's database |
 /// | concurrent calls of one limit key | a quarter of them | [`max_concurrent_calls_per_key`](Self::max_concurrent_calls_per_key) | slow calls of one client leave places for the others |
-/// | time for a call of `subscribe` or `snapshot` | 10 s | [`subscribe_timeout`](Self::subscribe_timeout) | users give up by then, and a call that never returns would keep its place |
+/// | time for a call of `subscribe`, `snapshot` or `renew` | 10 s | [`subscribe_timeout`](Self::subscribe_timeout) | users give up by then, and a call that never returns would keep its place |
 /// | concurrent [soft rejects](Self::max_soft_rejects) | 1,024 | [`max_soft_rejects`](Self::max_soft_rejects) | each takes 100 ms, so 10,000 refused clients per second |
 /// | target and headers of a request | 16 KiB | [`max_request_head`](Self::max_request_head) | common limit of HTTP/2 servers, and room for many cookies; a session may keep the head |
 /// | topics of a request | 64 | [`max_topics_per_request`](Self::max_topics_per_request) | use a pattern for more |
@@ -71,6 +72,10 @@ use crate::time::Timer;
 /// | pings and pongs of a WebSocket client | 10 a second | [`control_rate`](Self::control_rate) | common clients send one in 20 s, the Autobahn test suite ten at once |
 /// | messages of a WebSocket client | 100 a second | [`max_message_rate`](Self::max_message_rate) | a client that reports pointer moves sends 60 |
 /// | time between the announcement of a drain and the first end | at once | [`drain_delay`](Self::drain_delay) | only the operator knows how often the load balancer asks whether the server is ready |
+/// | time after which a client without a session is absent | 5 s | [`reconnect_grace`](Self::reconnect_grace) | a page that is reloaded, or whose stream breaks, is back within [`retry`](Self::retry) |
+/// | changes of the presence of one key | 1 a second | fixed | a client that connects again and again must not flood the others |
+/// | changes of its topics by a WebSocket client | 10 a second | fixed | each is a call of the publisher; a page that changes them at each keystroke sends less |
+/// | time before the end of an authorization at which it is to be renewed | a tenth of its length, at most 30 s; up to half as much again | fixed | three calls of 10 s, and sessions that began together are not renewed together |
 /// | time for a drain | 10 s | [`drain_timeout`](Self::drain_timeout) | below the 30 s after which orchestrators kill a process |
 ///
 /// The limits of a hub are set by its builder: [`Retention`](crate::Retention) and
@@ -86,12 +91,13 @@ pub struct EndpointBuilder {
     pub(crate) jobs: Vec<Job>,
     pub(crate) notifiers: Vec<NotifierSource>,
     pub(crate) hook: Option<Hook>,
+    pub(crate) presence: Option<PresenceRule>,
 }
 
 impl EndpointBuilder {
     pub(crate) fn new(publisher: Box<dyn ErasedPublisher>) -> Self {
         let (config, jobs, notifiers) = (Config::default(), Vec::new(), Vec::new());
-        Self { publisher, config, timer: None, spawn: None, jobs, notifiers, hook: None }
+        Self { publisher, config, timer: None, spawn: None, jobs, notifiers, hook: None, presence: None }
     }
 
     /// Sets the transports that the endpoint offers. Default: all whose cargo feature is on.
@@ -175,12 +181,12 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets a hook that is called for each refused request, message and snapshot, on every transport, such as for a log
-    /// or a metric. A second call replaces the hook. Default: none.
+    /// Sets a hook that is called for each refused request, message and snapshot, on every transport, and for each change of
+    /// [presence](Self::presence) that was not published, such as for a log or a metric. A second call replaces the hook. Default: none.
     ///
     /// Each call of the hook is one count of [`EndpointStats::refused_for`](crate::stats::EndpointStats::refused_for).
-    /// The endpoint calls the hook under no lock, in the task that answers, so a slow hook delays that client. A panic
-    /// of the hook is caught.
+    /// The endpoint calls the hook under no lock, in the task that answers or ends, or in the driver for a change of presence that
+    /// was due, so a slow hook delays that client or the endpoint's timers. A panic of the hook is caught.
     ///
     /// A client can cause many calls: one for each request, and up to 100 a second for each WebSocket by messages that
     /// the publisher rejects ([`max_message_rate`](Self::max_message_rate)). Limit the rate of a log. A

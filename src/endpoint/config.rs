@@ -35,6 +35,7 @@ const MAX_FRAGMENTS: u32 = 65_536;
 const CONTROL_RATE: u32 = 10;
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 const DRAIN_DELAY: Duration = Duration::ZERO;
+const RECONNECT_GRACE: Duration = Duration::from_secs(5);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest wait of a long poll. A day, because the product of a longer one might overflow.
@@ -42,6 +43,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Longest age of a session: a year.
 const MAX_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Longest time before the end of an authorization at which the publisher is asked to renew it, without the jitter.
+const MAX_RENEWAL_LEAD: Duration = Duration::from_secs(30);
 
 /// Settings of an endpoint.
 #[derive(Debug, Clone)]
@@ -81,6 +85,7 @@ pub(crate) struct Config {
     pub(crate) control_rate: u32,
     pub(crate) message_timeout: Duration,
     pub(crate) drain_delay: Duration,
+    pub(crate) reconnect_grace: Duration,
     pub(crate) drain_timeout: Duration,
 }
 
@@ -122,6 +127,7 @@ impl Default for Config {
             control_rate: CONTROL_RATE,
             message_timeout: MESSAGE_TIMEOUT,
             drain_delay: DRAIN_DELAY,
+            reconnect_grace: RECONNECT_GRACE,
             drain_timeout: DRAIN_TIMEOUT,
         }
     }
@@ -203,10 +209,21 @@ impl Config {
         Timeouts { write: self.write_timeout, poll_session }
     }
 
+    /// Returns the time for which a key without a session stays present.
+    pub(crate) fn reconnect_grace(&self) -> Duration {
+        self.reconnect_grace.min(MAX_AGE)
+    }
+
     /// Returns a random age at which a session ends, up to a tenth less than the configured one. `None` if it has no
     /// limit.
     pub(crate) fn jittered_lifetime(&self) -> Option<Duration> {
         self.max_session_age.map(|max| max.min(MAX_AGE).mul_f64(0.9 + 0.1 * fastrand::f64()))
+    }
+
+    /// Returns a random time before the end of an authorization of this length: a tenth of the length or 30 s, whichever is
+    /// less, and up to half as much again.
+    pub(crate) fn jittered_renewal_lead(&self, lifetime: Duration) -> Duration {
+        MAX_RENEWAL_LEAD.min(lifetime / 10).mul_f64(1.0 + 0.5 * fastrand::f64())
     }
 
     /// Returns a random time to keep a long poll's events back, from the configured one to a tenth more. It is random

@@ -6,6 +6,7 @@ use std::task::{Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use super::mutex::Mutex;
+use super::presence::Presence;
 use super::service::Endpoint;
 use super::shared::Shared;
 use super::time::wheel::{Alarm, Wheel};
@@ -82,7 +83,7 @@ impl Endpoint {
         }
     }
 
-    /// Waits for `signal` and then [drains](Self::drain): for a server's graceful shutdown, which goes on serving until
+    /// Waits for `signal` and then [drains](Self::drain): for a server's graceful shutdown, which serves until
     /// the drain has ended.
     ///
     /// ```no_run
@@ -183,6 +184,7 @@ impl Shared {
 
     /// Closes the session table, and begins to end the sessions. Does nothing after the first call.
     fn end_sessions(&self) {
+        self.presence.iter().for_each(Presence::stop);
         let mut sessions = self.sessions.close();
         fastrand::shuffle(&mut sessions);
         // The last fifth of the time is left for the last sessions to end.

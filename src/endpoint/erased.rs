@@ -1,5 +1,6 @@
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use crate::contract::{BoxSubscriber, Message, Rejection};
 use crate::endpoint::accepted::Accepted;
@@ -18,6 +19,7 @@ pub(crate) trait ErasedPublisher: Send + Sync {
     fn subscribe(&self, request: SubscribeRequest) -> Answer<'_, Accepted<BoxSubscriber>>;
     fn receive<'a>(&'a self, request: &'a SubscribeRequest, message: Message) -> Answer<'a, Option<Event>>;
     fn snapshot<'a>(&'a self, session: &'a Session, gap: &'a Gap) -> Work<'a, Option<Snapshot>>;
+    fn renew<'a>(&'a self, session: &'a Session) -> Work<'a, Option<Duration>>;
     fn joined(&self, session: &Session);
     fn left(&self, session: &Session, why: SessionEnd);
 }
@@ -37,6 +39,10 @@ impl<P: Publisher> ErasedPublisher for P {
 
     fn snapshot<'a>(&'a self, session: &'a Session, gap: &'a Gap) -> Work<'a, Option<Snapshot>> {
         Box::pin(Publisher::snapshot(self, session, gap))
+    }
+
+    fn renew<'a>(&'a self, session: &'a Session) -> Work<'a, Option<Duration>> {
+        Box::pin(Publisher::renew(self, session))
     }
 
     fn joined(&self, session: &Session) {

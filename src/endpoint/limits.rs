@@ -150,11 +150,11 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets the most concurrent calls of [`Publisher::subscribe`](crate::Publisher::subscribe) and
-    /// [`snapshot`](crate::Publisher::snapshot), and apart from them of [`receive`](crate::Publisher::receive).
-    /// Default: 1,024 of each.
+    /// Sets the most concurrent calls of [`Publisher::subscribe`](crate::Publisher::subscribe),
+    /// [`snapshot`](crate::Publisher::snapshot) and [`renew`](crate::Publisher::renew), and apart from them of
+    /// [`receive`](crate::Publisher::receive). Default: 1,024 of each.
     ///
-    /// A further request gets 503. A WebSocket message waits for a place instead, in the order of arrival; its
+    /// A further request gets 503. A renewal waits for a place. A WebSocket message waits for a place instead, in the order of arrival; its
     /// connection is not read meanwhile.
     pub fn max_concurrent_calls(mut self, max: usize) -> Self {
         self.config.max_concurrent_calls = max;
@@ -171,11 +171,11 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets the time for a call of [`Publisher::subscribe`](crate::Publisher::subscribe) or
-    /// [`snapshot`](crate::Publisher::snapshot). Default: 10 s.
+    /// Sets the time for a call of [`Publisher::subscribe`](crate::Publisher::subscribe),
+    /// [`snapshot`](crate::Publisher::snapshot) or [`renew`](crate::Publisher::renew). Default: 10 s.
     ///
-    /// After it the future is dropped. A client that subscribes gets 503; one that waits for a snapshot gets the gap
-    /// alone.
+    /// After it the future is dropped. A client that subscribes gets 503, and one that changes its topics the error `busy`;
+    /// one that waits for a snapshot gets the gap alone; an authorization is not renewed.
     pub fn subscribe_timeout(mut self, timeout: Duration) -> Self {
         self.config.subscribe_timeout = timeout;
         self
@@ -211,7 +211,8 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets the most topics that a request may name. More get 400. Default: 64.
+    /// Sets the most topics that a request or a [change of topics](crate::transport::websocket#changing-topics) may name. More
+    /// get 400, or the error `invalid`. Default: 64.
     pub fn max_topics_per_request(mut self, max: usize) -> Self {
         self.config.query_limits.max_topics_per_request = max;
         self
@@ -245,6 +246,13 @@ impl EndpointBuilder {
     /// ```
     pub fn drain_delay(mut self, delay: Duration) -> Self {
         self.config.drain_delay = delay;
+        self
+    }
+
+    /// Sets the time for which a key without a session stays [present](Self::presence), so that a reload or a short loss of
+    /// the connection is no change. Default: 5 s, the longest default [`retry`](Self::retry).
+    pub fn reconnect_grace(mut self, grace: Duration) -> Self {
+        self.config.reconnect_grace = grace;
         self
     }
 

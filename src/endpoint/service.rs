@@ -15,6 +15,7 @@ use super::accepted::Accepted;
 use super::body::Body;
 use super::builder::EndpointBuilder;
 use super::future::{ResponseContext, ResponseFuture};
+use super::presence::Presence;
 use super::refused::Caller;
 use super::request::origin::Access;
 use super::response::answer::{Answer, Work};
@@ -320,7 +321,8 @@ impl Endpoint {
     /// Returns the counts of sessions, refusals and bytes since the endpoint was built.
     #[must_use]
     pub fn stats(&self) -> EndpointStats {
-        self.shared.counters.read(self.shared.sessions.counts(), self.shared.soft_rejects.counts())
+        let presence = self.shared.presence.as_ref().map(Presence::counts).unwrap_or_default();
+        self.shared.counters.read(self.shared.sessions.counts(), self.shared.soft_rejects.counts(), presence)
     }
 
     /// Begins to answer a request. Without a subscriber of the application the publisher is asked.

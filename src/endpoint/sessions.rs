@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::service::Endpoint;
 use super::session::SessionInfo;
 use crate::endpoint::session::{Session, SessionId};
@@ -41,13 +43,49 @@ impl Endpoint {
     /// ```
     #[must_use]
     pub fn sessions_after(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionInfo> {
-        let (mut page, mut after) = (Vec::new(), after);
+        self.infos(after, limit, |_| true)
+    }
+
+    /// Returns the live sessions that follow a topic, by its name or by a pattern, in the order of the ids. Poll sessions are
+    /// among them; short polls without a session name and a limit key are not.
+    ///
+    /// The cost grows with the number of all sessions, as that of [`sessions`](Self::sessions) does. To show clients which
+    /// users are there, publish their [presence](crate::EndpointBuilder::presence).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tidings::{Endpoint, LocalHub, Topic};
+    ///
+    /// let events = Endpoint::public(&LocalHub::new(), ["news", "weather"]);
+    /// let request = http::Request::get("/?transport=sse").header("host", "localhost").body(String::new())?;
+    /// let response = events.handle(request).await;
+    /// let readers = events.sessions_on(&Topic::new("news")?);
+    /// assert_eq!(readers.len(), 1);
+    /// assert!(events.sessions_on(&Topic::new("sport")?).is_empty());
+    /// # drop(response);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn sessions_on(&self, topic: &Topic) -> Vec<SessionInfo> {
+        self.infos(None, usize::MAX, |session| session.topics().iter().any(|pattern| pattern.matches(topic)))
+    }
+
+    /// Returns the first `limit` sessions after an id for which `is_meant` returns `true`.
+    fn infos(
+        &self,
+        mut after: Option<SessionId>,
+        limit: usize,
+        is_meant: impl Fn(&Session) -> bool,
+    ) -> Vec<SessionInfo> {
+        let mut page = Vec::new();
         while page.len() < limit {
             let members = self.shared().sessions.entries_after(after, AT_ONCE.min(limit - page.len()));
             let Some(last) = members.last() else { break };
             after = Some(last.session.id());
             // `None` for a session that has left since.
-            page.extend(members.iter().filter_map(|entry| entry.info()));
+            page.extend(members.iter().filter(|entry| is_meant(&entry.session)).filter_map(|entry| entry.info()));
         }
         page
     }
@@ -56,17 +94,6 @@ impl Endpoint {
     #[must_use]
     pub fn session_count(&self) -> usize {
         self.shared().sessions.len()
-    }
-
-    /// Returns the number of live sessions that follow a topic, by its name or by a pattern. Poll sessions are counted;
-    /// short polls without a session name are not.
-    ///
-    /// The method reads every session. To tell clients of each change, publish it in
-    /// [`joined`](crate::Publisher::joined) and [`left`](crate::Publisher::left).
-    #[must_use]
-    pub fn presence(&self, topic: &Topic) -> usize {
-        let follows = |session: &Session| session.topics().iter().any(|pattern| pattern.matches(topic));
-        self.shared().sessions.entries().iter().filter(|entry| follows(&entry.session)).count()
     }
 
     /// Ends a session in an orderly way, as a [drain](Self::drain) does: events that are ready are sent, then the end
@@ -108,6 +135,43 @@ impl Endpoint {
     /// Returns `true` if the session was live and authorized.
     pub fn revoke(&self, id: SessionId) -> bool {
         self.shared().sessions.get(id).is_some_and(|entry| entry.revoke())
+    }
+
+    /// Sets the time after which the authorization of a session expires, from now on. It may be later or sooner than before,
+    /// as the expiry of a new token. The session needs no [lifetime](crate::Accepted::with_lifetime) before.
+    ///
+    /// Returns `true` if the session is a stream or a WebSocket, and open. An authorization that was revoked or has expired
+    /// is not extended. [`max_session_age`](crate::EndpointBuilder::max_session_age) ends the session nevertheless.
+    /// [`Publisher::renew`](crate::Publisher::renew) is asked before the new time; the answer to an earlier call has no
+    /// effect.
+    ///
+    /// The method checks nothing: the caller decides which client may extend which session. A client that sends its new token
+    /// by a POST names the session by the id that the application gave it, or by `?session=NAME`. Extend it only if the new
+    /// token yields the [limit key](crate::Publisher::limit_key) of the session, or a user could keep the sessions of another
+    /// one open:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use tidings::{Endpoint, Rejection, SessionId};
+    ///
+    /// struct Token {
+    ///     user: String,
+    ///     expires_in: Duration,
+    /// }
+    ///
+    /// # fn verify(_: &str) -> Result<Token, Rejection> { Err(Rejection::Unauthorized) }
+    /// /// Handles a POST with a new token. The application's limit key is the user.
+    /// fn renew(events: &Endpoint, id: SessionId, token: &str) -> Result<(), Rejection> {
+    ///     let token = verify(token)?;
+    ///     let info = events.session(id).ok_or(Rejection::NotFound)?;
+    ///     if info.session.key() != Some(&*token.user) {
+    ///         return Err(Rejection::NotFound); // not Forbidden, which would confirm that the session exists
+    ///     }
+    ///     events.extend(id, token.expires_in).then_some(()).ok_or(Rejection::Gone)
+    /// }
+    /// ```
+    pub fn extend(&self, id: SessionId, lifetime: Duration) -> bool {
+        self.shared().sessions.get(id).is_some_and(|entry| entry.extend(lifetime))
     }
 
     /// Revokes every session for which `is_meant` returns `true`. Returns their number.

@@ -11,6 +11,7 @@ use super::config::Config;
 use super::drain::DrainState;
 use super::erased::ErasedPublisher;
 use super::gate::{Full, Gate};
+use super::presence::Presence;
 use super::refused::{Hook, Refused};
 use super::reject::RefusalCause;
 use super::reject::brief_connections::BriefConnections;
@@ -52,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) messages: Gate,
     /// Called for each refusal.
     pub(crate) hook: Option<Hook>,
+    pub(crate) presence: Option<Presence>,
 }
 
 /// Result of the checks of a request's head.
@@ -208,6 +210,9 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.runtime.wheel.stop();
+        if let Some(presence) = &self.presence {
+            presence.remove_all(self);
+        }
     }
 }
 

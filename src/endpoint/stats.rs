@@ -45,9 +45,18 @@ pub struct EndpointStats {
     pub refused_request: u64,
     /// Number of refusals because the endpoint lacks a driver or a spawner, or the server does not support upgrades.
     pub refused_internal: u64,
+    /// Number of changes of [presence](crate::EndpointBuilder::presence) that were not published.
+    pub refused_presence: u64,
+    /// Number of published changes of [presence](crate::EndpointBuilder::presence).
+    pub presence_changes: u64,
+    /// Number of keys that are [present](crate::EndpointBuilder::presence), or were within the last second.
+    pub present_keys: usize,
     /// Number of WebSocket messages that were ignored because the publisher takes none
     /// ([`Rejection::Unsupported`](crate::Rejection::Unsupported)).
     pub ignored_messages: u64,
+    /// Number of [removals](crate::Event::removal) that clients of raw WebSocket frames did not get, because raw frames have
+    /// no form for them. A removal counts once for each client.
+    pub unsent_removals: u64,
     /// Number of gaps in place of events or snapshots that are larger than
     /// [`max_event`](crate::EndpointBuilder::max_event).
     pub too_large: u64,
@@ -102,6 +111,7 @@ impl EndpointStats {
             RefusalCause::Busy => self.refused_busy,
             RefusalCause::Request => self.refused_request,
             RefusalCause::Internal => self.refused_internal,
+            RefusalCause::Presence => self.refused_presence,
         }
     }
 
@@ -118,6 +128,7 @@ pub(crate) struct Counters {
     subscribed: AtomicU64,
     refused: [AtomicU64; RefusalCause::ALL.len()],
     ignored: AtomicU64,
+    unsent_removals: AtomicU64,
     too_large: AtomicU64,
     stalled: AtomicU64,
     stalled_bodies: AtomicUsize,
@@ -135,6 +146,12 @@ impl Counters {
 
     pub(crate) fn ignored_message(&self) {
         self.ignored.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[cfg(feature = "websocket")]
+    #[cold]
+    pub(crate) fn unsent_removals(&self, count: u32) {
+        self.unsent_removals.fetch_add(count.into(), Ordering::Relaxed);
     }
 
     pub(crate) fn too_large(&self) {
@@ -159,7 +176,7 @@ impl Counters {
         }
     }
 
-    pub(crate) fn read(&self, sessions: Counts, rejects: (usize, u64)) -> EndpointStats {
+    pub(crate) fn read(&self, sessions: Counts, rejects: (usize, u64), presence: (usize, u64)) -> EndpointStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let refused = |cause: RefusalCause| read(&self.refused[cause as usize]);
         EndpointStats {
@@ -173,7 +190,11 @@ impl Counters {
             refused_busy: refused(RefusalCause::Busy),
             refused_request: refused(RefusalCause::Request),
             refused_internal: refused(RefusalCause::Internal),
+            refused_presence: refused(RefusalCause::Presence),
+            presence_changes: presence.1,
+            present_keys: presence.0,
             ignored_messages: read(&self.ignored),
+            unsent_removals: read(&self.unsent_removals),
             too_large: read(&self.too_large),
             soft_rejected: rejects.1,
             soft_rejects: rejects.0,

@@ -122,7 +122,7 @@ impl LocalHubBuilder {
     /// [Retention](Self::retain) limits the events that a client gets when it subscribes or resumes. A subscription
     /// that exists when an event is published gets it also if it leaves history before the subscription reads it: such
     /// events stay in memory while they and the newer ones of the topic take at most this number of bytes. Beyond that
-    /// the subscription gets a gap, or what its [`Overflow`](crate::Overflow) says.
+    /// the subscription gets a gap, or what its [`Overflow`](crate::Overflow) selects.
     ///
     /// Events are released when every subscription of the topic has read them, and when the last one ends. That is
     /// checked when the topic has an event and when it is [swept](LocalHub::sweep). They count in

@@ -57,7 +57,8 @@ impl Shared {
         events: impl Iterator<Item = (&'a Arc<Log>, &'a Event)> + Clone,
     ) -> Result<Option<Reserved<'_>>, PublishError> {
         let most = |(log, event): (&Arc<Log>, &Event)| {
-            footprint::most(event, LARGEST_SEGMENT).saturating_mul(1 + log.pattern_logs())
+            let state = if log.is_keyed() { footprint::state(event) } else { 0 };
+            footprint::most(event, LARGEST_SEGMENT).saturating_mul(1 + log.pattern_logs()).saturating_add(state)
         };
         let (most, topics) =
             events.clone().fold((0_usize, 0), |(sum, topics), event| (sum.saturating_add(most(event)), topics + 1));

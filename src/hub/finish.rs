@@ -48,35 +48,40 @@ impl Shared {
         Ok(found)
     }
 
-    /// Locks the sequencer for events of these logs, unless the hub is closed or one of their topics has ended.
+    /// Locks the sequencer for these events, unless the hub is closed, one of their topics has ended, or one of them is
+    /// [not accepted](Self::check_states).
     #[inline]
     pub(crate) fn sequence_for<'a>(
         &self,
-        logs: impl Iterator<Item = &'a Arc<Log>> + Clone,
+        events: impl Iterator<Item = (&'a Arc<Log>, &'a Event)> + Clone,
         now: u64,
     ) -> Result<MutexGuard<'_, Sequencer>, PublishError> {
         let sequencer = self.sequence()?;
-        match logs.clone().any(|log| log.refuses.is_on()) {
-            true => self.check_refusing(sequencer, logs, now),
+        let is_checked = |(log, event): (&Arc<Log>, &Event)| log.refuses.is_on() | log.is_keyed() | event.is_removal();
+        match events.clone().any(is_checked) {
+            true => self.check_events(sequencer, events, now),
             false => Ok(sequencer),
         }
     }
 
-    /// Refuses if one of the topics has ended. A log also refuses because it was dropped.
+    /// Refuses if one of the topics has ended, or one of the events is not accepted. A log also refuses because it was dropped.
     #[cold]
-    fn check_refusing<'s, 'a>(
+    fn check_events<'s, 'a>(
         &'s self,
         sequencer: MutexGuard<'s, Sequencer>,
-        logs: impl Iterator<Item = &'a Arc<Log>> + Clone,
+        events: impl Iterator<Item = (&'a Arc<Log>, &'a Event)> + Clone,
         now: u64,
     ) -> Result<MutexGuard<'s, Sequencer>, PublishError> {
+        let logs = events.clone().map(|(log, _)| log);
         let mut refusing = logs.clone().filter(|log| log.refuses.is_on()).filter_map(|log| log.name.as_topic());
-        match refusing.find(|topic| self.registry.has_ended(topic, now)) {
-            Some(topic) => {
+        let ended = refusing.find(|topic| self.registry.has_ended(topic, now));
+        let error = ended.map(|topic| PublishError::Finished(topic.clone()));
+        match error.map_or_else(|| self.check_states(events), Err) {
+            Ok(()) => Ok(sequencer),
+            Err(error) => {
                 drop(sequencer);
-                Err(self.refuse(logs, PublishError::Finished(topic.clone())))
+                Err(self.refuse(logs, error))
             }
-            None => Ok(sequencer),
         }
     }
 

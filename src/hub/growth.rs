@@ -18,6 +18,8 @@ pub(crate) struct Growth {
 
 struct TopicGrowth {
     grown: LogGrowth,
+    /// Bytes of the events in the state, if the topic is keyed. Events that they replace are not subtracted.
+    state: usize,
     pattern_logs: Box<[Arc<Log>]>,
 }
 
@@ -60,9 +62,12 @@ impl Growth {
             let topic = this.topics.entry(log.slot).or_insert_with(|| {
                 let pattern_logs =
                     if log.pattern_logs() > 0 { log.state().pattern_logs.clone() } else { Box::default() };
-                TopicGrowth { grown: LogGrowth::new(log, sizing(log)), pattern_logs }
+                TopicGrowth { grown: LogGrowth::new(log, sizing(log)), state: 0, pattern_logs }
             });
             topic.grown.add(event, None);
+            if log.is_keyed() {
+                topic.state = topic.state.saturating_add(footprint::state(event));
+            }
             for pattern_log in &topic.pattern_logs {
                 this.pattern_logs
                     .entry(pattern_log.slot)
@@ -75,8 +80,10 @@ impl Growth {
 
     /// Returns the bytes of all logs.
     pub(crate) fn bytes(&self) -> usize {
+        let states = self.topics.values().fold(0_usize, |sum, topic| sum.saturating_add(topic.state));
         let topics = self.topics.values().map(|topic| &topic.grown);
-        topics.chain(self.pattern_logs.values()).fold(0, |sum, grown| sum.saturating_add(grown.topic + grown.most))
+        let logs = topics.chain(self.pattern_logs.values());
+        logs.fold(states, |sum, grown| sum.saturating_add(grown.topic + grown.most))
     }
 }
 

@@ -22,7 +22,7 @@ use crate::model::{Cursor, EndReason, Event, IntoTopic, Retention, Topic, TopicE
 /// Publishing never waits for a subscriber: it appends the event and wakes the waiting subscribers, or leaves that to a
 /// [notifier](Self::notifier). A subscriber that falls further behind than the histories of its topics and the [live
 /// buffer](crate::LocalHubBuilder::live_buffer) gets a gap with the exact count, or what its
-/// [`Overflow`](crate::Overflow) says.
+/// [`Overflow`](crate::Overflow) selects.
 ///
 /// ```
 /// use tidings::{LocalHub, Retention, Subscribe, Topic};
@@ -79,7 +79,7 @@ impl LocalHub {
         self
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "http"))]
     pub(crate) fn shared(&self) -> &Shared {
         &self.handle.shared
     }
@@ -121,6 +121,10 @@ impl LocalHub {
     /// - [`PublishError::Finished`] if the topic has [ended](Self::finish).
     /// - [`PublishError::TooLarge`] if the event is larger than the hub's
     ///   [`max_event`](crate::LocalHubBuilder::max_event).
+    /// - [`PublishError::KeyRequired`], [`PublishError::TtlUnsupported`] and [`PublishError::StateFull`] if the topic [keeps
+    ///   the newest event of each key](Retention::latest_per_key) and does not accept the event. An event that replaces a
+    ///   larger one and a [removal](Event::removal) always have room in the state.
+    /// - [`PublishError::NotKeyed`] if the event is a removal and the topic does not do so.
     /// - [`PublishError::Full`] and [`PublishError::TooManyTopics`] if the hub's limits leave no room.
     pub fn publish_now(&self, topic: impl IntoTopic, event: impl Into<Event>) -> Result<Receipt, PublishError> {
         self.publish_event(topic.into_topic()?.borrow(), event.into())
@@ -132,7 +136,7 @@ impl LocalHub {
         let round = PublishRound::new(shared);
         let log = shared.registry.log(topic, round.now)?;
         let _reserved = shared.make_room(once((&log, &event)))?;
-        let mut sequencer = shared.sequence_for(once(&log), round.now)?;
+        let mut sequencer = shared.sequence_for(once((&log, &event)), round.now)?;
         let mut appended = [round.append(&mut sequencer, log, event)?];
         let marking = round.enter_unmarked(&appended);
         shared.published.advance(sequencer.last);
@@ -179,7 +183,7 @@ impl LocalHub {
         let events = shared.with_logs(events, round.now)?;
         let _reserved = shared.make_room(events.iter().map(|(log, event)| (log, event)))?;
         let mut all = Vec::with_capacity(events.len());
-        let mut sequencer = shared.sequence_for(events.iter().map(|(log, _)| log), round.now)?;
+        let mut sequencer = shared.sequence_for(events.iter().map(|(log, event)| (log, event)), round.now)?;
         for (log, event) in events {
             all.push(round.append(&mut sequencer, log, event)?);
             next_event();

@@ -20,7 +20,7 @@
 //! the mark for a time and gives it to each new log of the topic. A log keeps it until no subscription is left that has not
 //! read it.
 //!
-//! The folders are floors: `wake` and `budget` know nothing of a log, `log` knows nothing of topics and subscriptions,
+//! The folders are floors: `wake` and `budget` do not use a log, `log` does not use topics and subscriptions,
 //! `topics` finds logs by name, and `subscription` reads them. No file imports another in a circle.
 
 mod budget;
@@ -34,6 +34,7 @@ mod local;
 mod log;
 mod publish_round;
 mod shared;
+mod state_check;
 mod subscription;
 mod sync;
 mod topic_retention;

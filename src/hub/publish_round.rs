@@ -129,6 +129,7 @@ impl<'a> PublishRound<'a> {
         wake_all(each(all, &mut in_patterns).flat_map(|(_, appended)| [&mut appended.wakers, &mut appended.marked]));
         for (log, appended) in each(all, &mut in_patterns) {
             appended.evicted.clear();
+            appended.replaced = None;
             appended.followers.clear();
             log.give_back_all(take(&mut appended.wakers), take(&mut appended.followers));
             if appended.idle {

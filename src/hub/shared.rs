@@ -9,8 +9,9 @@ use crate::hub::budget::budget::{Budget, LogPool};
 use crate::hub::holds::STRETCH;
 use crate::hub::log::eviction::Swept;
 use crate::hub::log::log::{Follower, Log, LogState};
-use crate::hub::log::seek::{EndAhead, StartAt, StartPoint};
+use crate::hub::log::seek::{EndAhead, StartPoint};
 use crate::hub::log::segment::{FreedSegment, nanos};
+use crate::hub::log::state::placing::Starts;
 use crate::hub::sync::{Count, Mutex, MutexGuard, Watermark};
 use crate::hub::topics::recent::{Block, Recent};
 use crate::hub::topics::registry::{Registry, Released};
@@ -31,6 +32,8 @@ const FORGOTTEN: usize = 8;
 pub(crate) struct Shared {
     pub(crate) epoch: u64,
     pub(crate) max_event: usize,
+    /// Whether a retention keeps the newest event of each key.
+    pub(crate) has_keyed: bool,
     pub(crate) pool: Arc<LogPool<Log>>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) registry: Registry,
@@ -77,6 +80,7 @@ impl Shared {
         Self {
             epoch,
             max_event,
+            has_keyed: retentions.has_keyed(),
             registry: Registry::new(retentions, Arc::clone(&pool)),
             budget: Arc::clone(&pool.budget),
             pool,
@@ -109,13 +113,13 @@ impl Shared {
     pub(crate) fn join(
         &self,
         topic: &Topic,
-        from: StartAt,
+        from: Starts,
         overflow: Overflow,
     ) -> Result<(Arc<Log>, StartPoint), SubscribeError> {
         let now = self.now();
         loop {
             let log = self.registry.log_for_subscription(topic, now)?;
-            let from = log.resolve(from, now);
+            let from = Starts { plain: log.resolve(from.plain, now), ..from };
             if overflow == Overflow::Latest {
                 log.conflate();
             }
@@ -123,7 +127,7 @@ impl Shared {
             if state.dropped {
                 continue;
             }
-            let point = state.place(from, overflow);
+            let point = state.place_in(from, overflow);
             // A subscription with nothing to read does not count as a reader.
             if point.end != EndAhead::Passed {
                 let subscriptions = state.subscriptions + 1;
@@ -147,7 +151,7 @@ impl Shared {
             let Some(mut state) = pattern_log.live() else {
                 continue;
             };
-            let end = StartPoint { index: state.next, head: None, gap: None, end: EndAhead::None };
+            let end = StartPoint { index: state.next, head: None, gap: None, end: EndAhead::None, base: 0 };
             let subscriptions = state.subscriptions + 1;
             state.subscribe(&pattern_log, subscriptions);
             drop(state);
@@ -187,6 +191,7 @@ impl Shared {
     /// Returns the statistics of the hub.
     pub(crate) fn stats(&self) -> HubStats {
         let [history, pinned, cached] = self.budget.used().map(|bytes| bytes as usize);
+        let states = self.budget.states.load() as usize;
         let stats = HubStats {
             gaps: self.gaps.load(),
             expired: self.expired.load(),
@@ -195,7 +200,8 @@ impl Shared {
             evicted_by_budget: self.budget.evicted.load(),
             cached_bytes: cached,
             pinned_bytes: pinned,
-            bytes: history + pinned + cached,
+            state_bytes: states,
+            bytes: history + states + pinned + cached,
             ..self.registry.count()
         };
         HubStats { delivered: stats.delivered + self.replayed.load(), ..stats }

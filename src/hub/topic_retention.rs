@@ -1,8 +1,11 @@
 use std::iter::once;
 use std::sync::Arc;
 
+#[cfg(feature = "http")]
+use crate::hub::local::LocalHub;
 use crate::hub::log::eviction::Swept;
 use crate::hub::log::log::Log;
+use crate::hub::log::state::keyed_state::KeyedState;
 use crate::hub::shared::Shared;
 use crate::hub::topics::registry::Registry;
 use crate::model::{Retention, Topic};
@@ -14,7 +17,7 @@ impl Shared {
     /// they are the user's.
     pub(crate) fn drop_history(&self, topic: &Topic) -> impl Sized + use<> {
         let (now, none, mut freed) = (self.now(), Arc::new(Retention::count(0)), Vec::new());
-        let log = self.registry.begin_drop(topic, &none)?;
+        let (log, state) = self.registry.begin_drop(topic, &none)?;
         let swept = loop {
             match log.sweep(now, &mut freed) {
                 Swept::Partly => {}
@@ -23,7 +26,16 @@ impl Shared {
         };
         self.registry.end_drop(topic, &log, &none);
         let released = if swept == Swept::Idle { self.registry.release_all(once(&log)) } else { Vec::new() };
-        Some((freed, released))
+        Some((freed, released, state))
+    }
+}
+
+#[cfg(feature = "http")]
+impl LocalHub {
+    /// Returns whether a topic keeps the newest event of each key. The call creates no topic.
+    pub(crate) fn keeps_state(&self, topic: &Topic) -> bool {
+        let registry = &self.shared().registry;
+        registry.retention_of(&registry.topics.read(), topic).state.is_some()
     }
 }
 
@@ -34,18 +46,20 @@ impl Registry {
     pub(crate) fn retain_topic(&self, topic: &Topic, retention: Retention) {
         let retention = Arc::new(retention);
         let mut topics = self.topics.write();
-        topics.named(topic).into_iter().for_each(|log| log.retain(&retention));
+        let dropped = topics.named(topic).and_then(|log| log.retain(&retention));
         topics.own_retentions.insert(topic.clone(), retention);
+        drop(topics);
+        drop(dropped);
     }
 
-    /// Forgets a topic's own retention and its end. Returns its log, which retains nothing from now on.
-    fn begin_drop(&self, topic: &Topic, none: &Arc<Retention>) -> Option<Arc<Log>> {
+    /// Forgets a topic's own retention and its end. Returns its log, which retains nothing from now on, and its state.
+    fn begin_drop(&self, topic: &Topic, none: &Arc<Retention>) -> Option<(Arc<Log>, Option<Box<KeyedState>>)> {
         let mut topics = self.topics.write();
         topics.own_retentions.remove(topic);
         topics.forget_end(topic);
         let log = topics.named(topic)?;
-        log.retain(none);
-        Some(log)
+        let state = log.retain(none);
+        Some((log, state))
     }
 
     /// Returns the log to the hub's retention, unless the topic has got its own meanwhile.
@@ -53,19 +67,25 @@ impl Registry {
         let topics = self.topics.write();
         let is_dropping = Arc::ptr_eq(&log.state().retention, none);
         if is_dropping {
-            log.retain(&self.retention_of(&topics, topic));
+            let _none = log.retain(&self.retention_of(&topics, topic));
         }
     }
 }
 
 impl Log {
-    /// Sets the retention. The next publish or sweep evicts by it.
-    fn retain(&self, retention: &Arc<Retention>) {
-        let mut state = self.state();
+    /// Sets the retention. The next publish or sweep evicts by it. Returns the state of a topic
+    /// that is not keyed any more. The caller drops it without a lock.
+    fn retain(&self, retention: &Arc<Retention>) -> Option<Box<KeyedState>> {
+        let (mut state, mut dropped) = (self.state(), None);
         state.retention = Arc::clone(retention);
+        self.keyed.set(retention.state.is_some());
         if let Some(history) = &mut state.history {
             history.due = 0;
+            if retention.state.is_none() {
+                dropped = history.state.take();
+            }
         }
+        dropped
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod cursor;
 mod event;
+mod event_error;
 mod gap;
 #[cfg(feature = "json")]
 mod json;
@@ -11,7 +12,8 @@ mod topic;
 mod topic_end;
 
 pub use cursor::{Cursor, CursorError};
-pub use event::{Event, EventError, EventKind};
+pub use event::{Event, EventKind};
+pub use event_error::EventError;
 pub use gap::{Gap, GapReason, Overflow};
 pub use pattern::{Pattern, PatternError};
 pub use retention::{Retention, StateLimits};

@@ -88,7 +88,7 @@ impl RunsBuilder {
     }
 
     /// Sets the time without a reader after which a run is stopped, as by [`Runs::stop`]. It begins with the start of the
-    /// run, and with the leave of its last reader. Default: none; a run without readers goes on.
+    /// run, and with the leave of its last reader. Default: none; a run without readers continues.
     ///
     /// A client that polls is no reader between its polls, so use more than twice the time between two polls.
     pub fn stop_when_unwatched(mut self, time: Duration) -> Self {

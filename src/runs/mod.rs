@@ -151,7 +151,7 @@
 //!
 //! The first cause counts. Events that the stream yielded before an error, a panic or a limit are published first. The text
 //! of an error or a panic goes to the operator only. Readers get a [`TopicEnd`](crate::TopicEnd), see
-//! [`LocalHub::finish`](crate::LocalHub::finish), and the response ends cleanly. An `EventSource` that comes back then gets
+//! [`LocalHub::finish`](crate::LocalHub::finish), and the response ends cleanly. An `EventSource` that reconnects then gets
 //! 204 and stays away.
 //!
 //! A disconnect is no stop: a reader that leaves stops nothing. [`Runs::stop`] ends the topic at once. The task drops the
@@ -166,7 +166,7 @@
 //!
 //! # Restart and shutdown
 //!
-//! Runs are in the memory of the process. After a restart every run is unknown, so a client that comes back gets 410 in place
+//! Runs are in the memory of the process. After a restart every run is unknown, so a client that reconnects gets 410 in place
 //! of a stream that stays silent for ever. The page can show what it has, and offer to ask again.
 //!
 //! A POST that is repeated after a restart starts a new run. Its `Last-Event-ID` is of another epoch, so the client gets a gap

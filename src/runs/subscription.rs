@@ -50,6 +50,14 @@ impl Subscriber for RunSubscription {
         self.subscription.cursor()
     }
 
+    fn skip_to(&mut self, cursor: Cursor) -> bool {
+        self.subscription.skip_to(cursor)
+    }
+
+    fn acknowledge(&mut self, cursor: Cursor) {
+        self.subscription.acknowledge(cursor);
+    }
+
     #[inline]
     fn release(&mut self) {
         self.subscription.release();

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 use crate::contract::{Batch, Delivery, EndState, Subscriber, SubscriberInfo, SubscriptionEnd};
 use crate::model::{Cursor, Gap, GapReason, Topic, TopicEnd};
 use crate::subscriber::Snapshot;
-use crate::subscriber::snapshot::{Known, NOWHERE};
+use crate::subscriber::snapshot::{Known, NOWHERE, is_gap_after, later, later_or_nowhere};
 
 /// Delivery of a stage, which precedes the deliveries of the inner subscriber.
 pub(super) enum Step {
@@ -77,6 +77,20 @@ impl Following {
         }
         self.after_ends = after;
         held
+    }
+
+    /// Skips events and gaps up to a cursor.
+    pub(super) fn skip_to(&mut self, cursor: Cursor) {
+        self.next = match self.next.take() {
+            Some(Delivery::Events(batch)) => batch.after(cursor).map(Delivery::Events),
+            Some(Delivery::Gap(gap)) if !is_gap_after(&gap, cursor) => None,
+            Some(Delivery::TopicEnd(end)) => {
+                let cursor = later(Some(end.cursor), cursor);
+                Some(Delivery::TopicEnd(TopicEnd { cursor, ..end }))
+            }
+            next => next,
+        };
+        self.after_ends = self.after_ends.map(|after| later_or_nowhere(after, cursor));
     }
 
     /// Returns the next end that follows the snapshot. Sets `held` to the client's cursor after it.

@@ -6,6 +6,7 @@ use crate::contract::{
 use crate::model::Cursor;
 use crate::subscriber::SubscriberExt;
 use crate::subscriber::following::with_more;
+use crate::subscriber::snapshot::later;
 
 /// Returns a subscriber that obeys the limit of bytes: the given one if it does, else one that encodes its batches.
 pub(crate) fn heeding(subscriber: BoxSubscriber) -> BoxSubscriber {
@@ -69,6 +70,15 @@ impl<S: Subscriber> Subscriber for Pieces<S> {
 
     fn cursor(&self) -> Option<Cursor> {
         if self.rest.is_some() { self.held } else { self.inner.cursor() }
+    }
+
+    fn skip_to(&mut self, cursor: Cursor) -> bool {
+        let skips = self.inner.skip_to(cursor);
+        if skips {
+            self.rest = self.rest.take().and_then(|rest| rest.after(cursor));
+            self.held = Some(later(self.held, cursor));
+        }
+        skips
     }
 
     fn info(&self) -> SubscriberInfo<'_> {

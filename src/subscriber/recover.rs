@@ -6,7 +6,7 @@ use crate::model::{Cursor, Gap, GapReason, TopicEnd};
 use crate::subscriber::following::{Following, Step, look, with_more};
 use crate::subscriber::oversize::{self, Fit};
 use crate::subscriber::recovery::Recovery;
-use crate::subscriber::snapshot::{NOWHERE, State};
+use crate::subscriber::snapshot::{NOWHERE, State, later};
 use crate::subscriber::stage::Stage;
 use crate::subscriber::{Fetched, Snapshot};
 
@@ -62,7 +62,7 @@ use crate::subscriber::{Fetched, Snapshot};
 pub struct Recover<S, F> {
     // The fields that a delivery touches are first.
     /// `None` if deliveries of the inner subscriber are passed on.
-    stage: Option<Box<Stage>>,
+    pub(super) stage: Option<Box<Stage>>,
     /// Maximum number of bytes of an encoded event. A larger event becomes a gap.
     max_event: usize,
     inner: S,
@@ -103,12 +103,6 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
     #[cfg(feature = "http")]
     pub(crate) fn max_event(self, max: usize) -> Self {
         Self { max_event: max, ..self }
-    }
-
-    /// Returns whether the future of a snapshot is pending.
-    #[must_use]
-    pub fn is_recovering(&self) -> bool {
-        matches!(self.stage.as_deref(), Some(Stage::Recovering { .. }))
     }
 
     fn go_on(&mut self, stage: Stage) {
@@ -240,6 +234,17 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         let (held, start) = (self.held, following.begin(self.inner.cursor().or(gap), self.held));
         self.held = start;
         self.go_on(Stage::Sending(State { events: snapshot.events.into(), held, start }, following));
+    }
+
+    /// Skips deliveries of the stage, without a snapshot, to a cursor to which the inner subscriber skipped.
+    #[cold]
+    fn skip_stage(&mut self, cursor: Cursor) {
+        let Self { stage, held, .. } = self;
+        if stage.as_deref_mut().is_some_and(|stage| stage.skip_to(cursor, held)) {
+            return;
+        }
+        self.held = Some(later(self.held, cursor));
+        self.stage = None;
     }
 
     /// Encodes and takes the events that fit, but at least one. An event that is too large becomes a gap.
@@ -383,6 +388,14 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
 
     fn acknowledge(&mut self, cursor: Cursor) {
         self.inner.acknowledge(cursor);
+    }
+
+    fn skip_to(&mut self, cursor: Cursor) -> bool {
+        let skips = self.inner.skip_to(cursor);
+        if skips && self.stage.is_some() {
+            self.skip_stage(cursor);
+        }
+        skips
     }
 
     fn release(&mut self) {

@@ -81,6 +81,13 @@ impl State {
         EncodedBatch::new(out.freeze(), u32::try_from(count).unwrap_or(u32::MAX))
     }
 
+    /// Moves the client's cursors to one to which the subscriber skipped.
+    pub(super) fn skip_to(&mut self, cursor: Cursor) {
+        for at in [&mut self.held, &mut self.start].into_iter().flatten() {
+            *at = later_or_nowhere(*at, cursor);
+        }
+    }
+
     /// Takes the first events with the same topic and the same cursor.
     pub(super) fn take_batch(&mut self) -> Option<Batch> {
         let (topic, first) = self.events.pop_front()?;
@@ -183,6 +190,22 @@ impl Known {
             (as_of, here) => here.or(as_of),
         }
     }
+}
+
+/// Returns the cursor of a client at `held` whose subscriber skipped to a cursor.
+pub(super) fn later(held: Option<Cursor>, cursor: Cursor) -> Cursor {
+    held.filter(|&held| is_same_epoch(held, cursor) && !is_up_to(held, cursor)).unwrap_or(cursor)
+}
+
+/// Returns the cursor of such a client, or that of a client that must start over.
+pub(super) fn later_or_nowhere(held: Cursor, cursor: Cursor) -> Cursor {
+    if held == NOWHERE { held } else { later(Some(held), cursor) }
+}
+
+/// Returns whether events after a cursor are missing.
+pub(super) fn is_gap_after(gap: &Gap, cursor: Cursor) -> bool {
+    let gone = gap.gone.unwrap_or(gap.cursor);
+    is_same_epoch(gone, cursor) && !is_up_to(gone, cursor)
 }
 
 fn is_same_epoch(a: Cursor, b: Cursor) -> bool {

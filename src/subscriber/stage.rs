@@ -2,8 +2,9 @@ use crate::contract::SubscriptionEnd;
 use crate::model::{Cursor, Gap};
 use crate::subscriber::Snapshot;
 use crate::subscriber::following::Following;
+use crate::subscriber::recover::Recover;
 use crate::subscriber::recovery::Recovering;
-use crate::subscriber::snapshot::State;
+use crate::subscriber::snapshot::{State, is_gap_after, later, later_or_nowhere};
 
 /// State of a [`Recover`](crate::subscriber::Recover) that does not pass on the deliveries of its inner subscriber.
 pub(super) enum Stage {
@@ -26,6 +27,20 @@ pub(super) enum Stage {
     Over(SubscriptionEnd),
 }
 
+impl<S, F> Recover<S, F> {
+    /// Returns whether the future of a snapshot is pending.
+    #[must_use]
+    pub fn is_recovering(&self) -> bool {
+        matches!(self.stage.as_deref(), Some(Stage::Recovering { .. }))
+    }
+
+    /// Returns whether deliveries of the inner subscriber are passed on, so that its cursor is the client's.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_passing(&self) -> bool {
+        self.stage.is_none()
+    }
+}
+
 impl Stage {
     /// Returns the cursor of the client. `held` is its cursor before the stage, or after the last snapshot or events of it.
     #[cold]
@@ -39,6 +54,28 @@ impl Stage {
                 false => following.state.after(inner()).or(held),
             },
         }
+    }
+
+    /// Skips events and gaps up to a cursor, but no snapshot. Sets `held` to the client's cursor then. Returns whether the stage
+    /// is still needed.
+    #[cold]
+    pub(super) fn skip_to(&mut self, cursor: Cursor, held: &mut Option<Cursor>) -> bool {
+        match self {
+            Self::New(_) => return false,
+            Self::Recovering { gap, .. } if !is_gap_after(gap, cursor) => return false,
+            Self::Sending(state, following) => {
+                following.skip_to(cursor);
+                state.skip_to(cursor);
+                // A client that has a part of a snapshot starts over.
+                *held = held.map(|held| later_or_nowhere(held, cursor));
+            }
+            Self::Following(following) => {
+                following.skip_to(cursor);
+                *held = held.map(|held| later_or_nowhere(held, cursor));
+            }
+            Self::Opening(_) | Self::Recovering { .. } | Self::Over(_) => *held = Some(later(*held, cursor)),
+        }
+        true
     }
 
     /// Returns whether a delivery is left that is not the inner subscriber's next one.

@@ -46,11 +46,15 @@
 //! ```
 
 mod clock;
+#[cfg(any(feature = "http", feature = "websocket"))]
+mod rate;
 mod std_clock;
 #[cfg(feature = "tokio")]
 mod tokio_timer;
 
 pub use clock::{Clock, Sleep, Timer};
+#[cfg(any(feature = "http", feature = "websocket"))]
+pub(crate) use rate::Rate;
 pub use std_clock::StdClock;
 pub(crate) use std_clock::milliseconds_since_1970;
 #[cfg(feature = "tokio")]

@@ -61,7 +61,7 @@
 //! let mut body = Vec::new();
 //! for _ in 0..3 {
 //!     let item = poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)).await;
-//!     body.extend(item.expect("the stream goes on"));
+//!     body.extend(item.expect("the stream continues"));
 //! }
 //! stream.finish(Duration::from_millis(1500));
 //! while let Some(item) = poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)).await {
@@ -212,7 +212,7 @@ impl<S: Subscriber> ChunkedStream<S> {
         };
     }
 
-    /// Returns the end of the subscriber. `None` while the stream goes on, and after [`finish`](Self::finish).
+    /// Returns the end of the subscriber. `None` while the stream continues, and after [`finish`](Self::finish).
     #[must_use]
     pub fn end(&self) -> Option<SubscriptionEnd> {
         match self.stage {
@@ -300,12 +300,12 @@ impl<S: Subscriber> ChunkedStream<S> {
     /// Ends the stream. Writes the end in one more line if all topics have ended and no end was written in this stream.
     #[cold]
     fn finished(&mut self, end: SubscriptionEnd, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let was_told = matches!(std::mem::replace(&mut self.stage, Stage::Over(Some(end))), Stage::Ended);
+        let end_written = matches!(std::mem::replace(&mut self.stage, Stage::Over(Some(end))), Stage::Ended);
         if end != SubscriptionEnd::Finished {
             return Poll::Ready(None);
         }
         let cursor = self.cursor();
-        let line = (!was_told).then(|| self.line(|out| write_end(cursor, out)));
+        let line = (!end_written).then(|| self.line(|out| write_end(cursor, out)));
         if self.pauses_at_end {
             self.stage = Stage::Pausing;
             self.keep_alive.due_after(limit::REPEATED_END);

@@ -17,13 +17,19 @@
 //! The reply to a poll, a line of NDJSON, a `tidings.v1` message and a server-sent event of
 //! [`SseEncoder::objects`](sse::SseEncoder::objects) consist of these JSON objects. Each is one line.
 //!
-//! An **event**. `id` is its cursor, absent if the source has no cursors. `event` is its name, absent if it has none. `data`
-//! is a string if the payload is text, and the value itself if it is JSON. A binary payload is a base64 string, followed by
-//! `"encoding":"base64"`.
+//! An **event**. `id` is its cursor, absent if the source has no cursors. `key` is its key and `event` its name, absent if it has
+//! none. `data` is a string if the payload is text, and the value itself if it is JSON. A binary payload is a base64 string,
+//! followed by `"encoding":"base64"`.
 //!
 //! ```json
 //! {"id":"7.a3","topic":"news","event":"price","data":"42.17"}
 //! {"id":"7.a4","topic":"news","data":"AP8=","encoding":"base64"}
+//! ```
+//!
+//! A **removal** of a key, see [`Event::removal`](crate::Event::removal).
+//!
+//! ```json
+//! {"id":"7.a5","topic":"cars","key":"42","removed":true}
 //! ```
 //!
 //! A **gap** in place of missing events, see [`Gap`](crate::Gap). `missed` is their number, `null` if it is not known.
@@ -44,13 +50,14 @@
 //! A **control object**. A stream begins with `hello`, whose `cursor` is the position where it begins, and whose
 //! `heartbeat_ms` is the longest silence that the client can observe, `null` if heartbeats are not visible. `bye` is the
 //! last object, and asks the client to reconnect after `retry_ms`. `error` rejects a message of a WebSocket client; only the
-//! code `busy` has a `retry_ms`.
+//! code `busy` has a `retry_ms`. `topics` tells a WebSocket client its new topics.
 //!
 //! ```json
 //! {"tidings":"hello","cursor":"7.a3","heartbeat_ms":15000}
 //! {"tidings":"heartbeat","cursor":"7.a3"}
 //! {"tidings":"bye","retry_ms":1500}
 //! {"tidings":"error","code":"busy","message":"busy, retry after 1500 ms","retry_ms":1500}
+//! {"tidings":"topics","topics":["news","alerts"],"cursor":"7.a3"}
 //! ```
 
 #[cfg(feature = "chunked")]

@@ -236,7 +236,7 @@ pub(crate) struct Draft {
 }
 
 /// Item of a reply that is not events.
-struct Told {
+struct ControlItem {
     /// Cursor of a client that has the item.
     cursor: Cursor,
     is_gap: bool,
@@ -272,17 +272,17 @@ impl Draft {
     pub(crate) fn collect<S: Subscriber>(&mut self, subscriber: &mut S, cx: &mut Context<'_>) -> Progress {
         while !self.reply.more && self.reply.end.is_none() {
             let room = self.max.saturating_sub(self.len);
-            let (item, told) = match subscriber.poll_encoded(cx, &Item, room) {
+            let (item, control) = match subscriber.poll_encoded(cx, &Item, room) {
                 Poll::Ready(EncodedDelivery::Events(events)) => (events.bytes, None),
                 Poll::Ready(EncodedDelivery::Gap(gap)) => {
-                    let told = Told { cursor: gap.cursor, is_gap: true, owes_state: gap.snapshot };
-                    (self.object(|out| write_gap(&gap, out)), Some(told))
+                    let control = ControlItem { cursor: gap.cursor, is_gap: true, owes_state: gap.snapshot };
+                    (self.object(|out| write_gap(&gap, out)), Some(control))
                 }
                 Poll::Ready(EncodedDelivery::TopicEnd(end)) => {
                     // Without it the client of a source without cursors would have no cursor to poll with.
                     self.owes_state |= end.is_last && self.reply.cursor.is_none();
-                    let told = Told { cursor: end.cursor, is_gap: false, owes_state: false };
-                    (self.object(|out| write_topic_end(&end, out)), Some(told))
+                    let control = ControlItem { cursor: end.cursor, is_gap: false, owes_state: false };
+                    (self.object(|out| write_topic_end(&end, out)), Some(control))
                 }
                 Poll::Ready(EncodedDelivery::End(end)) => {
                     self.reply.end = Some(end);
@@ -294,9 +294,10 @@ impl Draft {
                 self.reply.more = true;
             } else if !item.is_empty() {
                 // Read here, because the next poll may move the subscriber's cursor past the items of the reply.
-                self.reply.cursor = told.as_ref().map_or_else(|| subscriber.cursor(), |told| Some(told.cursor));
-                self.reply.has_gap |= told.as_ref().is_some_and(|told| told.is_gap);
-                self.owes_state = told.is_some_and(|told| told.owes_state);
+                self.reply.cursor =
+                    control.as_ref().map_or_else(|| subscriber.cursor(), |control| Some(control.cursor));
+                self.reply.has_gap |= control.as_ref().is_some_and(|control| control.is_gap);
+                self.owes_state = control.is_some_and(|control| control.owes_state);
                 self.len += item.len();
                 self.reply.items.push(item);
             }

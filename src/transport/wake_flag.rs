@@ -1,4 +1,4 @@
-//! A flag that tells a task which of its sources woke it.
+//! A flag by which a task finds the source that woke it.
 //!
 //! A task is polled for many reasons. A future that depends on a slow or locked source asks it only if the source has
 //! woken the task since the last time: it gives the source the flag's waker in place of its task's, and asks again when

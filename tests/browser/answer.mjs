@@ -7,55 +7,16 @@
 //
 // Starts only the browser: /usr/bin/chromium, or the path in CHROMIUM. Exits with 1 at the first check that fails.
 
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { chromium } from 'playwright-core';
+import { mistakes, ok, parameters, run, until } from './browser.mjs';
 
-/** How long a thing that must come true may take, in ms: a busy machine is no reason to fail. */
-const PATIENCE = 60_000;
-const FLAGS = [
-  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync',
-];
+const { address, folder } = parameters();
+await run(folder, { viewport: { width: 900, height: 700 } }, test);
 
-const [address, folder = 'screenshots'] = process.argv.slice(2);
-if (!address) {
-  console.error('usage: node answer.mjs URL [folder for screenshots]');
-  process.exit(2);
-}
-
-const profile = await mkdtemp(join(tmpdir(), 'answer-'));
-await mkdir(folder, { recursive: true });
-const browser = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: FLAGS,
-  viewport: { width: 900, height: 700 },
-  colorScheme: 'light',
-});
-
-let passed = 0;
-const mistakes = [];
-let failure = null;
-try {
-  await run();
-} catch (error) {
-  failure = error;
-  console.error(`not ok - ${error.stack}`);
-  await browser.pages()[0]?.screenshot({ path: join(folder, 'answer-failure.png') }).catch(() => {});
-} finally {
-  await browser.close();
-  await rm(profile, { recursive: true, force: true });
-}
-console.log(`${passed} passed, ${failure ? 1 : 0} failed`);
-process.exit(failure ? 1 : 0);
-
-async function run() {
+async function test(browser) {
   const page = browser.pages()[0];
-  browser.on('page', (page) => page.on('pageerror', (error) => mistakes.push(String(error))));
-  page.on('pageerror', (error) => mistakes.push(String(error)));
   const requests = [];
   page.on('request', (request) => requests.push(`${request.method()} ${new URL(request.url()).search}`));
   await page.goto(address);
@@ -136,7 +97,7 @@ async function run() {
   await twin.screenshot({ path: join(folder, 'answer-gone.png') });
   await gap(twin);
 
-  await foreign(page);
+  await foreign(browser, page);
   ok(mistakes.length === 0, 'no script failed', mistakes.join('; '));
 }
 
@@ -158,7 +119,7 @@ async function gap(page) {
 }
 
 /** A page of another origin posts with the user's cookies: it starts nothing. */
-async function foreign(page) {
+async function foreign(browser, page) {
   const site = createServer((_, response) => response.end('<!doctype html>'));
   await new Promise((listening) => site.listen(0, '127.0.0.1', listening));
   const before = await asked(page);
@@ -199,17 +160,4 @@ function state(page) {
 
 async function asked(page) {
   return Number(await page.evaluate(async () => (await fetch('/asked')).text()));
-}
-
-async function until(what, holds) {
-  for (const deadline = Date.now() + PATIENCE; !(await holds()); await pause(20)) {
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${PATIENCE} ms`);
-  }
-  ok(true, what);
-}
-
-function ok(holds, what, detail = '') {
-  if (!holds) throw new Error(`${what}: ${detail}`);
-  passed++;
-  console.log(`ok - ${what}`);
 }

@@ -6,54 +6,17 @@
 // Starts only the browser: /usr/bin/chromium, or the path in CHROMIUM. Exits with 1 at the first check that fails. Reads
 // `window.lab`, see main.js of the page.
 
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { chromium } from 'playwright-core';
+import { PATIENCE, mistakes, ok, parameters, run } from './browser.mjs';
 
 const TRANSPORTS = ['short-poll', 'long-poll', 'chunked', 'sse', 'websocket'];
-/** How long a thing that must come true may take, in ms: a busy machine is no reason to fail. */
-const PATIENCE = 60_000;
-const FLAGS = [
-  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync',
-];
 
-const [address, folder = 'screenshots'] = process.argv.slice(2);
-if (!address) {
-  console.error('usage: node lab.mjs URL [folder for screenshots]');
-  process.exit(2);
-}
+const { address, folder } = parameters();
+await run(folder, { viewport: { width: 1440, height: 900 } }, test);
 
-const profile = await mkdtemp(join(tmpdir(), 'lab-'));
-await mkdir(folder, { recursive: true });
-const browser = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: FLAGS,
-  viewport: { width: 1440, height: 900 },
-  colorScheme: 'light',
-});
-
-let passed = 0;
-const mistakes = [];
-let failure = null;
-try {
-  await run();
-} catch (error) {
-  failure = error;
-  console.error(`not ok - ${error.message}`);
-  await browser.pages()[0]?.screenshot({ path: join(folder, 'failure.png') }).catch(() => {});
-} finally {
-  await browser.close();
-  await rm(profile, { recursive: true, force: true });
-}
-console.log(`${passed} passed, ${failure ? 1 : 0} failed`);
-process.exit(failure ? 1 : 0);
-
-async function run() {
+async function test(browser) {
   const page = browser.pages()[0];
-  page.on('pageerror', (error) => mistakes.push(String(error)));
   await page.goto(address);
   await opened(page);
   await until(page, 'every panel receives', PATIENCE, (panels) => panels.every(({ events }) => events > 0));
@@ -100,10 +63,13 @@ async function run() {
   await heard(page, 'Sent by POST.', 'a POST reaches every panel');
   await point(page);
 
+  await setCells(page);
+  await changeTopics(page);
   const other = await browser.newPage();
   await other.goto(await page.getAttribute('#twin', 'href'));
   await opened(other);
   await until(other, 'another window opens', PATIENCE, (panels) => panels.every(({ events }) => events > 0));
+  await until(other, 'another window gets the present cells', PATIENCE, (panels) => panels.every(holds('3', '20', '40')));
   await say(other, 'From another window.');
   await other.close();
   await page.bringToFront();
@@ -111,7 +77,7 @@ async function run() {
 
   await page.click('#end');
   await until(page, 'every transport receives the end of the topics', PATIENCE, (panels) =>
-    panels.every(({ state, over }) => state === 'over' && ['load', 'host', 'board'].every((topic) => over[topic] === 'done')));
+    panels.every(({ state, over }) => state === 'over' && ['load', 'host', 'board', 'cells'].every((topic) => over[topic] === 'done')));
   await page.screenshot({ path: join(folder, 'ended.png') });
   // The counters of the server are up to a second old.
   await pause(2500);
@@ -131,6 +97,7 @@ async function run() {
     panels.every(({ state, over }) => state === 'open' && Object.keys(over).length === 0));
   await until(page, 'a new hub sends an epoch gap', PATIENCE, (panels) =>
     panels.every(({ state, gaps }) => state === 'open' && gaps.some(({ reason }) => reason === 'epoch')));
+  await until(page, 'without cells', PATIENCE, (panels) => panels.every(holds()));
   const after = await panels(page);
   await until(page, 'and all panels go on in the new epoch', PATIENCE, (panels) =>
     panels.every(({ events, cursor }, i) => events > after[i].events + 10 && epoch(cursor) === epoch(panels[0].cursor)));
@@ -202,6 +169,38 @@ async function hide(page, hidden) {
   }, hidden);
 }
 
+/** Sets four cells and removes one. One panel is away meanwhile. */
+async function setCells(page) {
+  await page.click('.panel:nth-child(3) .pause');
+  for (const cell of [3, 7, 20, 40]) await page.click(`#cells button:nth-child(${cell + 1})`);
+  await until(page, 'a set cell reaches the connected panels', PATIENCE, (panels) =>
+    panels.every((panel, i) => i === 2 || holds('3', '7', '20', '40')(panel)));
+  await page.click('#cells button:nth-child(8)');
+  await until(page, 'every panel holds the cells that are left', PATIENCE, (panels) => panels.every(holds('3', '20', '40')));
+  await page.locator('#cells').screenshot({ path: join(folder, 'cells.png') });
+}
+
+/** Leaves two topics and follows them again. The WebSocket keeps its connection. */
+async function changeTopics(page) {
+  await until(page, 'all panels are open', PATIENCE, (panels) => panels.every(({ state }) => state === 'open'));
+  const websocket = ({ transport }) => transport === 'websocket';
+  const before = (await panels(page)).find(websocket).server.requests;
+  for (const topic of ['host', 'cells']) await page.uncheck(`#topics [value=${topic}]`);
+  await until(page, 'every panel leaves two topics', PATIENCE, (panels) =>
+    panels.every(({ topics, state, cells }) => state === 'open' && topics.join() === 'load,board' && !cells.length));
+  for (const topic of ['host', 'cells']) await page.check(`#topics [value=${topic}]`);
+  await until(page, 'every panel follows them again, with the state', PATIENCE, (panels) =>
+    panels.every((panel) => panel.topics.length === 4 && holds('3', '20', '40')(panel)));
+  await pause(1500);
+  const after = (await panels(page)).find(websocket).server.requests;
+  ok(before === after, 'the WebSocket changed its topics without a request', `${before}, ${after}`);
+}
+
+/** Returns whether a panel holds exactly these cells. */
+function holds(...cells) {
+  return (panel) => panel.cells.length === cells.length && cells.every((cell) => panel.cells.includes(cell));
+}
+
 async function point(page) {
   const field = page.locator('#field');
   await field.scrollIntoViewIfNeeded();
@@ -211,10 +210,4 @@ async function point(page) {
     await pause(25);
   }
   await page.screenshot({ path: join(folder, 'board.png') });
-}
-
-function ok(holds, what, detail = '') {
-  if (!holds) throw new Error(`${what}: ${detail}`);
-  passed++;
-  console.log(`ok - ${what}`);
 }

@@ -7,26 +7,14 @@
 // Starts only the browser: /usr/bin/chromium, or the path in CHROMIUM. Exits with 1 at the first check that fails. The
 // clients connect through a proxy in this process, which cuts them.
 
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { EventSource as NodeEventSource } from 'eventsource';
-import { chromium } from 'playwright-core';
+import { ok, parameters, run, until } from './browser.mjs';
 
-/** How long a thing that must come true may take, in ms: a busy machine is no reason to fail. */
-const PATIENCE = 60_000;
-const FLAGS = [
-  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync',
-];
-
-const [address] = process.argv.slice(2);
-if (!address) {
-  console.error('usage: node resume.mjs URL');
-  process.exit(2);
-}
+const { address } = parameters();
 const relay = new URL(address);
 
 /** A proxy to the relay. Keeps what came down, with the time of each connection and of each cut. */
@@ -86,11 +74,7 @@ class Proxy {
   }
 }
 
-const profile = await mkdtemp(join(tmpdir(), 'resume-'));
-const browser = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: FLAGS,
-});
+let browser;
 const proxy = await Proxy.open();
 
 /** Opens a page of the proxy's own origin, to which the relay's events are its own. */
@@ -156,26 +140,21 @@ const cuts = {
   },
 };
 
-let passed = 0;
-let failure = null;
-try {
-  for (const [name, client] of Object.entries(clients)) {
-    for (const [how, cut] of Object.entries(cuts)) await trial(`${name}, cut ${how}`, client, cut);
+let trials = 0;
+await run(null, {}, async (launched) => {
+  browser = launched;
+  try {
+    for (const [name, client] of Object.entries(clients)) {
+      for (const [how, cut] of Object.entries(cuts)) await trial(`${name}, cut ${how}`, client, cut);
+    }
+  } finally {
+    proxy.close();
   }
-} catch (error) {
-  failure = error;
-  console.error(`not ok - ${error.stack}`);
-} finally {
-  await browser.close();
-  proxy.close();
-  await rm(profile, { recursive: true, force: true });
-}
-console.log(`${passed} passed, ${failure ? 1 : 0} failed`);
-process.exit(failure ? 1 : 0);
+});
 
 async function trial(name, client, cut) {
   proxy.forget();
-  const topic = `resume/${passed}`;
+  const topic = `resume/${trials++}`;
   const { seen, close } = await client(`${proxy.url}events?transport=sse&topic=${topic}`);
   await until(`${name}: the stream opens`, () => proxy.down[0]?.bytes.includes('tidings.hello'));
   const id = /^id: (\S+)$/m.exec(proxy.down[0].bytes)[1];
@@ -201,16 +180,4 @@ async function trial(name, client, cut) {
   ok(JSON.stringify(events) === JSON.stringify(expected), `${name}: nothing else, and nothing twice`, JSON.stringify(events));
   await close();
   await until(`${name}: it leaves`, async () => (await (await fetch(new URL('sessions', relay))).json()).length === 0);
-}
-
-async function until(what, holds) {
-  for (const deadline = Date.now() + PATIENCE; !(await holds()); await pause(20)) {
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${PATIENCE} ms`);
-  }
-}
-
-function ok(holds, what, detail = '') {
-  if (!holds) throw new Error(`${what}: ${detail}`);
-  passed++;
-  console.log(`ok - ${what}`);
 }

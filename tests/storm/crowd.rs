@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::args::Args;
 use crate::follow::{FollowEnd, Ledger, follow, poll, wrong};
-use crate::process::told;
+use crate::process::reported;
 use crate::wire::{Wire, request};
 use crate::{now, pause};
 
@@ -21,7 +21,7 @@ const CONNECTING: usize = 200;
 
 /// Runs many clients in one process. `--kind` names their behaviour; they end when the process's input ends.
 pub(crate) async fn run(mut args: Args) -> Result<(), String> {
-    let mut lines = told();
+    let mut lines = reported();
     let working = async {
         match args.need::<String>("kind")?.as_str() {
             "stalled" => stalled(args, &mut lines).await,
@@ -126,11 +126,11 @@ async fn movers(mut args: Args) -> Result<(), String> {
     }
     let count = wrong.len();
     wrong.truncate(5);
-    let told = json!({
+    let reported = json!({
         "left": left, "refused": refused, "returned": returned, "wrong": count, "why": wrong,
         "lost": lost, "duplicated": duplicated,
     });
-    println!("{told}");
+    println!("{reported}");
     Ok(())
 }
 
@@ -168,19 +168,19 @@ async fn silent(mut args: Args, lines: &mut UnboundedReceiver<String>) -> Result
     let (address, cursor): (String, String) = (args.need("address")?, args.need("cursor")?);
     let (each, goal) = (args.need::<usize>("each")?, args.need("goal")?);
     args.finish()?;
-    let (resume, told) = tokio::sync::watch::channel(false);
+    let (resume, reported) = tokio::sync::watch::channel(false);
     let mut all = JoinSet::new();
     for client in 0..each * SESSIONS.len() {
-        let (address, transport, mut told) = (address.clone(), SESSIONS[client % SESSIONS.len()], told.clone());
+        let (address, transport, mut reported) = (address.clone(), SESSIONS[client % SESSIONS.len()], reported.clone());
         let mut ledger = Ledger { goal: Some(goal), ..Ledger::new(&cursor) };
         all.spawn(async move {
             // The result does not matter: the line is cut.
-            let until_told = async { drop(told.wait_for(|&told| told).await) };
+            let until_told = async { drop(reported.wait_for(|&reported| reported).await) };
             tokio::select! {
                 _ = async { while follow(&address, transport, "storm/0", &mut ledger).await.is_ok() {} } => {}
                 () = until_told => {}
             }
-            drop(told.wait_for(|&told| told).await);
+            drop(reported.wait_for(|&reported| reported).await);
             (resumed(&address, transport, &mut ledger).await, transport, ledger)
         });
     }
@@ -242,11 +242,11 @@ async fn pollers(mut args: Args) -> Result<(), String> {
     }
     let count = wrong.len();
     wrong.truncate(5);
-    let told = json!({
+    let reported = json!({
         "replies": replies, "events": events, "soonest": soonest.as_millis() as u64, "most": most,
         "lost": lost, "duplicated": duplicated, "wrong": count, "why": wrong,
     });
-    println!("{told}");
+    println!("{reported}");
     Ok(())
 }
 

@@ -25,8 +25,8 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
     let topics = args.or("topics", 50_u64)?;
     let millis = window.as_millis().to_string();
     let mut server = Process::start(None, &["serve", "--window", &millis])?;
-    let told = server.read().await?;
-    let [first, second] = [0, 1].map(|at| told["addresses"][at].as_str().unwrap_or_default().to_owned());
+    let reported = server.read().await?;
+    let [first, second] = [0, 1].map(|at| reported["addresses"][at].as_str().unwrap_or_default().to_owned());
     let cursor = server.cursor().await?;
 
     // Until the last client has reconnected: the timeout, the longest retry time, and a second.

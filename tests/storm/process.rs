@@ -77,8 +77,8 @@ impl Process {
 
     /// Returns the addresses of a server's instances, from the first line of its output.
     pub(crate) async fn addresses(&mut self) -> Result<[String; 2], String> {
-        let told = self.read().await?;
-        let address = |instance: usize| told["addresses"][instance].as_str().unwrap_or_default().to_owned();
+        let reported = self.read().await?;
+        let address = |instance: usize| reported["addresses"][instance].as_str().unwrap_or_default().to_owned();
         Ok([address(0), address(1)])
     }
 
@@ -181,7 +181,7 @@ impl Process {
 /// Returns the lines of the process that started this one. A thread reads them, since a runtime would wait for the last
 /// read
 /// at its end.
-pub(crate) fn told() -> tokio::sync::mpsc::UnboundedReceiver<String> {
+pub(crate) fn reported() -> tokio::sync::mpsc::UnboundedReceiver<String> {
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
     std::thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::args::Args;
-use crate::process::told;
+use crate::process::reported;
 use crate::publish::{Plan, Publishing};
 use crate::stacks::{self, Sockets};
 use crate::{ALLOCATOR, pause};
@@ -72,7 +72,7 @@ pub(crate) async fn serve(mut args: Args) -> Result<(), String> {
     println!("{}", json!({ "addresses": addresses }));
     tokio::select! {
         done = async { tokio::try_join!(on_axum, on_hyper) } => done.map(drop).map_err(|error| error.to_string()),
-        told = server.obey() => told,
+        reported = server.obey() => reported,
     }
 }
 
@@ -84,7 +84,7 @@ impl Server {
     }
 
     async fn obey(&self) -> Result<(), String> {
-        let mut lines = told();
+        let mut lines = reported();
         while let Some(line) = lines.recv().await {
             let answer = match line.split_once(' ').unwrap_or((&line, "")) {
                 ("stats", _) => self.stats(),

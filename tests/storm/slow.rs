@@ -85,9 +85,9 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
     server.ask(&format!("publish --rate 1 --size {size} --each 1")).await?;
     while let Some(done) = readers.join_next().await {
         let (client, read, took) = done.map_err(|error| error.to_string())?;
-        let told = read.as_ref().map_or_else(ToString::to_string, |()| "arrived".to_owned());
+        let reported = read.as_ref().map_or_else(ToString::to_string, |()| "arrived".to_owned());
         let what = format!("{client}: {size} bytes at {rate} a second");
-        figures.holds(&what, format!("{told}, {:.1} s", took.as_secs_f64()), read.is_ok());
+        figures.holds(&what, format!("{reported}, {:.1} s", took.as_secs_f64()), read.is_ok());
     }
     server.until(0, |stats| stats["live"] == 0).await?;
     // The session of a held poll ends with its answer, so its reply is counted later than the sessions.

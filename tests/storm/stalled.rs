@@ -228,18 +228,18 @@ async fn round(load: &Load) -> Result<Round, String> {
 async fn wave(server: &mut Process, crowd: &mut Process, round: &mut Round) -> Result<Wave, String> {
     let earlier: u64 = round.waves.iter().map(|wave| wave.ended).sum();
     crowd.tell("wave").await?;
-    let told = {
+    let reported = {
         let mut asked = pin!(crowd.read());
         loop {
             tokio::select! {
-                told = &mut asked => break told?,
+                reported = &mut asked => break reported?,
                 () = pause(SAMPLE) => round.most = round.most.or(memory(server).await?),
             }
         }
     };
-    let count = |name: &str| told[name].as_u64().unwrap_or(0);
+    let count = |name: &str| reported[name].as_u64().unwrap_or(0);
     let (streams, polls) = (count("streams"), count("polls"));
-    let wrong = told["wrong"].as_array().map_or(u64::MAX, |wrong| wrong.len() as u64);
+    let wrong = reported["wrong"].as_array().map_or(u64::MAX, |wrong| wrong.len() as u64);
     let asked = Instant::now();
     loop {
         round.most = round.most.or(memory(server).await?);

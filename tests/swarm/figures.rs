@@ -84,7 +84,7 @@ fn delay(data: &Data) -> Result<u64, String> {
     let at = match data {
         Data::Json(value) => value["at"].as_u64(),
         Data::Text(text) => serde_json::from_str::<Value>(text).ok().and_then(|value| value["at"].as_u64()),
-        Data::Binary(_) => None,
+        Data::Binary(_) | Data::Removed => None,
     };
     at.map(|at| now().saturating_sub(at)).ok_or_else(|| format!("not ours: {data:?}"))
 }

@@ -206,7 +206,7 @@ fn number(data: &Data) -> Option<u64> {
     match data {
         Data::Text(text) => text.parse().ok(),
         Data::Json(value) => value.as_u64(),
-        Data::Binary(_) => None,
+        Data::Binary(_) | Data::Removed => None,
     }
 }
 

@@ -273,7 +273,7 @@ fn type_names_are_defined_once_on_a_floor() {
 }
 
 #[test]
-fn every_example_says_how_to_run_it() {
+fn every_example_names_the_command_that_runs_it() {
     enforce(
         examples::says_how_to_run_it,
         &["examples"],

@@ -96,7 +96,7 @@ impl Server {
     /// Returns the address in the server's first line.
     fn listens_at(&mut self) -> Result<SocketAddr, String> {
         let out = self.child.stdout.take().ok_or("its output is not there")?;
-        let (tell, told) = mpsc::channel();
+        let (tell, reported) = mpsc::channel();
         // The reader ends with the line or with the server. The pipe stays open for further output.
         thread::spawn(move || {
             let mut lines = BufReader::new(out).lines();
@@ -104,7 +104,7 @@ impl Server {
             lines.for_each(drop);
         });
         let line =
-            told.recv_timeout(START).ok().flatten().and_then(Result::ok).ok_or("it did not print its address")?;
+            reported.recv_timeout(START).ok().flatten().and_then(Result::ok).ok_or("it did not print its address")?;
         let address = line.split_once("http://").and_then(|(_, address)| address.trim().parse().ok());
         address.ok_or_else(|| format!("its first line has no address: {line}"))
     }

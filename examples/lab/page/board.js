@@ -36,6 +36,11 @@ export class Board {
     this.sender.postBytes = Math.round(up / requests);
   }
 
+  /** Sends a message of this person. */
+  send(message) {
+    return this.sender.now({ me: this.me, who: this.who, ...message });
+  }
+
   get who() {
     return this.$who.value.trim() || 'guest';
   }
@@ -72,7 +77,7 @@ export class Board {
       const said = text.value.trim();
       if (!said) return;
       text.value = '';
-      await this.sender.now({ kind: 'say', me: this.me, who: this.who, text: said });
+      await this.send({ kind: 'say', text: said });
     };
   }
 

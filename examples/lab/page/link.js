@@ -15,7 +15,9 @@ const MOST_WAIT_MS = 10_000;
  */
 export class Link {
   constructor(at, on) {
-    this.at = at;
+    this.at = { ...at, added: [] };
+    /** Topics that the server sends. */
+    this.follows = at.topics;
     this.on = on;
     this.cursor = null;
     this.key = null;
@@ -37,6 +39,16 @@ export class Link {
     this.#halt();
     this.key = key;
     this.tries = 0;
+    this.#open();
+  }
+
+  /** Changes the topics: over an open WebSocket, else by a new request with the cursor. */
+  follow(topics) {
+    this.at.added = topics.filter((topic) => !this.follows.includes(topic));
+    this.at.topics = topics;
+    if (this.state === 'open' && this.transport.follow?.(topics)) return;
+    if (!['open', 'connecting', 'waiting'].includes(this.state)) return;
+    this.#halt();
     this.#open();
   }
 
@@ -73,6 +85,7 @@ export class Link {
       gap: (object) => this.on.gap(object),
       topicEnd: ({ topic, reason }) => topic && this.over.set(topic, reason),
       cursor: (cursor) => (this.cursor = cursor),
+      follows: (topics) => ((this.follows = topics), (this.at.added = [])),
       alive: () => this.#alive(),
       // The EventSource reconnects by itself.
       away: () => this.#become('waiting'),
@@ -90,6 +103,8 @@ export class Link {
 
   #alive() {
     if (this.state === 'open') return;
+    this.follows = this.at.topics;
+    this.at.added = [];
     this.liveFrom = this.cursor === null ? -Infinity : serverNow();
     this.openedAt = performance.now();
     this.#become('open');

@@ -1,5 +1,6 @@
 import { TRANSPORTS } from './transports/index.js';
 import { Board, Lines } from './board.js';
+import { Cells } from './cells.js';
 import { Panel } from './panel.js';
 import { Plots } from './plots.js';
 import { Series } from './series.js';
@@ -39,19 +40,25 @@ const world = {
     if (topic === 'board') board.take(panel, data, late);
     else if (topic === about.log) lines?.take(panel, data.n, late, '', data.line);
   },
-  gap: (panel, { reason }) => tellGap(panel.letter, reason),
+  cell: (key) => cells?.show(key),
+  gap(panel, { reason }) {
+    cells?.showAll();
+    tellGap(panel.letter, reason);
+  },
 };
 
-let board, lines;
+let board, cells, lines;
 const told = { reason: null, letters: [], forget: 0 };
 const panels = TRANSPORTS.map((_, index) => new Panel(page, index, about.topics, world));
 $('panels').append(...panels.map(({ root }) => root));
 board = new Board(page, panels);
+cells = new Cells($('cells'), panels, (cell, set) => board.send({ kind: 'cell', cell, set }));
 if (about.log) {
   $('log-side').hidden = false;
   $('log-topic').textContent = about.log;
   lines = new Lines($('log'), panels);
 }
+topics();
 const plots = new Plots(series);
 const twin = new URL(location.href);
 twin.hostname = location.hostname === 'localhost' ? '127.0.0.1' : 'localhost';
@@ -69,6 +76,23 @@ async function begin() {
 }
 
 /* Controls */
+
+/** Adds a box for each topic. At least one topic is followed. */
+function topics() {
+  const boxes = about.topics.map((topic) => {
+    const box = Object.assign(document.createElement('input'), { type: 'checkbox', checked: true, value: topic });
+    const label = document.createElement('label');
+    label.append(box, ` ${topic}`);
+    $('topics').append(label);
+    return box;
+  });
+  $('topics').onchange = ({ target }) => {
+    const followed = boxes.filter(({ checked }) => checked).map(({ value }) => value);
+    if (!followed.length) return void (target.checked = true);
+    panels.forEach((panel) => panel.follow(followed));
+    cells.showAll();
+  };
+}
 
 function say(text) {
   $('status').textContent = text;
@@ -188,8 +212,8 @@ function frame(now) {
 requestAnimationFrame(frame);
 
 /**
- * For tests, read-only. `lab.panels[i]`: id, letter, transport, state, cursor, over { topic: reason }, events, missed (`told`: announced by gaps), duplicates,
- * gaps [{ reason, missed, topic, at }], ribbon { here, filled, waiting, missing } as drawn now, heard (chat texts),
+ * For tests, read-only. `lab.panels[i]`: id, letter, transport, state, cursor, topics, over { topic: reason }, events, missed (`told`: announced by gaps), duplicates,
+ * gaps [{ reason, missed, topic, at }], ribbon { here, filled, waiting, missing } as drawn now, heard (chat texts), cells (keys),
  * delay [p50, p99] in ms, server { requests, connections, up, down }. `lab.head`: the newest known number of `load`.
  */
 window.lab = Object.freeze({
@@ -204,6 +228,7 @@ window.lab = Object.freeze({
       transport: panel.key,
       state: panel.link.state,
       cursor: panel.link.cursor,
+      topics: [...panel.link.follows],
       over: Object.fromEntries(panel.link.over),
       events: panel.tally.events,
       missed: panel.tally.missed,
@@ -212,6 +237,7 @@ window.lab = Object.freeze({
       gaps: panel.tally.gaps.map((gap) => ({ ...gap })),
       ribbon: survey(panel.tally.track('load'), world.head, world.rate, panel.connected),
       heard: [...panel.heard],
+      cells: [...panel.cells.keys()],
       delay: panel.delays.quantiles(performance.now() - 30_000, 0.5, 0.99),
       server: { ...panel.server },
     }));

@@ -30,6 +30,8 @@ export class Panel {
     this.marks = [];
     this.seams = [];
     this.heard = [];
+    /** Cells that this panel holds, by key. */
+    this.cells = new Map();
     this.load = [];
     this.host = null;
     this.link = new Link(
@@ -55,6 +57,13 @@ export class Panel {
     this.#showTransport();
   }
 
+  /** Follows these topics. Events of others are missed, so their numbers and cells are forgotten. */
+  follow(topics) {
+    for (const topic of this.link.at.topics) if (!topics.includes(topic)) this.tally.drop(topic);
+    if (!topics.includes('cells')) this.cells.clear();
+    this.link.follow(topics);
+  }
+
   /** Takes the server's counters of this panel. Figures per event are over the last ten seconds. */
   counted(server) {
     this.server = server;
@@ -69,7 +78,8 @@ export class Panel {
     return events ? (last[direction] - first[direction]) / events : null;
   }
 
-  #event({ topic, data }, replayed) {
+  #event({ topic, key, data }, replayed) {
+    if (topic === 'cells') return this.#cell(key, data);
     const now = performance.now();
     const late = Math.max(0, serverNow() - data.t);
     if (this.tally.take(topic, data.n, data.t, replayed) !== 'twice') {
@@ -81,8 +91,17 @@ export class Panel {
     this.world.told(this, topic, data, late);
   }
 
+  /** Sets a cell, or removes it without data. */
+  #cell(key, data) {
+    this.tally.count();
+    data ? this.cells.set(key, data) : this.cells.delete(key);
+    this.world.cell(key);
+  }
+
   #gap({ gap }) {
     this.tally.gap(gap, performance.now());
+    // All cells follow.
+    if (gap.snapshot) this.cells.clear();
     const { last } = this.tally.track('load');
     if (last !== null) this.seams.push(last + 1);
     this.world.gap(this, gap);

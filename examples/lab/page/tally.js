@@ -76,6 +76,16 @@ export class Tally {
     return was;
   }
 
+  /** Forgets the numbers of a topic that is not followed any more. */
+  drop(topic) {
+    this.tracks.delete(topic);
+  }
+
+  /** Counts an event or a removal of a topic without numbers. */
+  count() {
+    this.events++;
+  }
+
   /** Takes a gap of one topic, or of all: it announces the missing events before the next one. */
   gap({ reason, missed, topic }, at) {
     this.gaps.push({ reason, missed, topic: topic ?? null, at });

@@ -24,7 +24,7 @@ use crate::transport::limit::REPEATED_END;
 use crate::transport::long_poll::LongPollWaiter;
 
 /// Longest time that a poll without a cursor is held, and time that a poll is held which came after the end and gets no events,
-/// if `long_poll_min_wait` is not longer. A client that never sends a cursor, or goes on after the end, polls no more often than
+/// if `long_poll_min_wait` is not longer. A client that never sends a cursor, or continues after the end, polls no more often than
 /// that.
 const SHORT_HOLD: Duration = REPEATED_END;
 
@@ -34,7 +34,7 @@ pub(crate) fn long(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Outpu
     async move {
         let (authorization, mut accepted) = pending.authorize().await?;
         let PendingSubscribe { shared, params, .. } = &pending;
-        let pace = accepted.throttle.take().map(with_jitter);
+        let pace = accepted.take_throttle().map(with_jitter);
         let authorized_at = authorization.authorized_at;
         let came_late = authorization.came_late();
         let guard = shared.admit_poll(params, authorization).await?;

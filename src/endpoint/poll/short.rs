@@ -15,7 +15,7 @@ use crate::transport::short_poll::PollQueue;
 pub(crate) fn short(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Output = Result<Answer, Refusal>> + Send {
     async move {
         let (authorization, mut accepted) = pending.authorize().await?;
-        let throttle = accepted.throttle.take();
+        let throttle = accepted.take_throttle();
         let PendingSubscribe { shared, params, .. } = &pending;
         let mut guard = shared.admit_poll(params, authorization).await?;
         let mut queue =

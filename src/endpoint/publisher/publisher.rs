@@ -1,4 +1,5 @@
 use std::future::{Future, ready};
+use std::time::Duration;
 
 use crate::contract::{Message, Rejection, Subscriber};
 use crate::endpoint::accepted::{Accepted, IntoAccepted};
@@ -51,7 +52,8 @@ pub trait Publisher: Send + Sync + 'static {
 
     /// Authorizes the client and returns its subscriber. The endpoint calls it for each request that subscribes, polls
     /// included, and drops the future if the client leaves or the [timeout](crate::EndpointBuilder::subscribe_timeout)
-    /// passes.
+    /// passes. It also calls it if a WebSocket client [changes its topics](crate::transport::websocket#changing-topics): the
+    /// request then has a [session](SubscribeRequest::session).
     ///
     /// # Errors
     ///
@@ -170,6 +172,62 @@ pub trait Publisher: Send + Sync + 'static {
     /// ```
     fn snapshot(&self, session: &Session, gap: &Gap) -> impl Future<Output = Option<Snapshot>> + Send {
         let _ = (session, gap);
+        ready(None)
+    }
+
+    /// Renews the authorization of a session that is about to expire: returns the time after which it expires, from now on,
+    /// or `None`. Default: `None`.
+    ///
+    /// The endpoint calls it for a stream or a WebSocket whose authorization has a
+    /// [lifetime](Accepted::with_lifetime), a tenth of the lifetime before its end, but at most 30 s. It adds a random time
+    /// of up to half of that, so that sessions which began together are not renewed together. A renewed authorization is
+    /// renewed again. An authorization that outlasts
+    /// [`max_session_age`](crate::EndpointBuilder::max_session_age) is not, since the session ends before. Polls are
+    /// authorized one by one.
+    ///
+    /// If there is no answer when the authorization expires, the session ends as by
+    /// [`revoke`](crate::Endpoint::revoke). Nothing revives it: an answer that comes later has no effect, nor has one that
+    /// comes after [`extend`](crate::Endpoint::extend).
+    ///
+    /// A call counts against [`max_concurrent_calls`](crate::EndpointBuilder::max_concurrent_calls), and waits for a place.
+    /// After the [timeout](crate::EndpointBuilder::subscribe_timeout) and after a panic the authorization is not renewed. The
+    /// future is polled by the task of the session, and dropped if the session ends. The HTTP stack does not poll a stream
+    /// whose client takes nothing, so such a stream may expire without an answer.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidings::{Accepted, LocalHub, Publisher, Rejection, Session, SubscribeRequest, Subscription};
+    ///
+    /// struct App {
+    ///     hub: LocalHub,
+    /// }
+    ///
+    /// impl App {
+    ///     /// Asks the user database.
+    ///     async fn is_active(&self, _user: &str) -> bool {
+    ///         true
+    ///     }
+    /// }
+    ///
+    /// const LIFETIME: Duration = Duration::from_secs(3_600);
+    ///
+    /// impl Publisher for App {
+    ///     type Subscriber = Subscription;
+    ///
+    ///     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    ///         let user = request.header("x-user").ok_or(Rejection::Unauthorized)?; // set by a proxy that authenticates
+    ///         let news = self.hub.subscribe(request.subscribe_to(["news"]))?;
+    ///         Ok(Accepted::new(news).with_data(user.to_owned()).with_lifetime(LIFETIME))
+    ///     }
+    ///
+    ///     async fn renew(&self, session: &Session) -> Option<Duration> {
+    ///         let user = session.data::<String>()?;
+    ///         self.is_active(user).await.then_some(LIFETIME)
+    ///     }
+    /// }
+    /// ```
+    fn renew(&self, session: &Session) -> impl Future<Output = Option<Duration>> + Send {
+        let _ = session;
         ready(None)
     }
 

@@ -14,13 +14,17 @@ pub enum RefusalCause {
     /// The endpoint lacks a driver, a spawner or a stream, or the server does not support upgrades. Counter:
     /// `refused_internal`.
     Internal,
+    /// A change of [presence](crate::EndpointBuilder::presence) was not published: the closure panicked, it returned a name
+    /// that is not valid, or the hub refused the event. The client is served. Counter: `refused_presence`.
+    Presence,
 }
 
 impl RefusalCause {
     /// Every cause, in the order of the enum.
-    pub const ALL: &'static [Self] = &[Self::Origin, Self::Publisher, Self::Busy, Self::Request, Self::Internal];
+    pub const ALL: &'static [Self] =
+        &[Self::Origin, Self::Publisher, Self::Busy, Self::Request, Self::Internal, Self::Presence];
 
-    /// Returns the name: `origin`, `publisher`, `busy`, `request` or `internal`.
+    /// Returns the name: `origin`, `publisher`, `busy`, `request`, `internal` or `presence`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -29,6 +33,7 @@ impl RefusalCause {
             Self::Busy => "busy",
             Self::Request => "request",
             Self::Internal => "internal",
+            Self::Presence => "presence",
         }
     }
 }

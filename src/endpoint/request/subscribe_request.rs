@@ -36,13 +36,24 @@ struct Inner {
     topics: Vec<Topic>,
     start: Start,
     transport: Transport,
+    /// Whether a session changes its topics.
+    is_change: bool,
 }
 
 impl SubscribeRequest {
     pub(crate) fn new(parts: Parts, topics: Vec<Topic>, start: Start, transport: Transport) -> Self {
         let head = Packed::of(&parts.uri, &parts.headers);
         let Parts { method, extensions, .. } = parts;
-        Self(Arc::new(Inner { method, head, extensions, topics, start, transport }), None)
+        Self(Arc::new(Inner { method, head, extensions, topics, start, transport, is_change: false }), None)
+    }
+
+    /// Returns the request of a session that changes its topics.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn changed(&self, topics: Vec<Topic>, start: Start) -> Self {
+        let Inner { method, head, extensions, transport, .. } = &*self.0;
+        let (method, head, extensions) = (method.clone(), head.clone(), extensions.clone());
+        let inner = Inner { method, head, extensions, topics, start, transport: *transport, is_change: true };
+        Self(Arc::new(inner), self.1.clone())
     }
 
     /// Returns the request with this session.
@@ -50,20 +61,24 @@ impl SubscribeRequest {
         Self(self.0, session)
     }
 
-    /// Returns the session of a message, in [`Publisher::receive`](crate::Publisher::receive).
+    /// Returns the session of a message, or of a change of topics.
+    ///
+    /// In [`Publisher::subscribe`](crate::Publisher::subscribe) it is the session that changes its
+    /// [topics](Self::topics), see [`websocket`](crate::transport::websocket#changing-topics). `None` for a request that begins
+    /// a session or polls.
+    ///
+    /// In [`Publisher::receive`](crate::Publisher::receive):
     ///
     /// - For a WebSocket message it is the session of its connection.
     /// - For a POST with `?session=NAME` it is the newest session of that name under the POST's [limit
     ///   key](crate::Publisher::limit_key), without its [data](Session::data). `None` for a POST without a key or a
     ///   name.
-    ///
-    /// `None` in [`Publisher::subscribe`](crate::Publisher::subscribe), which is called before there is a session.
     #[must_use]
     pub fn session(&self) -> Option<&Session> {
         self.1.as_ref()
     }
 
-    /// Returns the topics that the client named by `?topic=`. They are never patterns. The client may not be allowed to
+    /// Returns the topics that the client named by `?topic=`, or those of a change. They are never patterns. The client may not be allowed to
     /// read them: check them before you subscribe.
     #[must_use]
     pub fn topics(&self) -> &[Topic] {
@@ -136,13 +151,15 @@ impl SubscribeRequest {
     /// A `*` is refused, so a name built from the request, such as `format!("rooms/{name}")`, cannot become a wildcard.
     /// It can still get more segments; use [`Topic::from_segments`] to refuse those, too. A refused name becomes
     /// [`Rejection::Invalid`](crate::Rejection::Invalid), status 400, when the hub is asked to subscribe.
+    ///
+    /// If a session changes its topics, those that it did not follow are marked as [added](Subscribe::added).
     pub fn subscribe_to<I>(&self, topics: I) -> Subscribe
     where
         I: IntoIterator,
         I::Item: TryInto<Topic>,
         TopicError: From<<I::Item as TryInto<Topic>>::Error>,
     {
-        Subscribe::topics(topics).start(self.0.start)
+        self.marked(Subscribe::topics(topics)).start(self.0.start)
     }
 
     /// Returns a subscription to these patterns, from the start that the client asks for.
@@ -162,12 +179,21 @@ impl SubscribeRequest {
             Start::Last(_) | Start::Oldest if subscribe.has_wildcard() => Start::Now,
             start => start,
         };
-        subscribe.start(start)
+        self.marked(subscribe).start(start)
+    }
+
+    /// Marks the topics that the session adds, if this is a change.
+    fn marked(&self, subscribe: Subscribe) -> Subscribe {
+        match self.session().filter(|_| self.0.is_change) {
+            Some(session) => subscribe.added_to(&session.topics()),
+            None => subscribe,
+        }
     }
 }
 
 /// Target and headers of a request in one allocation: the path, the query, and for each header the lengths of its name
 /// and value (two bytes each), the name and the value.
+#[derive(Clone)]
 struct Packed {
     /// Length of the path, in bytes.
     path: usize,

@@ -9,6 +9,7 @@ use atomic_waker::AtomicWaker;
 use super::body_hold::BodyHold;
 use super::event_stream::EventStream;
 use super::lifecycle::{Input, Lifecycle, Phase, Registration, SessionKind};
+use super::live::RareState;
 use super::polls::{PollEntry, Polls};
 use super::track::Track;
 use super::{Session, SessionEnd};
@@ -54,8 +55,8 @@ pub(super) struct LockedEntry {
     pub(super) lifecycle: Lifecycle,
     pub(super) body: BodyHold,
     pub(super) alarm: Alarm,
-    /// The polls of a poll session that are under way.
-    pub(super) polls: Option<Box<Polls>>,
+    /// State that few sessions have.
+    pub(super) rare: Option<Box<RareState>>,
     /// Head of the session's source.
     pub(super) head: Option<Arc<dyn Head>>,
 }
@@ -68,9 +69,17 @@ const SHUT: u8 = 2;
 const EXPIRES: u8 = 4;
 /// The alarm is set and there is no driver: the session's task is to start one.
 const NEEDS_DRIVER: u8 = 8;
-/// The session needed a driver at some time. The bit is never cleared: the wake for a driver may take the waker of a task
-/// that has seen [`NEEDS_DRIVER`] before, so each poll registers the task from then on.
-const NEEDED_DRIVER: u8 = 16;
+/// The task was woken for more than the phase at some time. The bit is never cleared: such a wake may take the waker of a
+/// task that has seen its signal before, so each poll registers the task from then on.
+pub(super) const REGISTERS: u8 = 16;
+/// The publisher was asked to renew the authorization: the session's task is to poll its answer.
+pub(super) const RENEWS: u8 = 32;
+/// The topics are to be changed: the next poll of the subscriber goes on with that.
+pub(super) const CHANGES: u8 = 64;
+/// A subscriber of the session has a [pace](super::pace::Pace). The bit is never cleared.
+pub(super) const PACES: u8 = 128;
+/// Bits that an input leaves as they are.
+const KEPT: u8 = NEEDS_DRIVER | REGISTERS | RENEWS | CHANGES | PACES;
 
 impl SessionEntry {
     /// Returns the entry of a session. A poll session has its first `poll`.
@@ -106,7 +115,7 @@ impl SessionEntry {
                 lifecycle: Lifecycle::new(kind, begin, expires, registration),
                 body: BodyHold::default(),
                 alarm: shared.runtime.wheel.alarm(),
-                polls: poll.map(|poll| Box::new(Polls::of(poll))),
+                rare: poll.map(|poll| Box::new(RareState::Polls(Polls::of(poll)))),
                 head: None,
             }),
         }
@@ -123,15 +132,20 @@ impl SessionEntry {
     /// Returns whether the task has more to do than to read events. The task is woken when that becomes so.
     #[inline]
     pub(crate) fn has_signal(&self) -> bool {
-        self.signals.load(Ordering::Acquire) & (CHANGED | SHUT | NEEDS_DRIVER | NEEDED_DRIVER) != 0
+        self.signals.load(Ordering::Acquire) & (CHANGED | SHUT | NEEDS_DRIVER | REGISTERS | RENEWS) != 0
     }
 
-    /// Starts a driver if one is needed. Returns whether the phase is no longer [`Phase::Open`].
+    /// Starts a driver if one is needed, and polls the publisher's answer if there is one to come. Returns whether the phase
+    /// is no longer [`Phase::Open`].
     #[cold]
-    pub(super) fn heed_signal(&self) -> bool {
-        if self.signals.load(Ordering::Acquire) & NEEDS_DRIVER != 0 {
+    pub(super) fn heed_signal(self: &Arc<Self>, task: &Waker) -> bool {
+        let signals = self.signals.load(Ordering::Acquire);
+        if signals & NEEDS_DRIVER != 0 {
             self.signals.fetch_and(!NEEDS_DRIVER, Ordering::AcqRel);
             self.shared.runtime.wheel.ensure_driver();
+        }
+        if signals & RENEWS != 0 {
+            self.poll_renewal(task);
         }
         self.is_ending()
     }
@@ -141,6 +155,18 @@ impl SessionEntry {
     pub(crate) fn is_shut(self: &Arc<Self>) -> bool {
         let signals = self.signals.load(Ordering::Acquire);
         signals & (SHUT | EXPIRES) != 0 && (signals & SHUT != 0 || self.revoke_if_expired())
+    }
+
+    /// Returns whether the subscriber's next poll is one of its feed: there is no change of the topics and no pace.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.signals.load(Ordering::Relaxed) & (CHANGES | PACES) == 0
+    }
+
+    /// Returns whether the subscriber's next poll goes on with a change of the topics.
+    #[inline]
+    pub(super) fn has_change(&self) -> bool {
+        self.signals.load(Ordering::Relaxed) & CHANGES != 0
     }
 
     /// Returns whether the session was shut at the last input. The authorization may have expired since.
@@ -159,10 +185,8 @@ impl SessionEntry {
     fn revoke_if_expired(self: &Arc<Self>) -> bool {
         let now = self.shared.runtime.wheel.now();
         let has_expired = self.expires().is_some_and(|at| at <= now);
-        if has_expired {
-            self.revoke();
-        }
-        has_expired
+        // The authorization may be extended in between.
+        has_expired && self.give(Input::Expire).is_none()
     }
 
     /// Returns the end of the authorization, unless the session has ended.
@@ -197,9 +221,9 @@ impl SessionEntry {
     /// Writes the signals that follow from the state. The caller has the lock.
     pub(super) fn write_signals(&self, lifecycle: &Lifecycle, needs_driver: bool) {
         let is_shut = lifecycle.is_shut();
-        let mut signals = self.signals.load(Ordering::Relaxed) & (NEEDS_DRIVER | NEEDED_DRIVER);
+        let mut signals = self.signals.load(Ordering::Relaxed) & KEPT;
         if needs_driver {
-            signals |= NEEDS_DRIVER | NEEDED_DRIVER;
+            signals |= NEEDS_DRIVER | REGISTERS;
         }
         for (is_set, signal) in [
             (lifecycle.phase() != Phase::Open, CHANGED),
@@ -211,6 +235,14 @@ impl SessionEntry {
         self.signals.store(signals, Ordering::Release);
     }
 
+    /// Sets a signal, or clears it. The caller has the lock.
+    pub(super) fn set_signal(&self, signal: u8, is_set: bool) {
+        match is_set {
+            true => self.signals.fetch_or(signal, Ordering::AcqRel),
+            false => self.signals.fetch_and(!signal, Ordering::AcqRel),
+        };
+    }
+
     /// Registers the task that is woken when the session has a signal, in place of another.
     pub(super) fn register(&self, task: &Waker) {
         self.task.register(task);
@@ -219,7 +251,7 @@ impl SessionEntry {
     /// Wakes the session's tasks. The caller has no lock.
     pub(super) fn wake_tasks(&self) {
         if self.is_poll_session {
-            let polls = self.locked.lock().polls.as_ref().map(|polls| polls.under_way());
+            let polls = self.locked.lock().polls().map(|polls| polls.under_way());
             polls.iter().flatten().for_each(|poll| poll.task.wake());
         }
         self.task.wake();

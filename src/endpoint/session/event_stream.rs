@@ -125,7 +125,7 @@ impl EventStream {
         }
     }
 
-    /// Goes on with the stream after a cut item. Returns the rest of the item, if it may go out.
+    /// Continues the stream after a cut item. Returns the rest of the item, if it may go out.
     #[cold]
     fn go_on(&mut self, stream: Option<Self>, rest: Bytes, cx: &Context<'_>, limit: usize) -> Option<Bytes> {
         *self = stream.unwrap_or_else(|| Self::Reply(Box::default()));
@@ -201,7 +201,7 @@ impl EventStream {
         }
     }
 
-    /// Asks for a last item that says when to come back. `false`: this wire has none.
+    /// Requests a last item with the time at which the client is to reconnect. `false`: this wire has none.
     pub(crate) fn say_bye(&mut self, retry: Duration) -> bool {
         match *self {
             #[cfg(feature = "chunked")]

@@ -89,8 +89,8 @@ impl SessionGuard {
     }
 
     /// Returns the subscriber that the session's transport reads.
-    pub(crate) fn subscriber(&self, accepted: Accepted<BoxSubscriber>, start: Start) -> MeteredSubscriber {
-        let throttle = accepted.throttle;
+    pub(crate) fn subscriber(&self, mut accepted: Accepted<BoxSubscriber>, start: Start) -> MeteredSubscriber {
+        let throttle = accepted.take_throttle();
         let acknowledged =
             start.cursor().filter(|cursor| self.entry.is_listed && accepted.subscriber.cursor() == Some(*cursor));
         let feed = recovery::feed(&self.entry, self.poll.clone(), accepted, start);
@@ -131,12 +131,12 @@ impl SessionGuard {
         (self.entry.has_signal() && self.heed_signal(cx.waker())) || self.has_poll_expired()
     }
 
-    /// Starts a driver if one is needed. Returns whether the session is no longer open.
+    /// Does what the session's signals are for. Returns whether the session is no longer open.
     #[cold]
     pub(crate) fn heed_signal(&mut self, task: &Waker) -> bool {
         // The wake that came with the signal has taken the waker.
         self.register(task);
-        self.entry.heed_signal()
+        self.entry.heed_signal(task)
     }
 
     /// Returns the order to a session that is no stream.

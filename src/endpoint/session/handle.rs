@@ -115,15 +115,14 @@ impl Session {
         self.0.name.as_deref()
     }
 
-    /// Returns the topics and patterns of the session. Those of a poll session are of its last poll. Empty if the
-    /// [subscriber](crate::Subscriber::info) does not tell its topics.
+    /// Returns the topics and patterns of the session, also after a change. Those of a poll session are of its last poll.
+    /// Empty if the [subscriber](crate::Subscriber::info) does not tell its topics.
     #[must_use]
     pub fn topics(&self) -> Arc<[Pattern]> {
         self.0.topics.lock().unwrap_or_else(PoisonError::into_inner).shared()
     }
 
     /// Replaces the topics.
-    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(crate) fn follow(&self, topics: Vec<Pattern>) {
         *self.0.topics.lock().unwrap_or_else(PoisonError::into_inner) = Topics::Named(topics);
     }

@@ -1,4 +1,5 @@
 mod actions;
+mod authorization;
 mod input;
 mod phase;
 mod progress;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 pub(super) use actions::Actions;
 pub(crate) use actions::NoEffect;
-pub(crate) use input::{Input, Timeouts};
+pub(crate) use input::{Input, Timeouts, Validity};
 pub(super) use phase::SessionKind;
 pub(crate) use phase::{Phase, Registration};
 use progress::{Checked, WriteProgress};
@@ -43,6 +44,8 @@ pub(super) struct Lifecycle {
     polls: u8,
     /// Number of checks in a row that found no progress.
     stuck: u8,
+    /// Whether the publisher was asked to renew the authorization and has not answered.
+    is_renewing: bool,
     progress: WriteProgress,
     timers: TimerTable,
 }
@@ -73,6 +76,7 @@ impl Lifecycle {
             reason: None,
             polls: u8::from(kind == SessionKind::PollSession),
             stuck: 0,
+            is_renewing: false,
             progress: WriteProgress::default(),
             timers,
         }
@@ -82,10 +86,13 @@ impl Lifecycle {
         let mut actions = Actions { before: self.state(), ..Actions::default() };
         match input {
             Input::NoPlace => self.registration = Registration::Outside,
-            Input::Joined { max_age } => self.joined(max_age, now, &mut actions),
+            Input::Joined { max_age, lead } => self.joined(max_age, lead, now, &mut actions),
             Input::DrainAt(at) => self.drain_at(at),
             Input::Leave(why) => self.leave(why, now, timeouts, &mut actions),
             Input::Revoke => self.revoke(now, &mut actions),
+            Input::Expire => self.expire(now, &mut actions),
+            Input::Extend(validity) => self.extend(validity, now, &mut actions),
+            Input::Renewed(validity) => self.renewed(validity, now, &mut actions),
             Input::Cut(why) => self.cut(why, &mut actions),
             Input::Note(why) => self.note(why),
             Input::Piece => self.count_piece(),
@@ -119,13 +126,14 @@ impl Lifecycle {
         }
     }
 
-    fn joined(&mut self, max_age: Option<Duration>, now: Instant, actions: &mut Actions) {
+    fn joined(&mut self, max_age: Option<Duration>, lead: Duration, now: Instant, actions: &mut Actions) {
         match self.registration {
             Registration::Joining => {
                 self.registration = Registration::Joined;
                 if let Some(age) = max_age.filter(|_| self.phase == Phase::Open) {
                     self.timers.arm_after(SessionTimer::MaxAge, now, age);
                 }
+                self.begin_authorization(lead);
             }
             Registration::EndedWhileJoining => self.left(actions),
             Registration::Outside | Registration::Joined | Registration::Left => {}
@@ -137,7 +145,9 @@ impl Lifecycle {
     fn drain_at(&mut self, at: Instant) {
         if self.phase == Phase::Open {
             self.timers.disarm(SessionTimer::Check);
-            self.timers.disarm(SessionTimer::Silence);
+            if self.kind == SessionKind::PollSession {
+                self.timers.disarm(SessionTimer::Silence);
+            }
             self.timers.arm(SessionTimer::Drain, at);
         }
     }
@@ -154,22 +164,6 @@ impl Lifecycle {
             self.timers.arm_after(SessionTimer::Cutoff, now, timeouts.write);
         }
         self.tell_or_end(why, actions);
-    }
-
-    fn revoke(&mut self, now: Instant, actions: &mut Actions) {
-        if self.is_shut() {
-            return actions.skip(NoEffect::Ended);
-        }
-        self.reason = Some(SessionEnd::Revoked);
-        self.timers.disarm_all();
-        actions.takes_stream = true;
-        if self.kind == SessionKind::Stream {
-            self.phase = Phase::Flushing(BodyError::Revoked);
-            self.timers.arm_after(SessionTimer::Flush, now, FLUSH);
-        } else {
-            self.phase = Phase::Revoked;
-        }
-        self.tell_or_end(SessionEnd::Revoked, actions);
     }
 
     fn cut(&mut self, why: SessionEnd, actions: &mut Actions) {
@@ -242,7 +236,8 @@ impl Lifecycle {
 
     /// Disarms the timers that only an open session needs.
     fn disarm_open(&mut self) {
-        for timer in [SessionTimer::Check, SessionTimer::Drain, SessionTimer::MaxAge, SessionTimer::Silence] {
+        use SessionTimer::{Check, Drain, MaxAge, Renewal, Silence};
+        for timer in [Check, Drain, MaxAge, Silence, Renewal] {
             self.timers.disarm(timer);
         }
     }
@@ -282,6 +277,7 @@ impl Lifecycle {
         while let Some(timer) = self.take_due(now) {
             match timer {
                 SessionTimer::Expiry => self.revoke(now, actions),
+                SessionTimer::Renewal => self.renewal_is_due(actions),
                 SessionTimer::Check => self.check(is_unread, now, timeouts, actions),
                 SessionTimer::Drain => self.leave(SessionEnd::Drained, now, timeouts, actions),
                 SessionTimer::MaxAge => self.leave(SessionEnd::Disconnected, now, timeouts, actions),
@@ -321,14 +317,8 @@ impl Lifecycle {
     }
 
     fn take_due(&mut self, now: Instant) -> Option<SessionTimer> {
-        let expires = self.has_expiry_alarm();
-        self.timers.take_due(now, |timer| timer != SessionTimer::Expiry || expires)
-    }
-
-    /// Returns whether the alarm revokes the session when its authorization expires. The handler of a poll compares the
-    /// time instead.
-    fn has_expiry_alarm(&self) -> bool {
-        self.registration == Registration::Joined && matches!(self.kind, SessionKind::Stream | SessionKind::WebSocket)
+        let has_alarm = self.has_alarm();
+        self.timers.take_due(now, has_alarm)
     }
 
     /// Returns whether a timer is armed.
@@ -338,8 +328,17 @@ impl Lifecycle {
 
     /// Returns the time that the alarm is to be set to.
     pub(super) fn alarm(&self) -> Option<Instant> {
-        let expires = self.has_expiry_alarm();
-        self.timers.next(|timer| timer != SessionTimer::Expiry || expires).map(|(_, at)| at)
+        self.timers.next(self.has_alarm()).map(|(_, at)| at)
+    }
+
+    /// Returns which timers the alarm is for.
+    fn has_alarm(&self) -> impl Fn(SessionTimer) -> bool + use<> {
+        let (is_poll_session, is_renewable) = (self.kind == SessionKind::PollSession, self.is_renewable());
+        move |timer| match timer {
+            SessionTimer::Expiry | SessionTimer::Renewal => is_renewable,
+            SessionTimer::Silence => is_poll_session,
+            _ => true,
+        }
     }
 
     pub(super) fn phase(&self) -> Phase {
@@ -348,15 +347,6 @@ impl Lifecycle {
 
     pub(super) fn begin(&self) -> Instant {
         self.timers.begin()
-    }
-
-    pub(super) fn can_expire(&self) -> bool {
-        self.timers.is_armed(SessionTimer::Expiry)
-    }
-
-    /// Returns the end of the authorization, unless the session has ended or was revoked before.
-    pub(super) fn expires(&self) -> Option<Instant> {
-        self.timers.get(SessionTimer::Expiry)
     }
 
     /// Returns the reason of the end, if it is known.

@@ -5,6 +5,7 @@
 //! entry's lock, and perform the actions that it returns. No code of the application runs under that lock.
 
 mod body_hold;
+mod change;
 mod entry;
 pub(crate) mod event_stream;
 mod guard;
@@ -12,16 +13,22 @@ mod handle;
 pub(crate) mod idle_poll_sessions;
 mod info;
 mod lifecycle;
+mod live;
 mod metered;
 mod pace;
+mod paced;
 mod perform;
 mod polls;
 pub(crate) mod recovery;
+mod renewal;
 pub(crate) mod session_index;
 pub(crate) mod session_slots;
 pub(crate) mod session_table;
+mod swap;
 mod track;
 
+#[cfg(feature = "websocket")]
+pub(crate) use change::{ChangeRequest, Subscribing};
 pub(crate) use entry::{SessionEntry, drop_catching};
 pub(crate) use guard::{Order, SessionGuard};
 pub(crate) use handle::Label;

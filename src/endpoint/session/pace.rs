@@ -8,7 +8,7 @@ use crate::contract::Head;
 use crate::endpoint::time::sleep::WheelSleep;
 use crate::endpoint::time::wheel::Wheel;
 use crate::model::Cursor;
-use crate::time::Sleep;
+use crate::time::{Clock, Sleep};
 
 /// Least time between two deliveries to a session, see [`Accepted::with_throttle`](crate::Accepted::with_throttle).
 ///
@@ -16,6 +16,8 @@ use crate::time::Sleep;
 /// time begins with its last part. Until the time is over, the source is not polled: the unread events stay in the log.
 pub(super) struct Pace {
     interval: Duration,
+    /// Instant at which the interval began.
+    closed_at: Instant,
     sleep: WheelSleep,
     /// Head of the source. Without it a delivery has one part.
     head: Option<Arc<dyn Head>>,
@@ -38,7 +40,9 @@ enum Gate {
 
 impl Pace {
     pub(super) fn new(interval: Duration, head: Option<Arc<dyn Head>>, wheel: &Wheel) -> Self {
-        Self { interval, sleep: wheel.sleep(wheel.begin()), head, gate: Gate::Open, is_registered: false, end: None }
+        let closed_at = wheel.begin();
+        let sleep = wheel.sleep(closed_at);
+        Self { interval, closed_at, sleep, head, gate: Gate::Open, is_registered: false, end: None }
     }
 
     /// Forbids polls of the source until this instant.
@@ -90,7 +94,19 @@ impl Pace {
 
     /// Begins the time to the next delivery. `is_registered`: the source has the waker of the session's task.
     pub(super) fn close(&mut self, is_registered: bool, wheel: &Wheel) {
+        self.closed_at = wheel.now();
         self.close_until(wheel.after(self.interval));
         self.is_registered = is_registered;
+    }
+
+    /// Applies the pace to another source, with this interval if there is one. The interval began with the last delivery of
+    /// the source before.
+    pub(super) fn follow(&mut self, head: Option<Arc<dyn Head>>, interval: Option<Duration>, wheel: &Wheel) {
+        self.head = head;
+        self.interval = interval.unwrap_or(self.interval);
+        if self.is_closed() {
+            let passed = wheel.now().saturating_duration_since(self.closed_at);
+            self.close_until(wheel.after(self.interval.saturating_sub(passed)));
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, MutexGuard};
 use std::task::{Wake, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::entry::{LockedEntry, SessionEntry, drop_catching};
 use super::event_stream::EventStream;
@@ -16,7 +16,9 @@ use crate::time::Clock;
 impl SessionEntry {
     /// Takes a place in the table and calls the publisher's `joined`. The session must be one that enters the table.
     pub(super) fn join(self: &Arc<Self>) -> Result<(), NoPlace> {
-        let joined = Input::Joined { max_age: self.shared.config.jittered_lifetime() };
+        let config = &self.shared.config;
+        let lead = self.lifetime().map_or(Duration::ZERO, |lifetime| config.jittered_renewal_lead(lifetime));
+        let joined = Input::Joined { max_age: config.jittered_lifetime(), lead };
         // Before the session is in the table: if the application's clock panics after that, the session never leaves.
         let now = self.time_of(joined);
         if let Err(no_place) = self.shared.sessions.enter(self) {
@@ -24,6 +26,7 @@ impl SessionEntry {
             return Err(no_place);
         }
         let _ = catch_panic(|| self.shared.publisher.joined(&self.session));
+        self.shared.presence_begins(&self.session);
         let mut locked = self.locked.lock();
         let actions = locked.lifecycle.handle(joined, now, &self.shared.timeouts);
         // Most sessions have no timer and nothing to do.
@@ -78,13 +81,25 @@ impl SessionEntry {
         mut locked: MutexGuard<'_, LockedEntry>,
         actions: &Actions,
     ) -> Option<NoEffect> {
-        let &Actions { no_effect, before, after, left, wakes, takes_stream, ends, counts_stall, stalls_body, sent } =
-            actions;
+        let &Actions {
+            no_effect,
+            before,
+            after,
+            left,
+            wakes,
+            takes_stream,
+            ends,
+            counts_stall,
+            stalls_body,
+            sent,
+            renews,
+        } = actions;
         let gives_way = self.count(before, after);
         let (driver, needs_driver) = self.set_alarm(&mut locked);
         self.write_signals(&locked.lifecycle, needs_driver);
         let stream = if takes_stream { locked.stream.take() } else { None };
         let head = if ends { locked.head.take() } else { None };
+        let dropped = self.update_live(&mut locked, renews);
         let reason = locked.lifecycle.reason();
         let connection = if stalls_body { locked.body.stall(&self.shared.counters) } else { None };
         drop(locked);
@@ -94,8 +109,8 @@ impl SessionEntry {
         if reason == Some(SessionEnd::Stalled) {
             stream.iter().for_each(EventStream::note_stall);
         }
-        if stream.is_some() || head.is_some() {
-            drop_catching((stream, head));
+        if stream.is_some() || head.is_some() || !dropped.is_nothing() {
+            drop_catching((stream, head, dropped));
         }
         self.shared.counters.sent(sent);
         if counts_stall {
@@ -147,6 +162,7 @@ impl SessionEntry {
         }
         self.shared.sessions.remove(self, state, why);
         let _ = catch_panic(|| self.shared.publisher.left(&self.session, why));
+        self.shared.presence_ends(&self.session);
         self.shared.sessions.note_left();
     }
 }

@@ -54,7 +54,7 @@ impl SessionEntry {
         let now = self.time_of(Input::BeginPoll);
         let mut locked = self.locked.lock();
         let actions = locked.lifecycle.handle(Input::BeginPoll, now, &self.shared.timeouts);
-        if let Some(polls) = locked.polls.as_mut().filter(|_| actions.no_effect.is_none()) {
+        if let Some(polls) = locked.polls().filter(|_| actions.no_effect.is_none()) {
             polls.0.push(poll.clone());
         }
         self.perform(locked, &actions).map_or(Ok(()), Err)
@@ -64,7 +64,7 @@ impl SessionEntry {
     pub(super) fn end_poll(self: &Arc<Self>, poll: &Arc<PollEntry>) {
         let now = self.time_of(Input::EndPoll);
         let mut locked = self.locked.lock();
-        if let Some(polls) = &mut locked.polls {
+        if let Some(polls) = locked.polls() {
             polls.0.retain(|other| !Arc::ptr_eq(other, poll));
         }
         let actions = locked.lifecycle.handle(Input::EndPoll, now, &self.shared.timeouts);

@@ -51,7 +51,7 @@ impl SessionEntry {
     }
 
     #[cold]
-    pub(super) fn note_gap(&self, gap: &Gap, cursor: Option<Cursor>) {
+    pub(super) fn record_gap(&self, gap: &Gap, cursor: Option<Cursor>) {
         self.add(&self.track.gaps, 1);
         // A snapshot stands for these events, so the client misses none of them.
         let missed = gap.missed.filter(|_| !gap.snapshot).unwrap_or(0);

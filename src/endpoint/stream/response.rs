@@ -89,7 +89,7 @@ pub(crate) async fn chunked(mut pending: PendingSubscribe, hop: Hop) -> Result<A
     Ok(open(guard, params.lines, hop, EventStream::Chunked(Box::new(flow))))
 }
 
-/// Returns a stream of NDJSON that tells the end to a client of an ended source.
+/// Returns a stream of NDJSON with the end, for a client of an ended source.
 #[cfg(feature = "chunked")]
 pub(crate) fn ended_chunked(shared: &Shared, params: &SubscribeParams, version: Version) -> Response<Body> {
     let stream = crate::transport::chunked::ChunkedStream::new(Ended::of_source(), &shared.runtime.wheel);

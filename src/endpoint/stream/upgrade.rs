@@ -25,6 +25,7 @@ use crate::endpoint::session::SessionEnd;
 use crate::endpoint::session::{MeteredSubscriber, Order, SessionEntry, SessionGuard};
 use crate::endpoint::shared::Shared;
 use crate::endpoint::subscribe::PendingSubscribe;
+use crate::endpoint::topics_message::{self, TopicsAnswer};
 use crate::model::Event;
 use crate::transport::websocket::{CloseCause, CloseCode, MessageAnswer, Subprotocol, WebSocketSink, encode_answer};
 
@@ -141,7 +142,12 @@ impl WebSocketTask {
                         self.order = Some(order);
                         announce_end(sink, order, self.guard.entry(), cx);
                     }
-                    let closed = ready!(Pin::new(sink).poll(cx));
+                    let polled = Pin::new(&mut *sink).poll(cx);
+                    match sink.take_unsent_removals() {
+                        0 => {}
+                        unsent => self.shared.counters.unsent_removals(unsent),
+                    }
+                    let closed = ready!(polled);
                     if closed.cause == CloseCause::Stalled {
                         self.shared.counters.stalled();
                     }
@@ -231,6 +237,13 @@ async fn receive(
     subprotocol: Subprotocol,
     message: Message,
 ) -> Result<Option<MessageAnswer>, Rejection> {
+    if subprotocol == Subprotocol::TidingsV1 {
+        match topics_message::take(&entry, &request, &message) {
+            TopicsAnswer::NoChange => {}
+            TopicsAnswer::Later => return Ok(None),
+            TopicsAnswer::Refused(frame) => return Ok(Some(MessageAnswer::Frame(frame))),
+        }
+    }
     let key = entry.session.shared_key();
     let mut enter = pin!(entry.shared.messages.enter(key.as_ref()));
     // The end of a session wakes its task, which polls this.
@@ -256,8 +269,8 @@ async fn receive(
     if rejection == Rejection::Unsupported {
         entry.shared.counters.ignored_message();
     } else {
-        let (told, log) = (rejection.to_string(), log_of(&rejection));
-        let refused = Refused::new(RefusalCause::Publisher, log.as_deref().unwrap_or(&told));
+        let (text, log) = (rejection.to_string(), log_of(&rejection));
+        let refused = Refused::new(RefusalCause::Publisher, log.as_deref().unwrap_or(&text));
         let refused = refused.of_request(&request).of_session(&entry.session);
         let code = (rejection.is_closing() && !is_shut).then(|| close_code(&rejection).as_u16());
         entry.shared.report_refusal(&code.into_iter().fold(refused, Refused::close_code_is));

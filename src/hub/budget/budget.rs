@@ -7,6 +7,8 @@ use crate::hub::wake::late_marks::LateMarks;
 
 /// Part of the limit that caches may take: they may evict history, but not most of it.
 const CACHE_SHARE: u64 = 4;
+/// Part of the limit that the states of keyed topics may take: the rest is for history.
+const STATE_SHARE: u64 = 2;
 /// Part of the limit up to which evicted segments in the hands of readers do not count. Evicting more does not free
 /// them: a publisher would evict all history in vain, and would then be refused because of a slow reader.
 const PIN_SHARE: u64 = 4;
@@ -24,6 +26,8 @@ pub(crate) struct Budget {
     pinned: Count,
     /// Bytes of encoded events in caches.
     cached: Count,
+    /// Bytes of the states of keyed topics, which are not evicted.
+    pub(crate) states: Count,
     /// Bytes that publishers which make room at this moment are about to add.
     reserved: Count,
     pub(crate) caches: CacheQueue,
@@ -91,6 +95,7 @@ impl Budget {
             history: Count::new(0),
             pinned: Count::new(0),
             cached: Count::new(0),
+            states: Count::new(0),
             reserved: Count::new(0),
             caches: CacheQueue::default(),
         })
@@ -113,12 +118,17 @@ impl Budget {
     pub(crate) fn fits_now(&self, bytes: u64) -> bool {
         let limit = self.limit as u64;
         let pinned = self.pinned.load().saturating_sub(limit / PIN_SHARE);
-        (self.history.load() + self.cached.load() + pinned).saturating_add(bytes) <= limit
+        (self.history.load() + self.states.load() + self.cached.load() + pinned).saturating_add(bytes) <= limit
     }
 
     /// Reserves room, so that other publishers evict for themselves instead of taking the room that this one makes.
     pub(crate) fn reserve(&self) -> Reserved<'_> {
         Reserved { budget: self, bytes: 0 }
+    }
+
+    /// Returns whether the states of all keyed topics may take further bytes.
+    pub(crate) fn may_keep(&self, bytes: u64) -> bool {
+        self.states.load().saturating_add(bytes) <= self.limit as u64 / STATE_SHARE
     }
 
     /// Returns whether caches may take further bytes, if there is room for them.

@@ -18,7 +18,7 @@ pub(crate) enum FileAt {
     Last,
     /// First in that list: the next log to be evicted.
     First,
-    /// First in the list of its previous class, although it holds less by now: its eviction goes on until it is empty.
+    /// First in the list of its previous class, although it holds less by now: it is evicted until it is empty.
     Stays,
 }
 

@@ -8,10 +8,13 @@ use crate::hub::log::eviction::EVICTED;
 use crate::hub::log::log::{Follower, Log, LogState};
 use crate::hub::log::segment::{FreedSegment, Segment};
 use crate::hub::log::segment_sizing::SegmentSizing;
-use crate::model::Topic;
+use crate::hub::log::state::keyed_state::KeyedState;
+use crate::model::{StateLimits, Topic};
 
 /// Number of the hub's events after which an event has its topic filed again, as one in use.
 const FILED_EVERY: u64 = 256;
+/// Number of removals that one publish forgets. A sweep forgets more.
+const TRIMMED: usize = 8;
 
 /// Work that an append leaves for the time after the locks are released.
 #[derive(Debug, Default)]
@@ -26,6 +29,8 @@ pub(crate) struct Appended {
     pub(crate) idle: bool,
     /// Evicted segments. Dropped last: the events in them are the user's.
     pub(crate) evicted: Vec<FreedSegment>,
+    /// Events that left the state of a keyed topic. Dropped last, too.
+    pub(crate) replaced: Option<Box<Entry>>,
     /// Work of the logs of the patterns that got the event, too.
     pub(crate) in_patterns: Vec<(Arc<Log>, Self)>,
 }
@@ -54,6 +59,7 @@ impl Appended {
             && !self.queues
             && self.followers.is_empty()
             && self.evicted.is_empty()
+            && self.replaced.is_none()
             && !self.idle
             && self.in_patterns.is_empty()
     }
@@ -98,12 +104,16 @@ impl Log {
         left: &mut usize,
     ) -> Appended {
         let now = entry.at;
+        let replaced = match state.retention.state {
+            None => None,
+            Some(limits) => state.put_in_state(self, &entry, limits),
+        };
         let is_to_be_filed = state.push(entry, topic, self);
         let evicted = state.evict(self, now, left);
         if is_to_be_filed || state.history().held < state.history().filed {
             state.file(self, FileAt::Last);
         }
-        Appended { evicted, ..state.take_registered(queues) }
+        Appended { evicted, replaced, ..state.take_registered(queues) }
     }
 }
 
@@ -115,6 +125,7 @@ impl LogState {
         let queues = queues && !self.waiters.is_empty();
         Appended {
             evicted: Vec::new(),
+            replaced: None,
             wakers: if queues { Vec::new() } else { self.waiters.take() },
             marked: Vec::new(),
             queues: queues && !std::mem::replace(&mut self.is_queued, true),
@@ -147,6 +158,18 @@ impl LogState {
         }
         self.next += 1;
         is_to_be_filed
+    }
+
+    /// Puts an event of a keyed topic into its state. Returns the event that it replaces.
+    #[cold]
+    #[inline(never)]
+    fn put_in_state(&mut self, log: &Log, entry: &Entry, limits: StateLimits) -> Option<Box<Entry>> {
+        let evicted = self.evicted;
+        let state =
+            self.history_mut().state.get_or_insert_with(|| Box::new(KeyedState::new(evicted, &log.pool.budget)));
+        let replaced = state.put(entry);
+        state.trim(limits, evicted, entry.at, &mut { TRIMMED });
+        replaced.map(Box::new)
     }
 
     /// Begins a segment with an event. Returns whether the log is to be filed again.

@@ -65,6 +65,7 @@ impl Log {
         loop {
             let (mut state, mut left) = (self.state(), EVICTED);
             let freed = state.evict(self, now, &mut left);
+            state.trim_state(now, &mut left);
             if left > 0 && freed.is_empty() {
                 return state;
             }
@@ -110,6 +111,7 @@ impl Log {
     pub(crate) fn sweep(self: &Arc<Self>, now: u64, freed: &mut Vec<FreedSegment>) -> Swept {
         let (mut state, mut left) = (self.state(), EVICTED);
         freed.append(&mut state.evict(self, now, &mut left));
+        state.trim_state(now, &mut left);
         let released = state.release_live();
         if left == 0 || !released.is_empty() {
             freed.extend(released);
@@ -161,6 +163,15 @@ impl LogState {
             self.trim_live(log, now, left, &mut freed);
         }
         freed
+    }
+
+    /// Forgets the removals of a keyed topic that its limits do not keep, as far as `left` allows.
+    #[inline]
+    fn trim_state(&mut self, now: u64, left: &mut usize) {
+        let evicted = self.evicted;
+        if let (Some(limits), Some(history)) = (self.retention.state, &mut self.history) {
+            history.state.iter_mut().for_each(|state| state.trim(limits, evicted, now, left));
+        }
     }
 
     /// Returns the number of looks that the oldest segment takes to leave memory, if all of it has left history and it

@@ -4,6 +4,7 @@ use crate::hub::log::latest_by_key::LatestByKey;
 use crate::hub::log::segment::Segment;
 use crate::hub::log::segment_queue::SegmentQueue;
 use crate::hub::log::segment_sizing::SegmentSizing;
+use crate::hub::log::state::keyed_state::KeyedState;
 
 /// Events of a log in memory. Not allocated for a topic that never had an event, unless it conflates.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(crate) struct History {
     pub(crate) unreplaced: u64,
     /// Sequence of that event.
     pub(crate) unreplaced_sequence: u64,
+    /// Newest event of each key, in a keyed topic.
+    pub(crate) state: Option<Box<KeyedState>>,
     /// Time at which the oldest event expires or exceeds the retention's age; 0 if unknown. Most publishes therefore do
     /// not look at the oldest event, which is in no processor cache any more.
     pub(crate) due: u64,
@@ -52,6 +55,7 @@ impl History {
             lost_sequence: 0,
             unreplaced: 0,
             unreplaced_sequence: 0,
+            state: None,
             due: 0,
         }
     }

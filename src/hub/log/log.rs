@@ -29,6 +29,8 @@ pub(crate) struct Log {
     /// Whether events are refused: the log was dropped, or the topic has ended. Read under the sequencer, under which topics
     /// end, it is never outdated for an end.
     pub(crate) refuses: Switch,
+    /// Whether the newest event of each key is kept. Mirror of [`Retention::state`].
+    pub(crate) keyed: Switch,
     state: Mutex<LogState>,
 }
 
@@ -108,7 +110,7 @@ impl Log {
     ) -> Arc<Self> {
         let pattern_log_count = Mirror::new(pattern_logs.len() as u32);
         let conflates = pattern_logs.iter().any(|pattern_log| pattern_log.state().conflates);
-        let refuses = Switch::new(end.is_some());
+        let (refuses, keyed) = (Switch::new(end.is_some()), Switch::new(retention.state.is_some()));
         let state = LogState {
             history: None,
             retention,
@@ -144,6 +146,7 @@ impl Log {
                 pattern_log_count,
                 generation,
                 refuses,
+                keyed,
                 state: Mutex::new(state),
             }
         })
@@ -225,9 +228,9 @@ impl LogState {
         Some(Box::new((self.waiters.release(), self.followers.as_mut().map(|followers| followers.release()))))
     }
 
-    /// Returns whether the log has no subscriptions and no history.
+    /// Returns whether the log has no subscriptions, no history and no state.
     pub(crate) fn is_idle(&self) -> bool {
-        !self.has_readers() && (self.is_pattern || self.first == self.next)
+        !self.has_readers() && (self.is_pattern || self.first == self.next) && !self.has_state()
     }
 }
 

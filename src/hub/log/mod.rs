@@ -18,3 +18,4 @@ pub(crate) mod seek;
 pub(crate) mod segment;
 pub(crate) mod segment_queue;
 pub(crate) mod segment_sizing;
+pub(crate) mod state;

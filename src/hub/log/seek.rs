@@ -3,6 +3,7 @@ use std::sync::Arc;
 use crate::contract::Start;
 use crate::hub::log::log::{Log, LogState};
 use crate::hub::log::segment::Segment;
+use crate::hub::log::state::fill::is_fill;
 use crate::model::Overflow;
 
 /// Start of a subscription in a log.
@@ -12,6 +13,8 @@ pub(crate) enum StartAt {
     Live(u64),
     /// After a sequence of the past: with the retained events.
     After(u64),
+    /// As `After`, of a topic that the client did not follow up to this sequence: with the end of the topic, whenever that was.
+    Added(u64),
     Oldest,
     Last(usize),
     /// At the event with this index, see [`Log::resolve`].
@@ -28,6 +31,8 @@ pub(crate) struct StartPoint {
     /// Sequence up to which events that the subscription should have had are gone.
     pub(crate) gap: Option<u64>,
     pub(crate) end: EndAhead,
+    /// Sequence up to which the subscription needs no removal, in a keyed topic.
+    pub(crate) base: u64,
 }
 
 /// End of the topic as seen from a start.
@@ -50,6 +55,9 @@ pub(crate) enum Found {
     /// missed, the last of them with the sequence `evicted`. Those from there to `lost` were replaced, for a reader
     /// that conflates. Those from `lost` on had expired before they left memory.
     Lost { to: u64, gone: u64, missed: u64, lost: u64, evicted: u64 },
+    /// The reader of a keyed topic is in a fill, or its index has left memory. It continues by its sequence, see
+    /// [`LogState::fill`].
+    Fill,
     /// The event is not published yet.
     Nothing,
 }
@@ -64,10 +72,18 @@ impl StartAt {
         }
     }
 
+    /// Returns the start in a topic that the client did not follow up to its cursor.
+    pub(crate) fn added(self) -> Self {
+        match self {
+            Self::After(after) => Self::Added(after),
+            other => other,
+        }
+    }
+
     /// Returns the sequence after which it starts, if that is one for all topics.
     pub(crate) fn after(self) -> Option<u64> {
         match self {
-            Self::Live(after) | Self::After(after) => Some(after),
+            Self::Live(after) | Self::After(after) | Self::Added(after) => Some(after),
             Self::Oldest | Self::Last(_) | Self::At(_) => None,
         }
     }
@@ -121,7 +137,7 @@ impl LogState {
                 let lost = self.gone.min(evicted);
                 (self.index_after(sequence), Some(lost).filter(|&lost| lost > sequence))
             }
-            StartAt::After(sequence) => {
+            StartAt::After(sequence) | StartAt::Added(sequence) => {
                 (self.index_after(sequence).max(self.first), Some(evicted).filter(|&gone| gone > sequence))
             }
             StartAt::Oldest => (self.first, None),
@@ -129,7 +145,7 @@ impl LogState {
             StartAt::At(index) => (index.max(self.first), None),
         };
         let head = self.segment_at(index).and_then(|segment| segment.entry_at(index)).map(|entry| entry.sequence);
-        StartPoint { index, head, gap, end: self.end_ahead(from) }
+        StartPoint { index, head, gap, end: self.end_ahead(from), base: 0 }
     }
 
     /// Returns the end of the topic as seen from a start. A start without a cursor is before the end, whenever that was.
@@ -160,10 +176,11 @@ impl LogState {
     /// Returns the segment at an index, or the reason for which there is none.
     pub(crate) fn find(&self, index: u64, overflow: Overflow) -> Found {
         if index >= self.next {
-            return Found::Nothing;
+            return if is_fill(index) { Found::Fill } else { Found::Nothing };
         }
         match self.segment_at(index) {
             Some(segment) => Found::Segment(Arc::clone(segment)),
+            None if self.retention.state.is_some() => Found::Fill,
             None => self.lost(overflow),
         }
     }
@@ -177,7 +194,7 @@ impl LogState {
     }
 
     /// Returns the index of the first event in memory after a sequence.
-    fn index_after(&self, sequence: u64) -> u64 {
+    pub(crate) fn index_after(&self, sequence: u64) -> u64 {
         if sequence >= self.last() {
             return self.next;
         }

@@ -138,6 +138,13 @@ impl Segment {
         range.start + before as u32
     }
 
+    /// Returns the dense index of the first event after a sequence; `None` if all events here are before it.
+    pub(crate) fn index_after(&self, sequence: u64) -> Option<u64> {
+        let len = self.len();
+        let place = self.place_after(sequence, 0..len);
+        (place < len).then(|| self.base + u64::from(place))
+    }
+
     /// Returns the place in a range of written places at which the events of the first one's topic end.
     pub(crate) fn end_of_topic(&self, range: Range<u32>) -> u32 {
         if self.block.topics.is_empty() {

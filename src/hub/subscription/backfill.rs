@@ -8,7 +8,7 @@ use crate::hub::subscription::reader::{Lost, Reader};
 use crate::hub::topics::find_topics::MatchedTopic;
 use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 
-/// Events that a subscription of a pattern reads from the logs of the topics, merged, before it goes on in the
+/// Events that a subscription of a pattern reads from the logs of the topics, merged, before it continues in the
 /// pattern's log: when it starts in the past, and when it has fallen behind. It holds only topics with unread events,
 /// each until it is read.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Backfill {
         let found = self.look_up(shared, pattern, StartAt::Live(after), GapReason::Overflow, overflow);
         // Each of these topics has lost at least one event; those before them may have lost none.
         let mut certain = self.gaps.split_off(&(found.forgotten + 1));
-        // Some events of the pattern's log are in no topic: they are lost or expired, which cannot be told apart.
+        // Some events of the pattern's log are in no topic: they are lost or expired, which cannot be distinguished.
         let is_short = found.events + (certain.len() as u64) < lost.missed;
         if !is_short {
             self.gaps.clear();
@@ -265,6 +265,27 @@ impl Backfill {
         let mut rest = std::mem::take(&mut self.rest).into_vec();
         rest.iter_mut().for_each(|Reverse(unread)| unread.reader.release());
         self.rest = rest.into();
+    }
+
+    /// Skips to a sequence. Leaves the topics that have no later event here.
+    #[cold]
+    pub(crate) fn skip_to(&mut self, sequence: u64, shared: &Shared, overflow: Overflow) {
+        self.count(shared);
+        self.gaps = self.gaps.split_off(&sequence.saturating_add(1));
+        self.gaps.values_mut().for_each(|missing| missing.missed = None);
+        let rest = std::mem::take(&mut self.rest).into_iter().map(|Reverse(unread)| unread);
+        let (unread, read): (Vec<_>, Vec<_>) =
+            self.first.take().into_iter().chain(rest).partition(|unread| unread.last > sequence);
+        for mut unread in unread {
+            if let Some(gone) = unread.reader.skip_to(sequence, overflow) {
+                let topic = unread.reader.log.name.as_topic().cloned();
+                self.put_gap(gone.min(unread.last), Missing { reason: GapReason::Evicted, missed: None, topic });
+            }
+            // Its head is now that of an earlier event, which the next look replaces.
+            self.rest.push(Reverse(unread));
+        }
+        self.is_behind &= !self.gaps.is_empty();
+        read.into_iter().for_each(|unread| unread.leave(shared));
     }
 
     fn put_gap(&mut self, sequence: u64, missing: Missing) {

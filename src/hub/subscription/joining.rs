@@ -1,9 +1,13 @@
 use crate::contract::{Start, SubscribeError, SubscribeOptions};
 use crate::hub::log::seek::{EndAhead, StartAt, StartPoint};
+use crate::hub::log::state::placing::{Starts, StateStart};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::backfill::Backfill;
 use crate::hub::subscription::reader::Reader;
-use crate::model::{Gap, GapReason, Pattern};
+use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
+
+/// Cursor of a client that has received nothing of a state: no hub has this epoch.
+pub(crate) const NOWHERE: Cursor = Cursor::new(0, 0);
 
 /// Logs of a subscription, with its position in each.
 #[derive(Debug, Default)]
@@ -33,14 +37,22 @@ impl JoinedLogs {
         let all = beginning.from;
         let from = |name: &Pattern| options.own_start(name).map_or(all, |own| StartAt::start(own, published));
         for (name, topic) in names.iter().filter_map(|name| Some((name, name.as_topic()?))) {
-            let (log, point) = shared.join(topic, from(name), options.overflow_of(name))?;
+            let starts = Starts { plain: from(name), ..beginning.starts(topic, options) };
+            let (log, point) = shared.join(topic, starts, options.overflow_of(name))?;
             self.topics.push((Reader::new(log, &point), point));
+        }
+        if shared.has_keyed && self.topics.iter().any(|(reader, _)| reader.log.is_keyed()) {
+            let is_nowhere = options.start() == Start::After(NOWHERE);
+            beginning = beginning.with_state(shared);
+            if is_nowhere {
+                self.take_gaps();
+            }
         }
         for (reader, backfill) in &mut self.patterns {
             let name = &reader.log.name;
             let unsure;
             (*backfill, unsure) = Backfill::begin(shared, name, from(name), published, options.overflow_of(name));
-            reader.skip_to(published);
+            reader.skip_to(published, Overflow::Gap);
             beginning.gap = match (beginning.gap, unsure) {
                 (Some(gap), Some(unsure)) => Some(Gap { gone: unsure.gone, ..gap }),
                 (gap, unsure) => gap.or(unsure),
@@ -100,9 +112,13 @@ impl Drop for Joining<'_> {
 /// Start of a subscription in the hub's order.
 pub(crate) struct Beginning {
     pub(crate) from: StartAt,
+    /// Start in topics with a state.
+    state: StateStart,
     /// Sequence up to which no event is to be delivered.
     pub(crate) sequence: u64,
     pub(crate) gap: Option<Gap>,
+    /// Whether the client has no cursor, or the one that a client gets before its first event of a state.
+    pub(crate) is_new: bool,
 }
 
 impl Beginning {
@@ -113,18 +129,46 @@ impl Beginning {
             Start::Unreadable => (StartAt::Live(published), published, Some(GapReason::Invalid)),
             Start::After(cursor) => {
                 let (epoch, sequence) = (cursor.epoch(), cursor.sequence());
-                let known = || sequence <= published || sequence <= shared.settled();
+                let last = sequence.max(cursor.tag().unwrap_or(0));
+                let known = || last <= published || last <= shared.settled();
                 if epoch != shared.epoch {
                     // With all retained events. The others belong to this one gap.
                     (StartAt::After(0), 0, Some(GapReason::Epoch))
-                } else if cursor.tag().is_some() || !known() {
+                } else if cursor.tag().is_some() && !shared.has_keyed || !known() {
                     (StartAt::Live(published), published, Some(GapReason::Invalid))
                 } else {
                     (StartAt::After(sequence), sequence, None)
                 }
             }
         };
-        Self { from, sequence, gap: reason.map(|reason| Gap::new(reason, shared.cursor(sequence))) }
+        let state = match (start, from) {
+            (Start::After(cursor), StartAt::After(sequence)) if reason.is_none() => {
+                StateStart::After { sequence, base: cursor.tag().unwrap_or(0) }
+            }
+            _ => StateStart::Whole,
+        };
+        let is_new = reason.is_none() && !matches!(start, Start::After(_)) || start == Start::After(NOWHERE);
+        Self { from, state, sequence, gap: reason.map(|reason| Gap::new(reason, shared.cursor(sequence))), is_new }
+    }
+
+    /// Returns the start in a topic that has no start of its own.
+    #[inline]
+    pub(crate) fn starts(&self, topic: &Topic, options: &SubscribeOptions) -> Starts {
+        match options.is_added(topic) {
+            true => Starts::whole(self.from.added()),
+            false => Starts { plain: self.from, keyed: self.state },
+        }
+    }
+
+    /// Returns the start of a subscription with a keyed topic. The cursor of a client without an event of the state stands for
+    /// no cursor. The client forgets its state at each other gap of the start, so it gets that gap again until it has an event.
+    #[cold]
+    pub(crate) fn with_state(self, shared: &Shared) -> Self {
+        let published = shared.cursor(self.sequence.max(shared.published.load()));
+        let gap = self.gap.filter(|_| !self.is_new);
+        let gap = gap.map(|gap| Gap { cursor: shared.cursor(0), ..gap }.with_gone(published).with_snapshot());
+        let sequence = if self.is_new { published.sequence() } else { self.sequence };
+        Self { gap, sequence, ..self }
     }
 }
 

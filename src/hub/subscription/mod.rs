@@ -10,6 +10,7 @@ pub(crate) mod output;
 pub(crate) mod reader;
 pub(crate) mod segment_slice;
 pub(crate) mod single_topic;
+pub(crate) mod skipping;
 pub(crate) mod slice_reader;
 #[expect(clippy::module_inception, reason = "the type gives the folder its name")]
 pub(crate) mod subscription;

@@ -7,14 +7,16 @@ use std::time::Duration;
 use crate::contract::{EndState, SubscribeOptions, SubscriptionEnd};
 use crate::hub::log::end_mark::EndMark;
 use crate::hub::log::log::Follower;
-use crate::hub::log::seek::Found;
+use crate::hub::log::seek::{Found, StartPoint};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::followed::{Beside, FollowedLog};
 use crate::hub::subscription::joining::JoinedLogs;
 use crate::hub::subscription::output::Output;
+use crate::hub::subscription::reader::Reader;
+use crate::hub::subscription::single_topic::{state_cursor, state_gap};
 use crate::hub::wake::inbox::Inbox;
 use crate::hub::wake::waiters::Waiters;
-use crate::model::{GapReason, Overflow, Pattern, TopicEnd};
+use crate::model::{Cursor, GapReason, Overflow, Pattern, TopicEnd};
 
 /// Subscription of several topics, or of patterns, merged by sequence up to the watermark.
 ///
@@ -29,14 +31,18 @@ use crate::model::{GapReason, Overflow, Pattern, TopicEnd};
 #[derive(Debug)]
 pub(crate) struct MultiTopic {
     inbox: Arc<Inbox>,
-    topics: Box<[FollowedLog]>,
-    marked: Vec<u32>,
+    pub(super) topics: Box<[FollowedLog]>,
+    pub(super) marked: Vec<u32>,
     /// Sequence of the next delivery of a topic, and its key.
-    heads: BinaryHeap<Reverse<(u64, u32)>>,
+    pub(super) heads: BinaryHeap<Reverse<(u64, u32)>>,
     /// Number of topics that are over: they have ended, or the hub is closed.
     over: usize,
     /// Number of topics whose ends were delivered, or lie before the start.
     finished: usize,
+    /// Whether the subscription began without a cursor, and with a state to deliver.
+    begins_with_state: bool,
+    /// Whether a state may be delivered in part.
+    fills: bool,
     /// Position at which the subscription began, or the sequence before its first event.
     began: u64,
     /// Watermark. Unread events up to it are in `heads`, or in topics that are to be looked at.
@@ -64,12 +70,19 @@ impl MultiTopic {
     /// Returns a subscription of these topics from their positions on, and of these patterns with their backfills,
     /// after `sequence`.
     pub(crate) fn new(shared: &Shared, joined: JoinedLogs, sequence: u64, options: &SubscribeOptions) -> Self {
-        let heads = joined.topics.iter().filter_map(|(_, point)| point.head);
+        let fills = joined.topics.iter().any(|(reader, _)| reader.is_in_fill());
+        // After its gap a keyed topic is before all events.
+        let is_lost = |reader: &Reader, point: &StartPoint| point.gap.is_some() && reader.log.is_keyed();
+        let heads = joined.topics.iter().filter(|(reader, point)| !is_lost(reader, point));
+        let heads = heads.filter_map(|(_, point)| point.head);
         let earliest = heads.chain(joined.patterns.iter().filter_map(|(_, backfill)| backfill.earliest())).min();
         let began = earliest.map_or(sequence, |head| sequence.min(head - 1));
         let (end, finished) = (joined.first_end(), joined.finished());
         let topics = joined.topics.into_iter().map(|(reader, point)| {
-            let gap = point.gap.map(|sequence| reader.log.gap(GapReason::Evicted, shared.cursor(sequence)));
+            let gap = point.gap.map(|sequence| match reader.log.is_keyed() {
+                true => state_gap(shared, &reader.log, GapReason::Evicted, sequence),
+                false => reader.log.gap(GapReason::Evicted, shared.cursor(sequence)),
+            });
             FollowedLog::new(reader, options, gap.map(Beside::Gap))
         });
         let patterns = joined.patterns.into_iter();
@@ -83,10 +96,37 @@ impl MultiTopic {
             topics,
             over: finished,
             finished,
+            begins_with_state: false,
+            fills,
             began,
             seen: 0,
             sequence: end.map_or(began, |end| began.min(end - 1)),
             ended: None,
+        }
+    }
+
+    /// Returns the subscription, which begins without a cursor: its client starts over until it has an event of the state.
+    pub(crate) fn beginning_with_state(mut self) -> Self {
+        if self.fills {
+            (self.begins_with_state, self.sequence, self.began) = (true, 0, 0);
+        }
+        self
+    }
+
+    /// Returns the cursor of the client.
+    #[inline]
+    pub(crate) fn cursor(&self, shared: &Shared) -> Cursor {
+        if self.fills { self.cursor_in_fill(shared) } else { shared.cursor(self.sequence) }
+    }
+
+    #[cold]
+    fn cursor_in_fill(&self, shared: &Shared) -> Cursor {
+        let readers = || self.topics.iter().map(|followed| &followed.reader);
+        match readers().any(Reader::is_in_fill) {
+            true => {
+                state_cursor(shared, self.sequence, self.begins_with_state, readers().filter_map(Reader::base).min())
+            }
+            false => shared.cursor(self.sequence),
         }
     }
 
@@ -188,7 +228,10 @@ impl MultiTopic {
                     self.ended = Some(if has_finished { SubscriptionEnd::Finished } else { SubscriptionEnd::Closed });
                     continue;
                 }
-                None if is_fresh => return Err(self.seen),
+                None if is_fresh => {
+                    self.fills = false;
+                    return Err(self.seen);
+                }
                 _ => shared.published.load(),
             };
             is_fresh = true;
@@ -220,7 +263,7 @@ impl MultiTopic {
     /// Takes the topic that is first in `heads`.
     fn turn(&mut self, key: u32) -> NextRead {
         self.heads.pop();
-        let other = self.heads.peek().map_or(u64::MAX, |&Reverse((head, _))| head - 1);
+        let other = self.heads.peek().map_or(u64::MAX, |&Reverse((head, _))| head.saturating_sub(1));
         let up_to = other.min(self.seen);
         let followed = &mut self.topics[key as usize];
         followed.is_placed = false;
@@ -258,6 +301,15 @@ impl MultiTopic {
             let mut state = reader.log.state();
             reader.uncounted.count(&mut state);
             let found = state.find(reader.next, overflow);
+            if matches!(found, Found::Fill) {
+                drop(state);
+                self.fills = true;
+                if let Some(forgotten) = reader.fill(self.sequence) {
+                    let gap = state_gap(shared, &reader.log, GapReason::Overflow, forgotten);
+                    *beside = Some(Box::new(Beside::Gap(gap)));
+                }
+                continue;
+            }
             if matches!(found, Found::Nothing) {
                 if state.is_over {
                     *is_placed = true;
@@ -315,6 +367,7 @@ impl MultiTopic {
         shared.gaps.add(1);
         let after = shared.cursor(self.sequence);
         self.sequence = gap.cursor.sequence();
+        self.begins_with_state &= !gap.snapshot;
         Some(O::gap(gap.with_after(after)))
     }
 
@@ -326,7 +379,7 @@ impl MultiTopic {
         followed.reader.finish();
         (self.over, self.finished) = (self.over + 1, self.finished + 1);
         // The cursor does not go back behind the start of the subscription, nor pass the next delivery of another topic.
-        let next = self.heads.peek().map_or(u64::MAX, |&Reverse((head, _))| head - 1);
+        let next = self.heads.peek().map_or(u64::MAX, |&Reverse((head, _))| head.saturating_sub(1));
         self.sequence = self.sequence.max(mark.sequence).max(self.began.min(next));
         let end = mark.at(shared.cursor(self.sequence));
         if self.finished == self.topics.len() { end.with_last() } else { end }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::hub::log::log::{Log, LogState};
 use crate::hub::log::seek::{EndAhead, Found, StartAt, StartPoint};
 use crate::hub::log::segment::Segment;
+use crate::hub::log::state::fill::{Fill, WHOLE, fill_after, fill_after_place, filled_up_to, is_fill};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::delivery_filter::DeliveryFilter;
 use crate::hub::subscription::segment_slice::SegmentSlice;
@@ -18,7 +19,8 @@ pub(crate) struct Reader {
     segment: Option<Arc<Segment>>,
     /// Dense index of the next event.
     pub(crate) next: u64,
-    /// Sequence of the last event that was left out between deliveries.
+    /// Sequence of the last event that was left out between deliveries. In a keyed topic, sequence up to which the reader
+    /// needs no removal, see [`LogState::fill`].
     stepped: u64,
     /// Number of replaced events that were left out since the last delivery.
     conflated: u32,
@@ -61,7 +63,7 @@ pub(crate) struct Lost {
 impl Reader {
     pub(crate) fn new(log: Arc<Log>, point: &StartPoint) -> Self {
         let next = if point.end == EndAhead::Passed { FINISHED } else { point.index };
-        Self { log, segment: None, next, stepped: 0, conflated: 0, uncounted: Uncounted::default() }
+        Self { log, segment: None, next, stepped: point.base, conflated: 0, uncounted: Uncounted::default() }
     }
 
     /// Looks at the segment in hand.
@@ -122,7 +124,7 @@ impl Reader {
                 let run = DeliveryFilter::new(segment, shared, overflow).next(place..until, &mut left_out);
                 let stepped = run.start.checked_sub(1).filter(|&last| last >= place).map(|last| segment.sequence(last));
                 self.next = segment.base + u64::from(run.start);
-                self.stepped = stepped.unwrap_or(self.stepped);
+                self.stepped = stepped.map_or(self.stepped, |stepped| stepped.max(self.stepped));
                 self.leave_out(left_out, shared);
                 if !run.is_empty() {
                     return Some((run.start..len, false));
@@ -132,6 +134,10 @@ impl Reader {
             // The segment is sealed, but events may have been written between the look at its length and here.
             let next = segment.next()?;
             if place >= segment.len() {
+                if is_fill(self.next) {
+                    self.release();
+                    return None;
+                }
                 self.segment = next;
                 if self.uncounted.0 >= UNCOUNTED {
                     self.uncounted.count(&mut self.log.state());
@@ -176,9 +182,55 @@ impl Reader {
                 let stepped = std::mem::replace(&mut self.stepped, gone);
                 return (missed > 0).then_some(Lost { missed, evicted, stepped });
             }
-            Found::Nothing => {}
+            Found::Fill | Found::Nothing => {}
         }
         None
+    }
+
+    /// Continues in a keyed topic by sequence: in a fill, or if the index of the reader has left memory. `sequence` is the
+    /// subscription's. Returns the sequence of the newest forgotten removal if the client must forget its state. The whole
+    /// state follows then.
+    #[cold]
+    pub(crate) fn fill(&mut self, sequence: u64) -> Option<u64> {
+        if !is_fill(self.next) {
+            self.stepped = self.stepped.max(sequence);
+            self.next = fill_after(self.stepped);
+        }
+        // Before anything changes: the drop of an event may panic.
+        self.release();
+        loop {
+            let (fill, replaced) = self.log.state().fill(&self.log, filled_up_to(self.next), self.stepped);
+            let (next, base) = match fill {
+                Fill::Nothing { up_to, base } => (fill_after(up_to), base),
+                Fill::Segment { index, base, .. } => (index, base),
+                Fill::Log { index, sequence } => (index, sequence),
+                Fill::Lost { .. } => (fill_after(0), WHOLE),
+            };
+            (self.next, self.stepped) = (next, base);
+            let is_partly = matches!(fill, Fill::Nothing { .. });
+            let forgotten = match fill {
+                Fill::Segment { segment, .. } => {
+                    self.segment = Some(segment);
+                    None
+                }
+                Fill::Lost { forgotten } => Some(forgotten),
+                Fill::Nothing { .. } | Fill::Log { .. } => None,
+            };
+            drop(replaced);
+            if !is_partly {
+                return forgotten;
+            }
+        }
+    }
+
+    /// Returns whether the reader is in a fill, or has just read one.
+    pub(crate) fn is_in_fill(&self) -> bool {
+        is_fill(self.next)
+    }
+
+    /// Returns the sequence up to which the reader needs no removal, in a keyed topic.
+    pub(crate) fn base(&self) -> Option<u64> {
+        self.log.is_keyed().then_some(self.stepped).filter(|&base| base != WHOLE)
     }
 
     /// Moves past events that were taken. Returns the number of events that they stand for beside themselves.
@@ -225,12 +277,38 @@ impl Reader {
         left_out.count(&shared.expired, &shared.conflated);
     }
 
-    /// Moves to the first event after a sequence, unless an event before it is gone.
-    pub(crate) fn skip_to(&mut self, sequence: u64) {
-        let point = self.log.state().place(StartAt::Live(sequence), Overflow::Gap);
-        if point.gap.is_none() {
-            self.next = self.next.max(point.index);
+    /// Moves to the first event in memory after a sequence, if the reader is not past it. Returns the sequence of the last event
+    /// between them that is gone. In the log of a pattern it moves to the first such event, which it looks for in the topics.
+    /// A fill is not skipped.
+    pub(crate) fn skip_to(&mut self, sequence: u64, overflow: Overflow) -> Option<u64> {
+        if self.is_in_fill() {
+            return None;
         }
+        let in_hand = self.segment.as_deref().map(|segment| (segment.index_after(sequence), segment.end()));
+        let (index, gap) = match in_hand {
+            // The log may have lost the segment in hand.
+            Some((Some(index), _)) => (index, None),
+            in_hand => {
+                let StartPoint { index, gap, .. } = self.log.state().place(StartAt::Live(sequence), overflow);
+                match gap.is_some() && self.log.name.as_topic().is_none() {
+                    true => (in_hand.map_or(0, |(_, end)| end), None),
+                    false => (index, gap),
+                }
+            }
+        };
+        if self.next >= index {
+            return None;
+        }
+        if gap.is_some() && self.log.is_keyed() {
+            self.stepped = self.stepped.max(sequence);
+            (self.next, self.segment) = (fill_after(sequence), None);
+            return None;
+        }
+        (self.next, self.conflated) = (index, 0);
+        if !matches!(in_hand, Some((Some(_), _))) {
+            self.segment = None;
+        }
+        gap
     }
 
     /// Releases the segment if it is sealed. Called when all events of the segment are read.
@@ -242,6 +320,9 @@ impl Reader {
 
     /// Releases the segment.
     pub(crate) fn release(&mut self) {
+        if let Some(segment) = self.segment.as_deref().filter(|_| is_fill(self.next)) {
+            self.next = fill_after_place(segment, self.place_in(segment));
+        }
         self.segment = None;
     }
 }

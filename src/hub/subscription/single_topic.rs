@@ -6,21 +6,24 @@ use crate::hub::log::end_mark::EndMark;
 use crate::hub::log::log::Log;
 use crate::hub::log::seek::{EndAhead, Found, StartPoint};
 use crate::hub::shared::Shared;
+use crate::hub::subscription::joining::NOWHERE;
 use crate::hub::subscription::output::Output;
 use crate::hub::subscription::reader::{Look, Lost, Reader};
 use crate::hub::subscription::segment_slice::SegmentSlice;
 use crate::hub::subscription::taken::Taken;
 use crate::hub::wake::waiters::Ticket;
-use crate::model::{Gap, GapReason, Overflow, Pattern, TopicEnd};
+use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, TopicEnd};
 
 /// Subscription of one topic, without an inbox or a merge. It shares no lock with readers of other topics.
 #[derive(Debug)]
 pub(crate) struct SingleTopic {
-    reader: Reader,
+    pub(super) reader: Reader,
     ticket: Ticket,
     /// Sequence up to which everything of the topic was delivered.
     pub(crate) sequence: u64,
-    overflow: Overflow,
+    pub(super) overflow: Overflow,
+    /// Whether the subscription began without a cursor, and with a state to deliver.
+    begins_with_state: bool,
     /// Whether the first delivery is the end of the topic, and the subscription began at a later position.
     starts_at_end: bool,
 }
@@ -33,6 +36,8 @@ enum Outcome {
     /// There may be events to read.
     More,
     Lost(Lost),
+    /// Removals are forgotten, the last of them with this sequence. The whole state follows.
+    LostState(u64),
     TopicEnd(EndMark),
     End(SubscriptionEnd),
 }
@@ -45,8 +50,27 @@ impl SingleTopic {
             (None, EndAhead::At(end)) => (Some(end), end <= sequence),
             (head, _) => (head, false),
         };
+        // After its gap the subscription is before all of them.
+        let first = first.filter(|_| point.gap.is_none() || !reader.log.is_keyed());
         let sequence = first.map_or(sequence, |first| sequence.min(first - 1));
-        Self { reader, ticket: Ticket::NONE, sequence, overflow, starts_at_end }
+        Self { reader, ticket: Ticket::NONE, sequence, overflow, begins_with_state: false, starts_at_end }
+    }
+
+    /// Returns the subscription, which begins without a cursor: its client starts over until it has an event of the state.
+    pub(crate) fn beginning_with_state(mut self) -> Self {
+        if self.reader.is_in_fill() {
+            (self.begins_with_state, self.sequence) = (true, 0);
+        }
+        self
+    }
+
+    /// Returns the cursor of the client.
+    #[inline]
+    pub(crate) fn cursor(&self, shared: &Shared) -> Cursor {
+        match self.reader.is_in_fill() {
+            false => shared.cursor(self.sequence),
+            true => state_cursor(shared, self.sequence, self.begins_with_state, self.reader.base()),
+        }
     }
 
     /// Looks at the segment in hand.
@@ -91,6 +115,7 @@ impl SingleTopic {
             match self.find(shared) {
                 Outcome::More => {}
                 Outcome::Lost(lost) => return Poll::Ready(O::gap(self.lost(&lost, shared))),
+                Outcome::LostState(forgotten) => return Poll::Ready(O::gap(self.lost_state(forgotten, shared))),
                 Outcome::TopicEnd(mark) => return Poll::Ready(O::topic_end(self.finish(mark, shared))),
                 Outcome::End(end) => return Poll::Ready(O::end(end)),
             }
@@ -133,6 +158,11 @@ impl SingleTopic {
     fn find(&mut self, shared: &Shared) -> Outcome {
         let state = self.reader.log.state();
         let found = state.find(self.reader.next, self.overflow);
+        if let Found::Fill = found {
+            drop(state);
+            let forgotten = self.reader.fill(self.sequence);
+            return forgotten.map_or(Outcome::More, Outcome::LostState);
+        }
         if let Found::Nothing = found {
             let mark = state.end_mark().cloned();
             drop(state);
@@ -182,6 +212,14 @@ impl SingleTopic {
         lost.gap(shared, &self.reader.log).with_after(after)
     }
 
+    #[cold]
+    fn lost_state(&mut self, forgotten: u64, shared: &Shared) -> Gap {
+        shared.gaps.add(1);
+        let after = shared.cursor(self.sequence);
+        (self.sequence, self.begins_with_state) = (0, false);
+        state_gap(shared, &self.reader.log, GapReason::Overflow, forgotten).with_after(after)
+    }
+
     /// Returns the topic.
     pub(crate) fn name(&self) -> &Pattern {
         &self.reader.log.name
@@ -203,6 +241,25 @@ impl SingleTopic {
             uncounted.count(state);
             state.waiters.cancel(ticket)
         }));
+    }
+}
+
+/// Returns the gap of a keyed topic whose removals were forgotten up to a sequence. The whole state follows, so the cursor is
+/// before all events: a client that is cut there gets the gap again.
+#[cold]
+pub(crate) fn state_gap(shared: &Shared, log: &Log, reason: GapReason, forgotten: u64) -> Gap {
+    log.gap(reason, shared.cursor(0)).with_gone(shared.cursor(forgotten)).with_snapshot()
+}
+
+/// Returns the cursor of a client that has received a state in part. `is_new`: it began without a cursor, and so starts over
+/// until it has an event. `base` is the sequence up to which it needs no removal.
+#[cold]
+pub(crate) fn state_cursor(shared: &Shared, sequence: u64, is_new: bool, base: Option<u64>) -> Cursor {
+    let cursor = shared.cursor(sequence);
+    match base {
+        _ if sequence == 0 && is_new => NOWHERE,
+        Some(base) if sequence > 0 && base > sequence => cursor.with_tag(base),
+        _ => cursor,
     }
 }
 

@@ -4,17 +4,19 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::contract::{
-    Delivery, EncodedDelivery, EndState, Format, Pace, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
+    Delivery, EncodedDelivery, EndState, Format, Pace, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
     SubscriberInfo,
 };
-use crate::hub::log::seek::EndAhead;
+use crate::hub::log::log::Log;
+use crate::hub::log::seek::{EndAhead, StartPoint};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::joining::{Beginning, JoinedLogs, Joining, gap_before_end};
 use crate::hub::subscription::multi_topic::MultiTopic;
 use crate::hub::subscription::narrowed::narrowed;
 use crate::hub::subscription::output::{Batches, InFormat, Output};
 use crate::hub::subscription::reader::{Look, Reader};
-use crate::hub::subscription::single_topic::SingleTopic;
+use crate::hub::subscription::single_topic::{SingleTopic, state_gap};
+use crate::hub::subscription::skipping::{opening_after, sequence_of};
 use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 
 /// Subscription of a [`LocalHub`](crate::LocalHub): the events of its topics in the hub's order.
@@ -106,7 +108,7 @@ impl Subscription {
             _ => None,
         };
         let begun = match only {
-            Some(topic) => Kind::single(&shared, topic, options.start_of(&names[0]), options.overflow_of(&names[0])),
+            Some(topic) => Kind::single(&shared, &names[0], topic, &options),
             None => Kind::multi(&shared, names, &options),
         };
         let (opening, kind) = begun?;
@@ -166,13 +168,27 @@ impl Subscription {
         }
     }
 
+    #[cold]
+    fn skip(&mut self, cursor: Cursor, sequence: u64) {
+        let gone = match &mut self.kind {
+            Kind::Single(single) => single.skip_to(sequence, &self.shared),
+            Kind::Multi(multi) => {
+                multi.skip_to(sequence, &self.shared);
+                None
+            }
+        };
+        let opening = self.opening.take().and_then(|gap| opening_after(*gap, cursor));
+        // Events that are gone from memory are later than those that had left history at the start.
+        self.opening = gone.or(opening).map(Box::new);
+    }
+
     /// Returns the gap that is delivered first.
     #[cold]
     fn open(&mut self, gap: Gap) -> Gap {
         self.shared.gaps.add(1);
         let sequence = self.kind.sequence_mut();
         let after = self.shared.cursor(*sequence);
-        *sequence = (*sequence).max(gap.cursor.sequence());
+        *sequence = if gap.snapshot { 0 } else { (*sequence).max(gap.cursor.sequence()) };
         if gap.reason == GapReason::Evicted { gap.with_after(after) } else { gap }
     }
 }
@@ -181,12 +197,17 @@ impl Kind {
     /// Returns the reader of one topic, and its first gap.
     fn single(
         shared: &Shared,
+        name: &Pattern,
         topic: &Topic,
-        start: Start,
-        overflow: Overflow,
+        options: &SubscribeOptions,
     ) -> Result<(Option<Gap>, Self), SubscribeError> {
-        let Beginning { from, sequence, gap } = Beginning::new(shared, start, shared.published.load());
-        let (log, point) = shared.join(topic, from, overflow)?;
+        let overflow = options.overflow_of(name);
+        let beginning = Beginning::new(shared, options.start_of(name), shared.published.load());
+        let (log, point) = shared.join(topic, beginning.starts(topic, options), overflow)?;
+        if log.is_keyed() {
+            return Ok(Self::single_with_state(shared, beginning, log, &point, overflow));
+        }
+        let Beginning { sequence, gap, .. } = beginning;
         let reader = Reader::new(log, &point);
         let gone = point.gap.map(|gone| shared.cursor(gone));
         let gap = match gap {
@@ -202,6 +223,22 @@ impl Kind {
         Ok((gap, Self::Single(SingleTopic::new(reader, &point, sequence, overflow))))
     }
 
+    /// Returns the reader of a keyed topic, and its first gap.
+    #[cold]
+    fn single_with_state(
+        shared: &Shared,
+        beginning: Beginning,
+        log: Arc<Log>,
+        point: &StartPoint,
+        overflow: Overflow,
+    ) -> (Option<Gap>, Self) {
+        let (Beginning { sequence, gap, is_new, .. }, reader) = (beginning.with_state(shared), Reader::new(log, point));
+        let evicted = point.gap.map(|forgotten| state_gap(shared, &reader.log, GapReason::Evicted, forgotten));
+        let single = SingleTopic::new(reader, point, sequence, overflow);
+        let single = if is_new { single.beginning_with_state() } else { single };
+        (gap.or(evicted), Self::Single(single))
+    }
+
     /// Returns the readers of several topics or of patterns, and their first gap.
     fn multi(
         shared: &Arc<Shared>,
@@ -209,9 +246,11 @@ impl Kind {
         options: &SubscribeOptions,
     ) -> Result<(Option<Gap>, Self), SubscribeError> {
         let mut joining = Joining { shared, joined: JoinedLogs::default() };
-        let Beginning { sequence, gap, .. } = joining.joined.join(shared, &narrowed(names), options)?;
+        let Beginning { sequence, gap, is_new, .. } = joining.joined.join(shared, &narrowed(names), options)?;
         let joined = std::mem::take(&mut joining.joined);
-        Ok((gap, Self::Multi(Box::new(MultiTopic::new(shared, joined, sequence, options)))))
+        let multi = MultiTopic::new(shared, joined, sequence, options);
+        let multi = if is_new { multi.beginning_with_state() } else { multi };
+        Ok((gap, Self::Multi(Box::new(multi))))
     }
 
     fn sequence(&self) -> u64 {
@@ -253,8 +292,22 @@ impl Subscriber for Subscription {
     fn cursor(&self) -> Option<Cursor> {
         match self.opening.as_deref() {
             Some(Gap { reason: GapReason::Epoch | GapReason::Invalid, .. }) => None,
-            _ => Some(self.shared.cursor(self.kind.sequence())),
+            _ => Some(match &self.kind {
+                Kind::Single(single) => single.cursor(&self.shared),
+                Kind::Multi(multi) => multi.cursor(&self.shared),
+            }),
         }
+    }
+
+    /// A cursor that the subscription has passed changes nothing.
+    fn skip_to(&mut self, cursor: Cursor) -> bool {
+        let Some(sequence) = sequence_of(cursor, &self.shared) else {
+            return false;
+        };
+        if sequence > self.kind.sequence() || self.cursor().is_none() {
+            self.skip(cursor, sequence);
+        }
+        true
     }
 
     fn release(&mut self) {

@@ -255,7 +255,7 @@ mod tests {
         publish(&hub, 0..3, 3);
         let topics = ["other", "room/1/chat"];
         let _revived = topics.map(|name| hub.subscribe(Subscribe::topics([name])).unwrap());
-        // The other topic has the slot that the index knows.
+        // The other topic has the slot in the index.
         publish(&hub, 0..1, 10);
         let mut names = found_names(&hub, "room/**", Some(1));
         names.sort_unstable();

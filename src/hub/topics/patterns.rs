@@ -33,7 +33,6 @@ impl<T> Patterns<T> {
         self.0.remove(pattern)
     }
 
-    #[cfg(test)]
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.0.values()
     }

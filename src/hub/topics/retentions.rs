@@ -21,6 +21,11 @@ impl Retentions {
         self.by_pattern.insert(pattern, Arc::new(retention));
     }
 
+    /// Returns whether a retention keeps the newest event of each key.
+    pub(crate) fn has_keyed(&self) -> bool {
+        self.otherwise.state.is_some() || self.by_pattern.values().any(|retention| retention.state.is_some())
+    }
+
     /// Returns the retention of a topic.
     pub(crate) fn of(&self, topic: &Topic) -> Arc<Retention> {
         Arc::clone(self.by_pattern.matching(topic).next().unwrap_or(&self.otherwise))

@@ -1,4 +1,5 @@
 use crate::hub::log::log::{Log, LogState};
+use crate::hub::log::state::keyed_state::KeyedState;
 
 /// Statistics of a hub.
 ///
@@ -54,6 +55,11 @@ pub struct HubStats {
     pub tombstones: usize,
     /// Number of topics whose [end](crate::LocalHub::finish) is remembered.
     pub finished_topics: usize,
+    /// Number of keys in the states of topics that [keep the newest event of each
+    /// key](crate::Retention::latest_per_key), not counting removed ones.
+    pub keys: usize,
+    /// Bytes of these states, removals and the structures that hold them included. They are in `bytes`, too.
+    pub state_bytes: usize,
     /// Number of patterns that are followed.
     pub patterns: usize,
 }
@@ -79,6 +85,7 @@ impl HubStats {
             self.retained += state.next - state.first;
             self.retained_bytes += state.history().bytes;
         }
+        self.keys += state.keyed().map_or(0, KeyedState::keys);
         self.subscriptions += state.subscriptions as usize;
         self.parked += state.waiters.len() + state.followers.as_ref().map_or(0, |followers| followers.len());
         self.delivered += state.delivered;

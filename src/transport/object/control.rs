@@ -2,9 +2,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-#[cfg(feature = "websocket")]
 use super::write_string;
-#[cfg(feature = "websocket")]
 use crate::contract::Rejection;
 use crate::model::Cursor;
 
@@ -37,17 +35,57 @@ pub(crate) fn write_bye(retry: Duration, out: &mut BytesMut) {
 
 /// Appends `{"tidings":"error","code":"busy","message":"busy, retry after 1500 ms","retry_ms":1500}`: the client's message
 /// was rejected. Only `busy` has `retry_ms`.
-#[cfg(feature = "websocket")]
 pub(crate) fn write_error(rejection: &Rejection, out: &mut BytesMut) {
+    write_open_error(rejection, &rejection.message(), out);
+    out.extend_from_slice(b"}");
+}
+
+/// Appends `{"tidings":"error","code":"forbidden","message":"forbidden","topics":["news"]}`: the client's change of its
+/// topics was refused.
+pub(crate) fn write_topics_error<'a>(
+    rejection: &Rejection,
+    message: &str,
+    topics: impl Iterator<Item = &'a str>,
+    out: &mut BytesMut,
+) {
+    write_open_error(rejection, message, out);
+    out.extend_from_slice(b",\"topics\":");
+    write_names(topics, out);
+    out.extend_from_slice(b"}");
+}
+
+/// Appends `{"tidings":"topics","topics":["news"],"cursor":"7.a3"}`: the client follows these topics, and has everything up
+/// to the cursor.
+pub(crate) fn write_topics<'a>(topics: impl Iterator<Item = &'a str>, cursor: Option<Cursor>, out: &mut BytesMut) {
+    out.extend_from_slice(b"{\"tidings\":\"topics\",\"topics\":");
+    write_names(topics, out);
+    out.extend_from_slice(b",\"cursor\":");
+    write_cursor(cursor, out);
+    out.extend_from_slice(b"}");
+}
+
+/// Appends an array of strings.
+fn write_names<'a>(names: impl Iterator<Item = &'a str>, out: &mut BytesMut) {
+    out.extend_from_slice(b"[");
+    for (at, name) in names.enumerate() {
+        if at > 0 {
+            out.extend_from_slice(b",");
+        }
+        write_string(name.as_bytes(), out);
+    }
+    out.extend_from_slice(b"]");
+}
+
+/// Appends an error object without its end.
+fn write_open_error(rejection: &Rejection, message: &str, out: &mut BytesMut) {
     out.extend_from_slice(b"{\"tidings\":\"error\",\"code\":\"");
     out.extend_from_slice(rejection.code().as_bytes());
     out.extend_from_slice(b"\",\"message\":");
-    write_string(rejection.message().as_bytes(), out);
+    write_string(message.as_bytes(), out);
     if let Rejection::Busy { retry_after } = rejection.kind() {
         out.extend_from_slice(b",\"retry_ms\":");
         write_millis(*retry_after, out);
     }
-    out.extend_from_slice(b"}");
 }
 
 /// Appends a cursor as a JSON string, or null.

@@ -5,8 +5,8 @@ mod control;
 mod event;
 mod string;
 
-#[cfg(feature = "websocket")]
-pub(crate) use control::write_error;
-pub(crate) use control::{write_bye, write_cursor, write_heartbeat, write_hello, write_millis};
+pub(crate) use control::{
+    write_bye, write_cursor, write_error, write_heartbeat, write_hello, write_millis, write_topics, write_topics_error,
+};
 pub(crate) use event::{write_answer, write_end, write_event, write_gap, write_topic_end};
 pub(crate) use string::{write_base64, write_string};

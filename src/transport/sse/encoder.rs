@@ -12,7 +12,7 @@ use super::block::{
     sse_retry_block, write_end_block, write_gap_block, write_heartbeat_block, write_hello_block, write_retry,
     write_topic_end_block,
 };
-use super::format::{Object, Plain};
+use super::format::{Object, Plain, without_removals};
 use crate::contract::{EncodedDelivery, Format, Subscriber, SubscriptionEnd};
 use crate::model::{Cursor, Gap, TopicEnd};
 use crate::time::Timer;
@@ -118,8 +118,8 @@ impl<S: Subscriber> SseEncoder<S> {
     /// Sets whether the stream has blocks of its own beside those of events. Default: `true`. Set it to `false` for readers
     /// that parse the data of every block, such as clients of AI answers.
     ///
-    /// The stream then begins with a comment, keep-alives are comments, and `retry:` is in the first block of an event. Ends
-    /// of topics and [`finish`](Self::finish) write nothing. A gap ends the stream as
+    /// The stream then begins with a comment, keep-alives are comments, and `retry:` is in the first block of an event.
+    /// [Removals](crate::Event::removal), ends of topics and [`finish`](Self::finish) write nothing. A gap ends the stream as
     /// [`TooSlow`](SubscriptionEnd::TooSlow), since the format cannot express it, unless a snapshot follows the gap. If a
     /// topic ends as [`Failed`](crate::EndReason::Failed), the [end](Self::end) of the stream is
     /// [`Failed`](SubscriptionEnd::Failed) in place of [`Finished`](SubscriptionEnd::Finished).
@@ -177,7 +177,7 @@ impl<S: Subscriber> SseEncoder<S> {
         }
     }
 
-    /// Returns the end of the subscriber. `None` while the stream goes on, and after [`finish`](Self::finish).
+    /// Returns the end of the subscriber. `None` while the stream continues, and after [`finish`](Self::finish).
     #[must_use]
     pub fn end(&self) -> Option<SubscriptionEnd> {
         match self.stage {
@@ -209,10 +209,12 @@ impl<S: Subscriber> SseEncoder<S> {
     #[inline(always)]
     fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Option<Bytes>> {
         match self.subscriber.poll_encoded(cx, self.format(), max) {
-            Poll::Ready(EncodedDelivery::Events(events)) => {
+            Poll::Ready(EncodedDelivery::Events(events)) if !events.bytes.is_empty() => {
                 self.keep_alive.wrote();
                 Poll::Ready(Some(events.bytes))
             }
+            // Removals, which a stream without control blocks leaves out.
+            Poll::Ready(EncodedDelivery::Events(_)) => self.poll_past_controls(cx, max),
             Poll::Pending => {
                 ready!(self.keep_alive.poll_due(cx));
                 self.beat()
@@ -225,7 +227,11 @@ impl<S: Subscriber> SseEncoder<S> {
 
     #[inline]
     fn format(&self) -> &'static dyn Format {
-        if self.objects { &Object } else { &Plain }
+        match self.objects {
+            _ if !self.controls => without_removals(self.objects),
+            true => &Object,
+            false => &Plain,
+        }
     }
 
     #[cold]
@@ -253,8 +259,8 @@ impl<S: Subscriber> SseEncoder<S> {
     #[cold]
     fn finished(&mut self, end: SubscriptionEnd) -> Poll<Option<Bytes>> {
         let end = if self.has_failed { SubscriptionEnd::Failed } else { end };
-        let was_told = matches!(std::mem::replace(&mut self.stage, Stage::Over(Some(end))), Stage::Ended);
-        if was_told || !self.controls || end != SubscriptionEnd::Finished {
+        let end_written = matches!(std::mem::replace(&mut self.stage, Stage::Over(Some(end))), Stage::Ended);
+        if end_written || !self.controls || end != SubscriptionEnd::Finished {
             return Poll::Ready(None);
         }
         let cursor = self.cursor();

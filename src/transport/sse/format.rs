@@ -5,6 +5,15 @@ use crate::contract::{EventRef, Format, Slot, place};
 use crate::model::EventKind;
 use crate::transport::object::{write_base64, write_event};
 
+/// Returns the format of a stream without control blocks, which leaves removals out.
+#[cold]
+pub(super) fn without_removals(objects: bool) -> &'static dyn Format {
+    match objects {
+        false => &WithoutRemovals(Plain, place::SSE_EVENTS),
+        true => &WithoutRemovals(Object, place::SSE_OBJECT_EVENTS),
+    }
+}
+
 /// Format of an event as a block with its payload as data. A binary payload is base64. A removal is a block
 /// `event: tidings.removed` with the event object as data.
 pub(super) struct Plain;
@@ -50,6 +59,21 @@ impl Format for Object {
         out.extend_from_slice(b"data: ");
         write_event(published, out);
         end_block(published.cursor, out);
+    }
+}
+
+/// Format of the same blocks as another one, without those of removals.
+struct WithoutRemovals<F>(F, Slot);
+
+impl<F: Format> Format for WithoutRemovals<F> {
+    fn slot(&self) -> Option<Slot> {
+        Some(self.1)
+    }
+
+    fn encode(&self, published: &EventRef<'_>, out: &mut BytesMut) {
+        if !published.event.is_removal() {
+            self.0.encode(published, out);
+        }
     }
 }
 

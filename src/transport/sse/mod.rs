@@ -45,10 +45,19 @@
 //!
 //! ```
 //!
+//! A [removal](crate::Event::removal) is a block of its own:
+//!
+//! ```text
+//! event: tidings.removed
+//! data: {"id":"7.a5","topic":"cars","key":"42","removed":true}
+//! id: 7.a5
+//!
+//! ```
+//!
 //! If all topics had ended before, the data of `tidings.end` is `{"id":"7.b15","end":{}}`.
 //!
 //! Without [`controls`](SseEncoder::controls), for readers that parse the data of every block, the stream consists of comments
-//! and blocks of events:
+//! and blocks of events, without removals:
 //!
 //! ```text
 //! :
@@ -58,8 +67,8 @@
 //!
 //! ```
 //!
-//! With [`objects`](SseEncoder::objects), `data:` is the [event object](crate::transport#objects), and the block has no
-//! `event:`.
+//! With [`objects`](SseEncoder::objects), `data:` is the [event object](crate::transport#objects), and blocks of events and
+//! removals have no `event:`.
 //!
 //! # When to use it
 //!
@@ -95,7 +104,7 @@
 //! let mut body = Vec::new();
 //! for _ in 0..3 {
 //!     let item = poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)).await;
-//!     body.extend(item.expect("the stream goes on"));
+//!     body.extend(item.expect("the stream continues"));
 //! }
 //!
 //! let lines = [

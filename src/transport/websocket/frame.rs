@@ -83,6 +83,23 @@ pub(super) fn put(kind: Kind, payload: &[u8], out: &mut BytesMut) {
     out.extend_from_slice(payload);
 }
 
+/// Returns the number of frames of a server in `bytes`, which consist of whole frames.
+pub(super) fn count(mut bytes: &[u8]) -> u32 {
+    let mut frames = 0;
+    while let [_, length, rest @ ..] = bytes {
+        let (length, rest) = match (*length, rest) {
+            (126, [a, b, rest @ ..]) => (usize::from(u16::from_be_bytes([*a, *b])), rest),
+            (127, [a, b, c, d, e, f, g, h, rest @ ..]) => {
+                (u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]) as usize, rest)
+            }
+            (short, rest) => (usize::from(short), rest),
+        };
+        bytes = rest.get(length..).unwrap_or_default();
+        frames += 1;
+    }
+    frames
+}
+
 /// Returns the frame of a server.
 pub(super) fn frame(kind: Kind, payload: &[u8]) -> Bytes {
     let mut frame = BytesMut::new();

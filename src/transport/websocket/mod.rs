@@ -9,7 +9,7 @@
 //!
 //! | subprotocol | content of a frame |
 //! |---|---|
-//! | none ([`Raw`](Subprotocol::Raw)) | the payload: a text frame if it is text or JSON, else a binary frame. No cursors, no gaps |
+//! | none ([`Raw`](Subprotocol::Raw)) | the payload: a text frame if it is text or JSON, else a binary frame. No cursors, keys, gaps and removals |
 //! | `tidings.v1` | a text frame with one of the [JSON objects](crate::transport#objects), `hello` first |
 //!
 //! An event with the payload `first`, raw and under `tidings.v1`:
@@ -41,6 +41,63 @@
 //!
 //! A pong whose payload is that of the unanswered ping is passed to
 //! [`Subscriber::acknowledge`](crate::Subscriber::acknowledge). Other pongs count as any byte of the client.
+//!
+//! # Changing topics
+//!
+//! A `tidings.v1` client of an [`Endpoint`](crate::Endpoint) changes its topics without a new connection. It sends the whole
+//! new set, and gets the answer when the set is in force, or an error that has the names, too:
+//!
+//! ```json
+//! {"tidings":"topics","topics":["news","alerts"]}
+//! {"tidings":"topics","topics":["news","alerts"],"cursor":"7.a9"}
+//! {"tidings":"error","code":"forbidden","message":"forbidden","topics":["news","alerts"]}
+//! ```
+//!
+//! The endpoint asks [`Publisher::subscribe`](crate::Publisher::subscribe) with the new
+//! [topics](crate::SubscribeRequest::topics), the client's cursor as the start, and its
+//! [session](crate::SubscribeRequest::session). Until the answer the client keeps its old set. Then the new subscriber
+//! [skips](crate::Subscriber::skip_to) what the client has, and takes the place of the old one between two deliveries: no event
+//! of a topic in both sets is lost or doubled. Of an added topic the client gets every event after the `cursor` of the answer.
+//! The state of an added [keyed](crate::Retention::latest_per_key) topic is sent before the answer.
+//!
+//! | limit | effect |
+//! |---|---|
+//! | [`max_topics_per_request`](crate::EndpointBuilder::max_topics_per_request), at least one topic | code `invalid` |
+//! | 10 changes in a second | code `busy`; each change is also one of [`max_message_rate`](crate::EndpointBuilder::max_message_rate), which closes the connection |
+//! | one change at a time | a further one waits; a newer one takes its place, and the replaced one gets no answer |
+//! | [`max_concurrent_calls`](crate::EndpointBuilder::max_concurrent_calls), also for the session's limit key | code `busy` |
+//! | [`subscribe_timeout`](crate::EndpointBuilder::subscribe_timeout) | code `busy` |
+//! | a source without cursors, or that cannot skip | code `unsupported` |
+//!
+//! A refusal leaves the connection open, whatever its code, also if it is [closing](crate::Rejection::closing). A malformed
+//! change is refused with the code `invalid` and no names. Messages whose member `tidings` has another value, and all messages
+//! of raw WebSockets, go to [`Publisher::receive`](crate::Publisher::receive). The application changes the topics of any stream
+//! or WebSocket by [`Endpoint::resubscribe`](crate::Endpoint::resubscribe).
+//!
+//! ```
+//! use tidings::{Accepted, LocalHub, Publisher, Rejection, SubscribeRequest, Subscription};
+//!
+//! struct Rooms {
+//!     hub: LocalHub,
+//! }
+//!
+//! impl Publisher for Rooms {
+//!     type Subscriber = Subscription;
+//!
+//!     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+//!         let user = match request.session() {
+//!             Some(session) => session.data::<String>().cloned(), // a change: the session has the user
+//!             None => request.header("x-user").map(str::to_owned), // set by a proxy that authenticates
+//!         };
+//!         let user = user.ok_or(Rejection::Unauthorized)?;
+//!         if request.topics().iter().any(|room| room.as_str().starts_with("staff/") && user != "ann") {
+//!             return Err(Rejection::Forbidden);
+//!         }
+//!         let rooms = self.hub.subscribe(request.subscribe_to(request.topics()))?;
+//!         Ok(Accepted::new(rooms).with_data(user))
+//!     }
+//! }
+//! ```
 //!
 //! # When to use it
 //!
@@ -166,7 +223,6 @@ mod message_queue;
 mod outbox;
 mod pause;
 mod ping;
-mod rate;
 mod reader;
 mod receive;
 mod scratch;
@@ -177,6 +233,6 @@ mod violation;
 pub use close::{CloseCause, CloseCode, Closed};
 pub use config::WebSocketConfig;
 #[cfg(feature = "http")]
-pub(crate) use format::{MessageAnswer, encode_answer};
+pub(crate) use format::{MessageAnswer, encode_answer, text as encode_object};
 pub use handshake::{Subprotocol, websocket_accept};
 pub use sink::WebSocketSink;

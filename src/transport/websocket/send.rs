@@ -8,7 +8,7 @@ use super::close::of_end;
 use super::format::{ObjectFormat, RawFormat};
 use super::outbox::PIECES;
 use super::sink::Phase;
-use super::{CloseCause, CloseCode, WebSocketSink};
+use super::{CloseCause, CloseCode, WebSocketSink, frame};
 use crate::contract::{EncodedBatch, EncodedDelivery, Format, Subscriber, SubscriptionEnd};
 use crate::model::{Gap, TopicEnd};
 use crate::transport::object::{write_end, write_gap, write_topic_end};
@@ -83,8 +83,11 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         let room = self.config.max_batch_bytes;
         let (first, room) = match self.poll_events(cx, room) {
             Poll::Pending => return true,
-            Poll::Ready(EncodedDelivery::Events(events)) if events.bytes.len() < room => {
+            Poll::Ready(EncodedDelivery::Events(events)) if (1..room).contains(&events.bytes.len()) => {
                 let left = room - events.bytes.len();
+                if RawFormat::has_removals() {
+                    self.note_removals(&events.bytes, events.events);
+                }
                 (events.bytes, left)
             }
             Poll::Ready(other) => {
@@ -124,12 +127,27 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self.subscriber.poll_encoded(cx, format, max)
     }
 
+    /// Counts the events without a frame, which are removals in raw frames.
+    #[cold]
+    fn note_removals(&mut self, frames: &[u8], events: u32) {
+        if !self.has_objects() {
+            let unsent = events.saturating_sub(frame::count(frames));
+            self.unsent_removals = self.unsent_removals.saturating_add(unsent);
+        }
+    }
+
     /// Queues an item of the subscriber. Returns the number of bytes of events in it.
     fn queue(&mut self, encoded: EncodedDelivery) -> usize {
         match encoded {
-            EncodedDelivery::Events(EncodedBatch { bytes, .. }) => {
+            EncodedDelivery::Events(EncodedBatch { bytes, events, .. }) => {
+                if RawFormat::has_removals() {
+                    self.note_removals(&bytes, events);
+                }
                 let len = bytes.len();
-                self.outbox.push(bytes);
+                // Removals alone have no frame.
+                if len != 0 {
+                    self.outbox.push(bytes);
+                }
                 return len;
             }
             EncodedDelivery::Gap(gap) => self.gap(&gap),
@@ -143,7 +161,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     #[cold]
     fn topic_end(&mut self, end: &TopicEnd) {
         if self.has_objects() {
-            self.cold.was_told_end |= end.is_last;
+            self.cold.end_written |= end.is_last;
             self.outbox.put_text(|out| write_topic_end(end, out));
         }
     }
@@ -151,7 +169,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Closes the connection. Queues the end object first if all topics have ended and none was queued on this connection.
     #[cold]
     fn finished(&mut self, end: SubscriptionEnd) {
-        if end == SubscriptionEnd::Finished && self.has_objects() && !self.cold.was_told_end && self.is_open() {
+        if end == SubscriptionEnd::Finished && self.has_objects() && !self.cold.end_written && self.is_open() {
             let cursor = self.subscriber.cursor();
             self.outbox.put_text(|out| write_end(cursor, out));
         }

@@ -13,13 +13,12 @@ use super::deadlines::{Deadlines, Due};
 use super::format::MessageAnswer;
 use super::message_queue::MessageQueue;
 use super::outbox::Outbox;
-use super::rate::Rate;
 use super::reader::Reader;
 use super::violation::Violation;
 use super::{CloseCause, CloseCode, Closed, Subprotocol, WebSocketConfig};
 use crate::contract::{Message, Rejection, Subscriber};
 use crate::model::{Cursor, Event};
-use crate::time::Timer;
+use crate::time::{Rate, Timer};
 use crate::transport::object::{write_bye, write_hello};
 use crate::transport::wake_flag::FlaggedWaker;
 
@@ -63,6 +62,8 @@ pub struct WebSocketSink<S, Io> {
     pub(super) config: Arc<WebSocketConfig>,
     pub(super) subprotocol: Subprotocol,
     pub(super) phase: Phase,
+    /// Number of removals without a frame.
+    pub(super) unsent_removals: u32,
     pub(super) outbox: Outbox,
     pub(super) io: Io,
     pub(super) cold: Cold,
@@ -77,7 +78,7 @@ pub(super) struct Cold {
     /// Whether more bytes may be ready to be read.
     pub(super) has_input: bool,
     /// Whether the end of the last topic was queued.
-    pub(super) was_told_end: bool,
+    pub(super) end_written: bool,
     /// Whether a pause precedes the Close frame of the end.
     pub(super) pauses_at_end: bool,
     /// Number of bytes that were read and discarded after the end began.
@@ -131,11 +132,12 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             outbox: Outbox::default(),
             subprotocol: Subprotocol::Raw,
             phase: Phase::New,
+            unsent_removals: 0,
             cold: Cold {
                 reader: None,
                 unparsed: None,
                 has_input: false,
-                was_told_end: false,
+                end_written: false,
                 pauses_at_end: false,
                 discarded: 0,
                 message_queue: MessageQueue::default(),
@@ -211,6 +213,20 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     #[must_use]
     pub fn ignored_messages(&self) -> u64 {
         self.cold.message_queue.ignored()
+    }
+
+    /// Returns the number of [removals](Event::removal) that were not sent, because raw frames have no form for them. At
+    /// most 4,294,967,295.
+    #[must_use]
+    pub fn unsent_removals(&self) -> u32 {
+        self.unsent_removals
+    }
+
+    /// Returns the number of removals that were not sent since the last call.
+    #[cfg(feature = "http")]
+    #[inline]
+    pub(crate) fn take_unsent_removals(&mut self) -> u32 {
+        std::mem::take(&mut self.unsent_removals)
     }
 
     /// Writes queued frames in pieces of 64 KiB. Needed for an `Io` that accepts a write of any size, because only the next

@@ -53,7 +53,7 @@ impl WebSocketWire {
             }
             other => return Err(format!("unexpected {other:?}")),
         };
-        Ok(Some(Item::Seen(Seen::Event(Event { cursor: None, topic: None, name: None, data }))))
+        Ok(Some(Item::Seen(Seen::Event(Event { cursor: None, topic: None, key: None, name: None, data }))))
     }
 }
 

@@ -32,13 +32,17 @@ pub(super) fn read_value(value: Value) -> Result<Item, String> {
 
 fn event(object: &mut Map<String, Value>) -> Option<Event> {
     let (cursor, topic, name) = (text(object, "id"), Some(text(object, "topic")?), text(object, "event"));
+    let key = text(object, "key");
+    if let Some(removed) = object.remove("removed") {
+        return (removed == true && key.is_some()).then_some(Event { cursor, topic, key, name, data: Data::Removed });
+    }
     let data = match (object.remove("data")?, object.remove("encoding")) {
         (Value::String(text), None) => Data::Text(text),
         (Value::String(text), Some(encoding)) if encoding == "base64" => Data::Binary(STANDARD.decode(text).ok()?),
         (json, None) => Data::Json(json),
         _ => return None,
     };
-    Some(Event { cursor, topic, name, data })
+    Some(Event { cursor, topic, key, name, data })
 }
 
 fn gap(object: &mut Map<String, Value>) -> Option<Gap> {

@@ -14,6 +14,7 @@ pub(crate) enum Seen {
 pub(crate) struct Event {
     pub(crate) cursor: Option<String>,
     pub(crate) topic: Option<String>,
+    pub(crate) key: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) data: Data,
 }
@@ -23,6 +24,8 @@ pub(crate) enum Data {
     Text(String),
     Json(Value),
     Binary(Vec<u8>),
+    /// The event removes its key.
+    Removed,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -23,15 +23,14 @@ impl SseWire {
         let SseEvent { name, data, id } = event;
         let item = match &*name {
             "tidings.retry" => return Ok(Item::Seen(Seen::End(End::Later))),
-            "tidings.gap" | "tidings.hello" | "tidings.heartbeat" | "tidings.topic_end" | "tidings.end" => {
-                read_object(data.as_bytes())?
-            }
+            "tidings.gap" | "tidings.hello" | "tidings.heartbeat" | "tidings.topic_end" | "tidings.end"
+            | "tidings.removed" => read_object(data.as_bytes())?,
             "message" if self.objects => read_object(data.as_bytes())?,
             _ if self.objects => return Err(format!("an object in a block named {name}")),
             _ => {
                 let name = (name != "message").then_some(name);
                 let cursor = (!id.is_empty()).then(|| id.clone());
-                let event = Event { cursor, topic: None, name, data: Data::Text(data.clone()) };
+                let event = Event { cursor, topic: None, key: None, name, data: Data::Text(data.clone()) };
                 Item::Seen(Seen::Event(event))
             }
         };

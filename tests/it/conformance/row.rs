@@ -28,9 +28,10 @@ pub(crate) trait Row: Send + Sync {
 impl ClientKind {
     pub(super) fn shows(self, seen: Seen) -> Seen {
         match (self, seen) {
-            (Self::Sse, Seen::Event(mut event)) => {
-                event.topic = None;
+            (Self::Sse, Seen::Event(mut event)) if event.data != Data::Removed => {
+                (event.topic, event.key) = (None, None);
                 event.data = Data::Text(match event.data {
+                    Data::Removed => unreachable!(),
                     Data::Text(text) => text.replace("\r\n", "\n").replace('\r', "\n"),
                     Data::Json(json) => json.to_string(),
                     Data::Binary(bytes) => STANDARD.encode(bytes),
@@ -38,7 +39,7 @@ impl ClientKind {
                 Seen::Event(event)
             }
             (Self::RawWebSocket, Seen::Event(mut event)) => {
-                (event.cursor, event.topic, event.name) = (None, None, None);
+                (event.cursor, event.topic, event.key, event.name) = (None, None, None, None);
                 if let Data::Json(json) = &event.data {
                     event.data = Data::Text(json.to_string());
                 }

@@ -1,6 +1,6 @@
 use tidings::Overflow;
 
-use super::cases::{end, gaps, order, overflow, resume, topic_ends, ttl};
+use super::cases::{end, gaps, keyed, order, overflow, resume, topic_ends, ttl};
 use super::context::{CaseContext, CaseResult};
 use super::row::Row;
 use super::test_hub::TestHub;
@@ -87,6 +87,16 @@ const CASES: &[Case] = &[
     Case::new("ends of topics after lag", 4, Rows::Live, |cx| Box::pin(topic_ends::overflow(cx))),
     Case::new("ends of topics on another epoch", 4, Rows::Resuming, |cx| Box::pin(topic_ends::epoch(cx))),
     Case::new("topics that had ended before", 100, Rows::Every, |cx| Box::pin(topic_ends::before(cx))),
+    Case::new("state first, then changes", 100, Rows::Every, |cx| Box::pin(keyed::state_first(cx))),
+    Case::new("state, cut before it, on another transport", 100, Rows::Pairs, |cx| {
+        Box::pin(keyed::cut_before_the_state(cx))
+    }),
+    Case::new("state, cut in it, on another transport", 100, Rows::Pairs, |cx| Box::pin(keyed::cut_in_the_state(cx))),
+    Case::new("state, cut in it, without history", 0, Rows::Resuming, |cx| Box::pin(keyed::cut_in_the_state(cx))),
+    Case::new("state, away longer than history", 4, Rows::Resuming, |cx| Box::pin(keyed::away_longer_than_history(cx))),
+    Case::new("state with forgotten removals", 4, Rows::Resuming, |cx| Box::pin(keyed::removals_forgotten(cx))),
+    Case::new("state on another epoch", 100, Rows::Resuming, |cx| Box::pin(keyed::epoch(cx))),
+    Case::new("state after lag", 4, Rows::Live, |cx| Box::pin(keyed::lag(cx))),
     Case::new("end after unread events", 100, Rows::Live, |cx| Box::pin(end::after_unread_events(cx))),
 ];
 

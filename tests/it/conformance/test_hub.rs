@@ -1,7 +1,9 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tidings::subscriber::{BoxSubscriber, SubscriberExt};
-use tidings::{Cursor, EndReason, EventKind, LocalHub, Overflow, Retention, Subscribe, SubscribeError, Topic};
+use tidings::{
+    Cursor, EndReason, EventKind, LocalHub, Overflow, Retention, StateLimits, Subscribe, SubscribeError, Topic,
+};
 
 use crate::clients::{BoxFuture, Data, Event, Seen, TopicEnd};
 
@@ -60,10 +62,12 @@ impl TestHub {
         Seen::Event(Event {
             cursor: Some(cursor.to_string()),
             topic: Some(name),
+            key: event.key().map(str::to_owned),
             name: event.name().map(str::to_owned),
             data: match event.kind() {
                 EventKind::Json => Data::Json(serde_json::from_slice(event.payload()).unwrap()),
                 EventKind::Binary => Data::Binary(event.payload().to_vec()),
+                EventKind::Removal => Data::Removed,
                 _ => Data::Text(event.as_str().unwrap().to_owned()),
             },
         })
@@ -90,9 +94,14 @@ impl TestHub {
     }
 }
 
-/// Opens a `LocalHub`, for [`TestHub::new`].
+/// Number of removals of a topic that [`open_local`] keeps.
+pub(crate) const MAX_REMOVALS: usize = 8;
+
+/// Opens a `LocalHub`, for [`TestHub::new`]. Topics below `state` keep the newest event of each key.
 pub(crate) fn open_local(retain: usize) -> Arc<dyn HubUnderTest> {
-    Arc::new(LocalHub::builder().retain(Retention::count(retain)).live_buffer(0).build())
+    let retention = Retention::count(retain);
+    let keyed = retention.state_limits(StateLimits::default().removals(MAX_REMOVALS));
+    Arc::new(LocalHub::builder().retain(retention).retain_for("state/*", keyed).live_buffer(0).build())
 }
 
 impl HubUnderTest for LocalHub {

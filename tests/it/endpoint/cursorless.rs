@@ -127,7 +127,7 @@ async fn poll_that_would_lose_events_of_a_source_without_cursors_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn poll_of_a_subscriber_without_cursors_is_refused_with_the_usable_transports() {
-    for (here, told) in [
+    for (here, reported) in [
         (&[Transport::ShortPoll, Transport::LongPoll][..], "no other transport is offered here"),
         (
             &[Transport::ShortPoll, Transport::LongPoll, Transport::Chunked],
@@ -145,7 +145,7 @@ async fn poll_of_a_subscriber_without_cursors_is_refused_with_the_usable_transpo
             let endpoint = Endpoint::builder(publisher).transports(here.iter().copied()).build();
             let request = || get(target).body(Full::<Bytes>::default()).unwrap();
             let (status, text) = answer(endpoint.handle(request()).await).await;
-            assert!(status == StatusCode::BAD_REQUEST && text.contains(told), "{status} {text}");
+            assert!(status == StatusCode::BAD_REQUEST && text.contains(reported), "{status} {text}");
             feed.end(SubscriptionEnd::Finished);
             assert_eq!(answer(endpoint.handle(request()).await).await.0, StatusCode::OK);
         }

@@ -119,8 +119,8 @@ async fn drain_runs_with_any_number_of_waiters() {
     let app = App::new();
     let endpoint = app.endpoint();
     let mut readers = readers(&app, &endpoint, 4).await;
-    let (signal, told) = tokio::sync::oneshot::channel::<()>();
-    let waiting = tokio::spawn(endpoint.drain_on(told));
+    let (signal, stopped) = tokio::sync::oneshot::channel::<()>();
+    let waiting = tokio::spawn(endpoint.drain_on(stopped));
     pass(Duration::from_secs(60)).await;
     assert!(!waiting.is_finished() && endpoint.session_count() == 4);
     signal.send(()).unwrap();
@@ -147,14 +147,17 @@ async fn retry_times_during_a_drain_are_spread_by_the_number_of_sessions() {
         }
         // Polls of a busy topic: none is held when the drain begins, and all arrive at about the same time.
         drop(endpoint.drain());
-        let (mut told, mut seconds) = (Vec::new(), vec![0; 9]);
+        let (mut reported, mut seconds) = (Vec::new(), vec![0; 9]);
         for _ in 0..sessions {
             let poll = get("/?wait=5").to(&endpoint).await;
             assert_eq!(poll.status(), StatusCode::SERVICE_UNAVAILABLE);
-            told.push(header(&poll, "retry-after").parse::<u64>().unwrap());
+            reported.push(header(&poll, "retry-after").parse::<u64>().unwrap());
         }
-        told.iter().for_each(|&after| seconds[(after as usize).saturating_sub(2)] += 1);
-        assert!(told.iter().all(|&after| Duration::from_secs(after) <= Duration::from_secs(1) + spread), "{told:?}");
+        reported.iter().for_each(|&after| seconds[(after as usize).saturating_sub(2)] += 1);
+        assert!(
+            reported.iter().all(|&after| Duration::from_secs(after) <= Duration::from_secs(1) + spread),
+            "{reported:?}"
+        );
         if sessions == 500 {
             // About 62 in each of eight seconds. Within the two seconds of `retry` it would be 250.
             assert!(seconds.iter().all(|&count| count < 100), "{seconds:?}");
@@ -181,12 +184,12 @@ async fn subscribe_that_finishes_during_a_drain_is_refused() {
     pass(Duration::from_millis(1)).await;
     endpoint.drain().await;
     gate.notify_waiters();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for attach in attaches {
-        told.push(text_of_first(attach.await.unwrap()).await);
+        reported.push(text_of_first(attach.await.unwrap()).await);
     }
-    assert!(told[0].starts_with("event: tidings.retry\n"), "{told:?}");
-    assert_eq!(&told[1..], [r#"{"error":"server is busy: retry later"}"#; 2]);
+    assert!(reported[0].starts_with("event: tidings.retry\n"), "{reported:?}");
+    assert_eq!(&reported[1..], [r#"{"error":"server is busy: retry later"}"#; 2]);
     assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
 }
 

@@ -196,8 +196,8 @@ async fn snapshot_with_an_event_above_max_event_is_replaced_by_a_gap() {
             hub.publish_now(&news, "retained").unwrap();
             // In place of a gap: the client gets only the gap.
             let board = Board { hub: hub.clone(), state, begins: false };
-            let told = Arc::new(Mutex::new(Vec::new()));
-            let log = told.clone();
+            let reported = Arc::new(Mutex::new(Vec::new()));
+            let log = reported.clone();
             let hook = move |refused: &Refused<'_>| {
                 log.lock().unwrap().push((refused.cause(), refused.text().to_owned(), refused.session().is_some()));
             };
@@ -208,7 +208,7 @@ async fn snapshot_with_an_event_above_max_event_is_replaced_by_a_gap() {
             assert_eq!((read.contains("sss"), read.contains("small state")), (fits, fits), "{query}: {read}");
             let text = "snapshot has an event that is too large: max_event is 1000".to_owned();
             let expected = vec![(RefusalCause::Publisher, text, true); usize::from(!fits)];
-            assert_eq!(*told.lock().unwrap(), expected, "{query}: the refusal is reported");
+            assert_eq!(*reported.lock().unwrap(), expected, "{query}: the refusal is reported");
             assert_eq!((endpoint.stats().refused_publisher, endpoint.stats().too_large), (u64::from(!fits), 0));
             // At the beginning: a gap of its own, with the cursor from which the client goes on.
             let endpoint = Endpoint::builder(Board { hub: hub.clone(), state, begins: true }).max_event(MAX).build();
@@ -226,13 +226,13 @@ async fn snapshot_with_an_event_above_max_event_is_replaced_by_a_gap() {
 
 /// Returns an endpoint that answers messages with this payload, its hub, and the texts of its refusals.
 fn answering(bytes: usize) -> (Endpoint, LocalHub, Arc<Mutex<Vec<String>>>) {
-    let (hub, told) = (LocalHub::new(), Arc::new(Mutex::new(Vec::new())));
-    let log = told.clone();
+    let (hub, reported) = (LocalHub::new(), Arc::new(Mutex::new(Vec::new())));
+    let log = reported.clone();
     let endpoint = Endpoint::builder(Board { hub: hub.clone(), state: bytes, begins: false })
         .max_event(MAX)
         .on_refusal(move |refused| log.lock().unwrap().push(refused.text().to_owned()))
         .build();
-    (endpoint, hub, told)
+    (endpoint, hub, reported)
 }
 
 #[tokio::test]
@@ -240,7 +240,7 @@ async fn answer_above_max_event_is_an_internal_rejection() {
     const ENVELOPE: usize = r#"{"data":""}"#.len();
     let error = r#"{"tidings":"error","code":"internal","message":"internal error"}"#;
     for bytes in [10, MAX - ENVELOPE, MAX - ENVELOPE + 1, MAX] {
-        let (endpoint, _, told) = answering(bytes);
+        let (endpoint, _, reported) = answering(bytes);
         let (answer, fits) = (format!(r#"{{"data":"{}"}}"#, "s".repeat(bytes)), bytes + ENVELOPE <= MAX);
         let response = request("POST", "/").with("hello", &endpoint).await;
         let (status, body) = if fits { (200, &*answer) } else { (500, r#"{"error":"internal error"}"#) };
@@ -252,7 +252,7 @@ async fn answer_above_max_event_is_an_internal_rejection() {
         client.send(frame(1, b"hello")).await;
         assert_eq!(client.frame().await, Frame::text(if fits { &answer } else { error }), "{bytes}");
         let text = format!("answer has {} bytes: max_event is 1000", bytes + ENVELOPE);
-        assert_eq!(told.lock().unwrap()[..], vec![text; if fits { 0 } else { 2 }]);
+        assert_eq!(reported.lock().unwrap()[..], vec![text; if fits { 0 } else { 2 }]);
     }
 }
 
@@ -260,19 +260,19 @@ async fn answer_above_max_event_is_an_internal_rejection() {
 #[tokio::test]
 async fn answer_in_a_raw_frame_may_have_max_event_bytes() {
     for bytes in [MAX, MAX + 1] {
-        let (endpoint, hub, told) = answering(bytes);
+        let (endpoint, hub, reported) = answering(bytes);
         let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
         client.send(upgrade_request("/", "")).await;
         client.head().await;
         client.send(frame(1, b"hello")).await;
         if bytes == MAX {
             assert_eq!(client.frame().await, Frame::text(&"s".repeat(bytes)));
-            assert_eq!(told.lock().unwrap()[..], [""; 0]);
+            assert_eq!(reported.lock().unwrap()[..], [""; 0]);
         } else {
-            while told.lock().unwrap().is_empty() {
+            while reported.lock().unwrap().is_empty() {
                 yield_now().await;
             }
-            assert_eq!(told.lock().unwrap()[..], ["answer has 1001 bytes: max_event is 1000"]);
+            assert_eq!(reported.lock().unwrap()[..], ["answer has 1001 bytes: max_event is 1000"]);
         }
         hub.publish_now("news", "next").unwrap();
         assert_eq!(client.frame().await, Frame::text("next"), "a client of raw frames gets no other frame");

@@ -53,10 +53,10 @@ async fn listen_only_websocket_ignores_and_counts_heartbeats_of_client_libraries
     let refusals = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     for extra in ["", OBJECTS] {
         let (hub, builder) = listen_only();
-        let told = refusals.clone();
+        let reported = refusals.clone();
         let endpoint = builder
             .on_refusal(move |_| {
-                told.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                reported.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             })
             .build();
         let mut client = open(&endpoint, "/", extra).await;
@@ -253,8 +253,8 @@ impl Publisher for RevokingApp {
 async fn session_that_its_handler_revokes_gets_no_answer_and_no_rejection() {
     for message in ["answer", "reject", "closing"] {
         let revoking = RevokingApp { hub: LocalHub::new(), endpoint: Default::default() };
-        let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-        let seen = told.clone();
+        let reported = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let seen = reported.clone();
         let builder = Endpoint::builder(revoking.clone());
         let endpoint = builder.on_refusal(move |refused| seen.lock().unwrap().push(refused.to_string())).build();
         revoking.endpoint.set(endpoint.clone()).unwrap();
@@ -262,8 +262,8 @@ async fn session_that_its_handler_revokes_gets_no_answer_and_no_rejection() {
         client.frame().await;
         client.send(frame(1, message.as_bytes())).await;
         assert_eq!(client.frame().await, Frame::close(1008, "revoked"), "{message}");
-        let told = told.lock().unwrap();
-        assert_eq!(told.len(), usize::from(message != "answer"), "{told:?}");
-        assert!(told.iter().all(|told| told.contains("too late")), "{told:?}");
+        let reported = reported.lock().unwrap();
+        assert_eq!(reported.len(), usize::from(message != "answer"), "{reported:?}");
+        assert!(reported.iter().all(|reported| reported.contains("too late")), "{reported:?}");
     }
 }

@@ -89,9 +89,9 @@ async fn quiet_long_poll_is_held_for_the_requested_time() {
         ("/?transport=long-poll&wait=0", "", 0, 10, ""),
     ] {
         for _ in 0..20 {
-            let (time, told) = held(&endpoint, app.hub.cursor(), target, prefer).await;
+            let (time, reported) = held(&endpoint, app.hub.cursor(), target, prefer).await;
             assert!((shortest..=longest).contains(&time), "{target} {prefer}: {time} ms");
-            assert_eq!(told, applied, "{target} {prefer}");
+            assert_eq!(reported, applied, "{target} {prefer}");
             times.push(time);
         }
     }

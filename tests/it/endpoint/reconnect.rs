@@ -122,19 +122,19 @@ async fn hello_object_repeats_the_request_cursor() {
     let cursors: Vec<_> = ["1", "2", "3", "4"].map(|text| app.publish(text)).into();
     let epoch = cursors[0].split_once('.').unwrap().0;
     let ahead = format!("{epoch}.b99");
-    for (came, told) in
+    for (came, reported) in
         [(&*cursors[2], &*cursors[2]), (&cursors[0], &cursors[0]), ("1.a1", "1.a1"), (&ahead, &ahead), ("x", "0.0")]
     {
         for version in VERSIONS {
             let request = get(&format!("/?transport=chunked&cursor={came}")).version(version);
             let first = piece(&mut request.to(&endpoint).await.into_body()).await.unwrap().unwrap();
-            assert_eq!(parse(&first)["cursor"], told, "{came} over {version:?}");
+            assert_eq!(parse(&first)["cursor"], reported, "{came} over {version:?}");
         }
         let mut socket = RawClient::connect(address).await;
         socket.send(upgrade_request(&format!("/?cursor={came}"), "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
         socket.head().await;
         let first = String::from_utf8(socket.frame().await.1).unwrap();
-        assert_eq!(parse(&first)["cursor"], told, "WebSocket {came}");
+        assert_eq!(parse(&first)["cursor"], reported, "WebSocket {came}");
     }
 }
 
@@ -232,7 +232,7 @@ async fn busy_reply_of_a_poll_repeats_the_request_cursor() {
     drop(endpoint.drain());
     let busy = r#"{"error":"server is busy: retry later"}"#;
     let kept = r#"{"error":"server is busy: retry later","cursor":"a.a7"}"#;
-    for (query, headers, told) in [
+    for (query, headers, reported) in [
         ("", &[][..], busy),
         ("&cursor=a.a7", &[], kept),
         ("&lastEventId=a.a7", &[], kept),
@@ -246,7 +246,7 @@ async fn busy_reply_of_a_poll_repeats_the_request_cursor() {
             let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
             let response = request.to(&endpoint).await;
             assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-            assert_eq!(text(response).await, told, "{transport}{query} {headers:?}");
+            assert_eq!(text(response).await, reported, "{transport}{query} {headers:?}");
         }
     }
 }

@@ -17,7 +17,7 @@ fn endpoint(hub: &LocalHub) -> Endpoint {
 }
 
 proptest! {
-    /// All events and all topic names have one length, so that only the content tells replies apart.
+    /// All events and all topic names have one length, so that replies differ only in their content.
     #[test]
     fn shared_reply_equals_the_reply_of_a_new_endpoint(
         topics in prop::collection::vec(0..TOPICS.len(), 1..30),

@@ -283,9 +283,9 @@ async fn driver_with_a_panicking_timer_is_not_restarted() {
     assert!(tokio::time::timeout(MINUTE, piece(&mut body)).await.is_err());
     assert!(timer.made.load(Ordering::Relaxed) < 20, "{:?}", timer.made);
     // The next request is answered with the reason, and starts a driver nevertheless.
-    let told = get("/events").to(&endpoint).await;
-    assert_eq!(told.status(), StatusCode::INTERNAL_SERVER_ERROR);
-    assert!(text(told).await.contains("timer panics"));
+    let reported = get("/events").to(&endpoint).await;
+    assert_eq!(reported.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(text(reported).await.contains("timer panics"));
     timer.panics.store(false, Ordering::Relaxed);
     assert_eq!(due(&mut body).await, ":\n");
     assert_eq!(get("/events").to(&endpoint).await.status(), StatusCode::OK);

@@ -38,14 +38,14 @@ async fn endpoint_without_a_publisher_answers_by_respond_on_each_transport() {
 
 #[tokio::test(start_paused = true)]
 async fn request_without_a_publisher_is_refused_and_its_refusal_names_respond() {
-    let told: Arc<Mutex<Vec<String>>> = Arc::default();
-    let log = told.clone();
+    let reported: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log = reported.clone();
     let endpoint = Endpoint::builder(()).on_refusal(move |it| log.lock().unwrap().push(it.to_string())).build();
     for target in ["/", "/?transport=sse", "/?wait=5"] {
         let response = get(target).to(&endpoint).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!text(response).await.contains("respond"), "the reason is not the client's");
-        assert!(told.lock().unwrap().pop().unwrap().contains("`Endpoint::respond`"));
+        assert!(reported.lock().unwrap().pop().unwrap().contains("`Endpoint::respond`"));
     }
 }
 

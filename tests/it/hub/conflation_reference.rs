@@ -116,7 +116,7 @@ impl World {
     }
 
     /// Returns the items that a subscriber of these topics with a cursor at this sequence reads now, in order. With
-    /// `Overflow::Latest` a hub knows all replaced events only if the topics had such a subscription from the start.
+    /// `Overflow::Latest` a hub has marks of all replaced events only if the topics had such a subscription from the start.
     pub(super) fn expected(&mut self, topics: &[usize], after: u64, overflow: Overflow) -> Vec<Item> {
         let (now, mut items) = (self.clock.millis(), Vec::new());
         for &topic in topics {

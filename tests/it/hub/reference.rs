@@ -106,6 +106,8 @@ pub(super) struct Ledger {
     pub(super) ends: BTreeMap<usize, Option<u64>>,
     /// Topics whose end the subscriber got, or which ended before its start.
     pub(super) over: BTreeSet<usize>,
+    /// Sequence to which the subscriber skipped. It also gets ends up to it.
+    pub(super) skipped: u64,
     /// Whether the subscriber got a gap in which events were missing.
     had_gap: bool,
     last: u64,
@@ -114,7 +116,7 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) fn new(accounted: BTreeMap<usize, u64>) -> Self {
         let (ends, over) = (BTreeMap::new(), BTreeSet::new());
-        Self { accounted, excused: BTreeMap::new(), ends, over, had_gap: false, last: 0 }
+        Self { accounted, excused: BTreeMap::new(), ends, over, skipped: 0, had_gap: false, last: 0 }
     }
 
     /// Sets the topics whose ends the subscriber is to get, each with the sequence of the end, if the topic has ended: all of
@@ -127,6 +129,12 @@ impl Ledger {
             }
         }
         self
+    }
+
+    /// Expects no more events up to a sequence.
+    pub(super) fn skip_to(&mut self, sequence: u64) {
+        self.accounted.values_mut().for_each(|accounted| *accounted = sequence.max(*accounted));
+        (self.skipped, self.last) = (sequence, sequence.max(self.last));
     }
 
     /// Excuses all events up to a sequence, of which the reference does not know whether they are retained.
@@ -154,9 +162,11 @@ impl Ledger {
         let sequence = self.ends[&topic].expect("the topic has ended");
         let cursor = end.cursor.sequence();
         assert!(sequence <= cursor && cursor <= reference.watermark(), "{end:?} of {sequence}");
-        assert!(cursor > self.last || sequence == cursor, "the cursor goes back: {end:?} after {}", self.last);
+        let is_later = cursor > self.last || sequence == cursor || (cursor == self.last && sequence <= self.skipped);
+        assert!(is_later, "the cursor goes back: {end:?} after {}", self.last);
         let others = self.ends.iter().filter(|(other, _)| **other != topic);
-        let earlier = others.clone().find(|(_, end)| end.is_some_and(|end| end < cursor));
+        let is_left_out = |end| end < sequence || (end < cursor && end > self.skipped);
+        let earlier = others.clone().find(|(_, end)| end.is_some_and(is_left_out));
         assert!(earlier.is_none(), "an earlier end was left out: {earlier:?}");
         self.skip(reference, topic, sequence, now);
         assert_eq!(end.is_last, can_finish && others.count() == 0, "{end:?}");
@@ -196,7 +206,7 @@ impl Ledger {
                 // An event that expired before it was evicted counts, unless the subscriber had skipped it.
                 let is_owed = |event: &&&Known| event.sequence > excused && !expired(event, now);
                 let least = lost.iter().filter(is_owed).count() as u64;
-                let missed = gap.missed.expect("live lag is counted");
+                let missed = gap.missed.or((self.skipped > 0).then_some(least)).expect("live lag is counted");
                 assert!((least..=lost.len() as u64).contains(&missed), "{missed} of {least} to {}", lost.len());
             }
             if is_counted {

@@ -130,6 +130,7 @@ impl World {
             }
             Step::Drain { index } => while self.poll(index % readers) {},
             Step::Resume { index, names } => self.resume(index % readers, names),
+            Step::Skip { index, to } => self.skip(index % readers, to),
             Step::Release { index } => {
                 if let Some(reader) = self.readers.get_mut(index % readers) {
                     reader.subscription.release();
@@ -156,12 +157,26 @@ impl World {
         };
         let cursor = reader.subscription.cursor().unwrap();
         for (topic, end) in reader.ledger.ends.iter().filter_map(|(topic, end)| Some((topic, (*end)?))) {
-            assert!(cursor.sequence() < end, "a client that resumes at {cursor} does not get the end {end} of {topic}");
+            let is_before = cursor.sequence() < end || end <= reader.ledger.skipped;
+            assert!(is_before, "a client that resumes at {cursor} does not get the end {end} of {topic}");
         }
         let names = names.unwrap_or_else(|| reader.names.clone());
         self.readers.swap_remove(index);
         let reader = self.resumed(names, cursor);
         self.readers.push(reader);
+    }
+
+    /// Skips a reader to a cursor of the hub.
+    fn skip(&mut self, index: usize, to: u64) {
+        let (epoch, to) = (self.hub.cursor().epoch(), to % (self.reference.watermark() + 1));
+        if let Some(reader) = self.readers.get_mut(index) {
+            let before = reader.subscription.cursor().unwrap();
+            assert!(reader.subscription.skip_to(Cursor::new(epoch, to)));
+            assert_eq!(reader.subscription.cursor().unwrap().sequence(), to.max(before.sequence()));
+            if to > before.sequence() {
+                reader.ledger.skip_to(to);
+            }
+        }
     }
 
     /// Subscribes after a cursor of the hub.

@@ -205,10 +205,10 @@ async fn subscribe_of_a_key_above_its_share_is_busy_and_others_are_served() {
                     assert!(client.end().is_none_or(|end| end == "200"), "{transport:?} {query}");
                     continue;
                 }
-                let told = client.finish().await;
+                let reported = client.finish().await;
                 match transport {
-                    Transport::Sse => assert!(client.text().contains("tidings.retry"), "{told}"),
-                    _ => assert_eq!(told, "503", "{transport:?}"),
+                    Transport::Sse => assert!(client.text().contains("tidings.retry"), "{reported}"),
+                    _ => assert_eq!(reported, "503", "{transport:?}"),
                 }
             }
         }

@@ -19,7 +19,7 @@ type Told = (Option<&'static str>, &'static [&'static str]);
 fn forgeries(first: &str, last: &str) -> Vec<(Vec<u8>, Told)> {
     let (epoch, invalid) = (first.split_once('.').unwrap().0, (Some("invalid"), &[][..]));
     let foreign = (Some("epoch"), &["one", "two"][..]);
-    let forged = |text: String, told: Told| (text.into_bytes(), told);
+    let forged = |text: String, reported: Told| (text.into_bytes(), reported);
     vec![
         // Valid ones.
         forged(first.to_owned(), (None, &["two"])),
@@ -86,11 +86,11 @@ async fn row_07_forged_cursor_gets_a_gap_and_no_error() {
                 };
                 let response = request.to(&endpoint).await;
                 assert_eq!(response.status(), 200, "{transport} {name}");
-                let mut told = objects(transport, response).await.into_iter();
+                let mut reported = objects(transport, response).await.into_iter();
                 if let Some(gap) = gap {
-                    assert_eq!(told.next().unwrap()["gap"]["reason"], *gap, "{transport} {name}");
+                    assert_eq!(reported.next().unwrap()["gap"]["reason"], *gap, "{transport} {name}");
                 }
-                let texts: Vec<_> = told.map(|object| object["data"].as_str().unwrap().to_owned()).collect();
+                let texts: Vec<_> = reported.map(|object| object["data"].as_str().unwrap().to_owned()).collect();
                 assert_eq!(texts, events, "{transport} {name}");
             }
         }

@@ -139,10 +139,10 @@ async fn row_12_counters_are_0_after_the_last_close_on_every_transport() {
 async fn row_16_retry_times_differ_between_clients() {
     let app = App::new();
     let endpoint = app.endpoint();
-    for (target, told) in
+    for (target, reported) in
         [("/events", "a poll"), ("/events?transport=sse", "a refused stream"), ("/events?wait=1", "a refused poll")]
     {
-        if told != "a poll" {
+        if reported != "a poll" {
             drop(endpoint.drain());
         }
         let mut retries = Vec::new();
@@ -157,10 +157,10 @@ async fn row_16_retry_times_differ_between_clients() {
             };
             retries.push(retry.parse::<u64>().unwrap());
         }
-        assert!(retries.iter().all(|retry| (1_000..=5_000).contains(retry)), "{told}: {retries:?}");
+        assert!(retries.iter().all(|retry| (1_000..=5_000).contains(retry)), "{reported}: {retries:?}");
         retries.sort_unstable();
         retries.dedup();
-        assert!(retries.len() > 25, "{told}: {retries:?}");
+        assert!(retries.len() > 25, "{reported}: {retries:?}");
     }
 }
 
@@ -203,9 +203,9 @@ async fn row_27_message_is_not_split_and_not_read_beyond_its_limit() {
         let body = Newlines { left: total, taken: taken.clone(), size };
         let response = endpoint.handle(post.body(body).unwrap()).await;
         assert_eq!((response.status().as_u16(), taken.load(Ordering::Relaxed)), expected, "{total} by {size}");
-        let told =
+        let reported =
             if expected.0 == 413 { r#"{"error":"message is too large: max_message is 65536 bytes"}"# } else { "" };
-        assert_eq!(text(response).await, told);
+        assert_eq!(text(response).await, reported);
     }
     assert_eq!(app.messages(), [Message::Text("\n".repeat(64 * 1024))], "one message");
 }

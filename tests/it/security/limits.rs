@@ -263,7 +263,7 @@ fn table_of_limits_has_every_setter_and_its_default() {
     ];
     let source = source.concat();
     let config = format!("{:?}", App::new().builder());
-    let mut told: Vec<String> = Vec::new();
+    let mut reported: Vec<String> = Vec::new();
     for row in source.lines().filter_map(|line| line.strip_prefix("/// | ")) {
         let cells: Vec<_> = row.split(" | ").collect();
         let [what, default, set_by, ..] = cells[..] else { continue };
@@ -281,13 +281,13 @@ fn table_of_limits_has_every_setter_and_its_default() {
             },
         };
         assert!(config.contains(&format!(" {field}: {value}")), "{what}: {field} is not {value} in {config}");
-        told.push(method.to_owned());
+        reported.push(method.to_owned());
     }
     let limits = source.lines().filter_map(|line| line.trim().strip_prefix("pub fn ")?.split_once("(mut self, "));
     for (method, parameters) in limits {
         let limit = ["usize", "u32", "Duration"].iter().any(|kind| parameters.contains(kind));
         let job = parameters.contains("Fn(");
-        assert_eq!(limit && !job, told.iter().any(|told| told == method), "{method}({parameters}");
+        assert_eq!(limit && !job, reported.iter().any(|reported| reported == method), "{method}({parameters}");
     }
-    assert!(told.len() >= 20, "{told:?}");
+    assert!(reported.len() >= 20, "{reported:?}");
 }

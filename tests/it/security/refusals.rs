@@ -36,7 +36,7 @@ impl Log {
         let book = log.clone();
         let builder = builder.on_refusal(move |refused| {
             let status = refused.status().map(|status| status.as_u16());
-            let told = Told {
+            let reported = Told {
                 cause: refused.cause(),
                 code: status.or(refused.close_code()),
                 transport: refused.transport(),
@@ -44,8 +44,8 @@ impl Log {
                 line: format!("{refused} {refused:?}"),
             };
             let mut book = book.0.lock().unwrap();
-            book.1[told.cause as usize] += 1;
-            book.0.push(told);
+            book.1[reported.cause as usize] += 1;
+            book.0.push(reported);
         });
         (log, builder)
     }
@@ -56,9 +56,9 @@ impl Log {
 
     /// Takes the one call since the last time.
     fn one(&self, of: &str) -> Told {
-        let mut told = std::mem::take(&mut self.0.lock().unwrap().0);
-        assert_eq!(told.len(), 1, "{of}: {told:?}");
-        told.remove(0)
+        let mut reported = std::mem::take(&mut self.0.lock().unwrap().0);
+        assert_eq!(reported.len(), 1, "{of}: {reported:?}");
+        reported.remove(0)
     }
 
     /// Compares the calls with the endpoint's counters, cause by cause.
@@ -124,9 +124,9 @@ async fn refusal_is_reported_once_with_cause_status_and_text_on_every_transport(
     for (path, headers, cause, status, text) in CASES {
         let check = |way: &str, status: u16| {
             log.agrees_with(&site.endpoint);
-            let told = log.one(way);
-            assert_eq!((told.cause, told.code, &*told.text), (cause, Some(status), text), "{way} {path}");
-            assert!(!told.line.contains("transport="), "{}", told.line);
+            let reported = log.one(way);
+            assert_eq!((reported.cause, reported.code, &*reported.text), (cause, Some(status), text), "{way} {path}");
+            assert!(!reported.line.contains("transport="), "{}", reported.line);
         };
         let with_host: Vec<_> = [("host", "example.com")].into_iter().chain(headers.iter().copied()).collect();
         for transport in TRANSPORTS {
@@ -170,10 +170,10 @@ async fn refusal_of_a_pages_websocket_is_reported_with_its_close_code() {
         site.send_upgrade(path, &page).await;
         let upgrade = log.one(path);
         site.send_connect(path, &page).await.unwrap();
-        for told in [upgrade, log.one(path)] {
+        for reported in [upgrade, log.one(path)] {
             let expected = (RefusalCause::Publisher, Some(code), Some(Transport::WebSocket), text);
-            assert_eq!((told.cause, told.code, told.transport, &*told.text), expected, "{path}");
-            assert!(told.line.contains(&format!("{path:?}")), "{}", told.line);
+            assert_eq!((reported.cause, reported.code, reported.transport, &*reported.text), expected, "{path}");
+            assert!(reported.line.contains(&format!("{path:?}")), "{}", reported.line);
         }
     }
     log.agrees_with(&site.endpoint);
@@ -208,9 +208,9 @@ async fn refusal_of_a_websocket_message_is_reported_with_its_session() {
         while endpoint.session_count() > 0 {
             yield_now().await;
         }
-        let told = log.one(say);
-        assert_eq!((told.cause, told.code, &*told.text), (cause, Some(code), text), "{say}");
-        assert!(told.line.contains("in session ") && !told.line.contains("secret"), "{}", told.line);
+        let reported = log.one(say);
+        assert_eq!((reported.cause, reported.code, &*reported.text), (cause, Some(code), text), "{say}");
+        assert!(reported.line.contains("in session ") && !reported.line.contains("secret"), "{}", reported.line);
         log.agrees_with(&endpoint);
     }
 }
@@ -228,8 +228,8 @@ async fn refusal_by_a_limit_names_the_limit() {
     assert_eq!(waiting.await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(log.one("deadline").text, "subscribe timed out after 7s (subscribe_timeout)");
     let held = get("/events?transport=sse").to(&endpoint).await;
-    let told = |response: StatusCode| (response.as_u16(), log.one("sessions"));
-    let (status, refused) = told(get("/events?transport=sse").to(&endpoint).await.status());
+    let reported = |response: StatusCode| (response.as_u16(), log.one("sessions"));
+    let (status, refused) = reported(get("/events?transport=sse").to(&endpoint).await.status());
     assert_eq!((status, refused.cause, refused.code), (200, RefusalCause::Busy, Some(200)), "a soft reject");
     assert_eq!(refused.text, "too many sessions: max_sessions, or max_sessions_per_key of the limit key, is reached");
     drop(held);
@@ -250,8 +250,11 @@ async fn refusal_of_a_revoked_long_poll_is_reported() {
     let mut client = TestClient::open(&endpoint, Transport::LongPoll, "/events").await;
     assert_eq!(endpoint.revoke_where(|_| true), 1);
     assert_eq!(client.finish().await, "401 with a challenge");
-    let told = log.one("revoked");
-    assert_eq!((told.cause, told.code, &*told.text), (RefusalCause::Publisher, Some(401), "authorization revoked"));
+    let reported = log.one("revoked");
+    assert_eq!(
+        (reported.cause, reported.code, &*reported.text),
+        (RefusalCause::Publisher, Some(401), "authorization revoked")
+    );
     log.agrees_with(&endpoint);
 }
 
@@ -274,9 +277,9 @@ async fn refusal_of_a_snapshot_is_reported_with_its_session() {
             drop(other);
         }
         pass(Duration::from_secs(11)).await;
-        let told = log.one("snapshot");
-        assert_eq!((told.cause, told.code, &*told.text), (cause, None, text));
-        assert!(told.line.contains("in session "), "{}", told.line);
+        let reported = log.one("snapshot");
+        assert_eq!((reported.cause, reported.code, &*reported.text), (cause, None, text));
+        assert!(reported.line.contains("in session "), "{}", reported.line);
         log.agrees_with(&endpoint);
         drop(one);
     }
@@ -366,9 +369,9 @@ proptest! {
             get(&target).to(&endpoint).await;
             get(&target).header("origin", http::HeaderValue::from_bytes(&origin).unwrap()).to(&endpoint).await;
         });
-        let told = log.all();
-        prop_assert_eq!(told.len(), 2);
-        for Told { line, .. } in told {
+        let reported = log.all();
+        prop_assert_eq!(reported.len(), 2);
+        for Told { line, .. } in reported {
             prop_assert!(!line.chars().any(|it| it.is_control() || matches!(it, '\u{2028}' | '\u{202e}')), "{line:?}");
             prop_assert!(!line.contains("qZx7"), "{line}");
             // Display and Debug, with two texts each: escaping makes at most six bytes of one.

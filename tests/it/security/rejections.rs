@@ -223,7 +223,7 @@ async fn wire_drain_waits_for_earlier_soft_rejects_only() {
 #[tokio::test]
 async fn wire_text_for_the_client_is_sent_and_text_for_the_log_is_not() {
     // The text of a rejection for the client is sent unchanged; the text for the log is not sent.
-    for (rejection, status, told) in [
+    for (rejection, status, reported) in [
         (Rejection::invalid("no \"such\" thing\n"), 400, r#"{"error":"no \"such\" thing\n"}"#),
         (Rejection::internal("password=hunter2"), 500, r#"{"error":"internal error"}"#),
     ] {
@@ -232,6 +232,6 @@ async fn wire_text_for_the_client_is_sent_and_text_for_the_log_is_not() {
             async { Err::<tidings::subscriber::BoxSubscriber, _>(rejection) }
         });
         let response = get("/events").to(&endpoint).await;
-        assert_eq!((response.status().as_u16(), &*text(response).await), (status, told));
+        assert_eq!((response.status().as_u16(), &*text(response).await), (status, reported));
     }
 }

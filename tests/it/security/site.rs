@@ -62,10 +62,10 @@ impl Site {
         }
         let (_, first) = answers[0].clone();
         for (way, answer) in &answers {
-            let told = if answer.status == 200 { Answer { status: 200, ..first.clone() } } else { answer.clone() };
+            let reported = if answer.status == 200 { Answer { status: 200, ..first.clone() } } else { answer.clone() };
             assert_eq!(
                 (first.status, &first),
-                (told.status, &told),
+                (reported.status, &reported),
                 "{way} {headers:?} gets the response of the others"
             );
         }
@@ -84,10 +84,10 @@ impl Site {
 
     /// Requests a WebSocket by an upgrade.
     pub(super) async fn send_upgrade(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let (mut client, mut told) =
+        let (mut client, mut reported) =
             (RawClient::connect(self.http1).await, format!("GET {path} HTTP/1.1\r\n{UPGRADE}"));
-        headers.iter().for_each(|(name, value)| told += &format!("{name}: {value}\r\n"));
-        client.send(told + "\r\n").await;
+        headers.iter().for_each(|(name, value)| reported += &format!("{name}: {value}\r\n"));
+        client.send(reported + "\r\n").await;
         Answer::read(&mut client).await
     }
 
@@ -135,7 +135,7 @@ impl Answer {
         let head = client.head().await;
         let status = normal(head.split(' ').nth(1).unwrap().parse().unwrap());
         let body = if status == 200 { String::new() } else { client.until("}").await };
-        let mut headers: Vec<_> = head.lines().skip(1).filter_map(told).collect();
+        let mut headers: Vec<_> = head.lines().skip(1).filter_map(reported).collect();
         headers.sort_unstable();
         Self { status, headers, body }
     }
@@ -159,13 +159,13 @@ async fn all<B: http_body::Body<Error: std::fmt::Debug>>(body: B) -> String {
 
 fn lines(headers: &http::HeaderMap) -> Vec<String> {
     let lines = headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()).to_lowercase());
-    let mut lines: Vec<_> = lines.filter_map(|line| told(&line)).collect();
+    let mut lines: Vec<_> = lines.filter_map(|line| reported(&line)).collect();
     lines.sort_unstable();
     lines
 }
 
 /// Returns a header that the endpoint sets, without a value that differs from response to response.
-fn told(line: &str) -> Option<String> {
+fn reported(line: &str) -> Option<String> {
     match line.split_once(": ")? {
         ("date" | "content-length", _) => None,
         (name @ ("retry-after" | "tidings-retry-ms"), _) => Some(name.to_owned()),

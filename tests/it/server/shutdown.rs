@@ -23,14 +23,14 @@ async fn server(
     (address, tokio::spawn(server.into_future()))
 }
 
-fn told() -> (oneshot::Sender<()>, impl Future<Output = ()> + Send + 'static) {
+fn stop_signal() -> (oneshot::Sender<()>, impl Future<Output = ()> + Send + 'static) {
     let (stop, stopped) = oneshot::channel();
     (stop, async { drop(stopped.await) })
 }
 
 #[tokio::test(start_paused = true)]
 async fn idle_and_half_sent_requests_do_not_delay_a_shutdown() {
-    let (app, (stop, stopped), begin) = (App::new(), told(), Instant::now());
+    let (app, (stop, stopped), begin) = (App::new(), stop_signal(), Instant::now());
     let (address, server) = server(router(&app, &app.endpoint()), stopped).await;
     let mut clients = Vec::new();
     for sent in ["", "G", "GET / HTTP/1.1\r\nHost: localh", "PRI * HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
@@ -55,7 +55,7 @@ async fn idle_and_half_sent_requests_do_not_delay_a_shutdown() {
 #[tokio::test(start_paused = true)]
 async fn shutdown_waits_for_a_response_and_aborts_one_that_never_comes() {
     for (wait, ends) in [(5, 5), (1_000, 10)] {
-        let (stop, stopped) = told();
+        let (stop, stopped) = stop_signal();
         let slow = get(move || async move {
             tokio::time::timeout(Duration::from_secs(wait), std::future::pending::<()>()).await.unwrap_err();
             "done"

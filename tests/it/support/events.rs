@@ -12,8 +12,24 @@ pub(crate) fn any_topic() -> impl Strategy<Value = String> {
         .prop_filter("a topic", |name| Topic::new(name).is_ok())
 }
 
-/// Generates an event: text, bytes or, with the feature `json`, JSON; some events have a name.
+/// Generates an event: text, bytes or, with the feature `json`, JSON. Some events have a name, and some a key.
 pub(crate) fn any_event() -> impl Strategy<Value = Event> {
+    (any_payload(), prop::option::of(any_key())).prop_map(|(event, key)| match key {
+        Some(key) => event.with_key(&key).unwrap(),
+        None => event,
+    })
+}
+
+/// Generates an event or a removal.
+pub(crate) fn any_change() -> impl Strategy<Value = Event> {
+    prop_oneof![7 => any_event(), 1 => any_key().prop_map(|key| Event::removal(&key).unwrap())]
+}
+
+fn any_key() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z]{1,4}", "[^\\p{Cc}]{1,16}"]
+}
+
+fn any_payload() -> impl Strategy<Value = Event> {
     let text = prop_oneof![any::<String>(), any_hard_text()].prop_map(Event::text);
     let binary = prop::collection::vec(any::<u8>(), 0..64).prop_map(Event::binary);
     let name = prop_oneof![Just(None), "[a-z:. ]{1,12}".prop_map(Some), "[^\\p{Cc}]{1,16}".prop_map(Some)];
@@ -100,7 +116,7 @@ pub(crate) fn any_history() -> impl Strategy<Value = Vec<Step>> {
     let gap = (prop::sample::select(reasons), any::<Option<u64>>());
     prop::collection::vec(
         prop_oneof![
-            8 => (any_topic(), any_event()).prop_map(|(topic, event)| Step::Event(topic, event)),
+            8 => (any_topic(), any_change()).prop_map(|(topic, event)| Step::Event(topic, event)),
             1 => gap.prop_map(|(reason, missed)| Step::Gap(reason, missed)),
             1 => (any_topic(), prop::sample::select(EndReason::ALL)).prop_map(|(topic, reason)| Step::TopicEnd(topic, reason)),
             1 => Just(Step::Pass),
@@ -134,12 +150,16 @@ pub(crate) fn put(history: &[Step], feed: &Feed) -> Vec<Value> {
 
 /// Returns the event object that a client should read.
 fn object(id: Option<String>, topic: &str, event: &Event) -> Value {
-    let mut object = json!({ "topic": topic, "data": match event.kind() {
-        EventKind::Json => serde_json::from_slice(event.payload()).unwrap(),
-        EventKind::Binary => Value::from(STANDARD.encode(event.payload())),
-        _ => Value::from(event.as_str()),
-    }});
-    for (key, value) in [("id", id), ("event", event.name().map(str::to_owned))] {
+    let mut object = match event.kind() {
+        EventKind::Json => json!({ "data": serde_json::from_slice::<Value>(event.payload()).unwrap() }),
+        EventKind::Binary => json!({ "data": STANDARD.encode(event.payload()) }),
+        EventKind::Removal => json!({ "removed": true }),
+        _ => json!({ "data": event.as_str() }),
+    };
+    object["topic"] = topic.into();
+    for (key, value) in
+        [("id", id), ("event", event.name().map(str::to_owned)), ("key", event.key().map(str::to_owned))]
+    {
         if let Some(value) = value {
             object[key] = value.into();
         }

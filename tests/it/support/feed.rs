@@ -108,16 +108,19 @@ impl Feed {
             reader.gap = Some(Gap::new(GapReason::Epoch, Cursor::new(epoch, 0)));
             return reader;
         }
-        let sequence = cursor.sequence();
-        let at = self.state().script.partition_point(|step| match step {
+        let mut reader = self.reader();
+        (reader.at, reader.sequence) = (self.after(cursor.sequence()), cursor.sequence());
+        reader
+    }
+
+    /// Returns the place of the first item after this sequence.
+    fn after(&self, sequence: u64) -> usize {
+        self.state().script.partition_point(|step| match step {
             Step::Event { sequence: here, .. } => *here <= sequence,
             Step::Gap(gap) => gap.cursor.sequence() <= sequence,
             Step::TopicEnd(end) => end.cursor.sequence() <= sequence,
             Step::End(_) => false,
-        });
-        let mut reader = self.reader();
-        (reader.at, reader.sequence) = (at, sequence);
-        reader
+        })
     }
 
     fn put(&self, step: impl FnOnce(u64) -> Step) -> Option<Cursor> {
@@ -229,6 +232,16 @@ impl Subscriber for Reader {
     fn cursor(&self) -> Option<Cursor> {
         let epoch = self.feed.state().epoch;
         (epoch != 0 && self.gap.is_none()).then(|| Cursor::new(epoch, self.sequence))
+    }
+
+    fn skip_to(&mut self, cursor: Cursor) -> bool {
+        if cursor.epoch() != self.feed.state().epoch {
+            return false;
+        }
+        if cursor.sequence() > self.sequence {
+            (self.at, self.sequence) = (self.feed.after(cursor.sequence()), cursor.sequence());
+        }
+        true
     }
 
     fn info(&self) -> SubscriberInfo<'_> {

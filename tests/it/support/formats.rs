@@ -19,7 +19,7 @@ impl Format for LineFormat {
 
     fn encode(&self, event: &EventRef<'_>, out: &mut BytesMut) {
         let sequence = event.cursor.unwrap().sequence();
-        let line = format!("{sequence} {} {}\n", event.topic, event.event.as_str().unwrap());
+        let line = format!("{sequence} {} {}\n", event.topic, event.event.as_str().unwrap_or_default());
         out.extend_from_slice(line.as_bytes());
     }
 }

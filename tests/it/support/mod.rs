@@ -21,7 +21,7 @@ mod wakers;
 
 pub(crate) use cases::cases;
 #[cfg(feature = "object")]
-pub(crate) use events::{Step, any_event, any_history, any_topic, put};
+pub(crate) use events::{Step, any_change, any_event, any_history, any_topic, put};
 pub(crate) use feed::{Feed, Reader};
 pub(crate) use formats::{CountingFormat, LineFormat};
 pub(crate) use functions::functions;

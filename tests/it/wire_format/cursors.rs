@@ -65,8 +65,8 @@ fn cursors_of_the_page_parse_and_the_others_do_not() {
 #[test]
 fn longest_cursor_and_digits_of_an_epoch_are_those_of_the_page() {
     let longest = Cursor::new(u64::MAX, u64::MAX).with_tag(u64::MAX).to_string().len();
-    let told = format!("A cursor has at most {longest} bytes now; a client reserves {}.", Cursor::MAX_LEN);
-    assert!(PAGE.contains(&told), "{told}");
+    let reported = format!("A cursor has at most {longest} bytes now; a client reserves {}.", Cursor::MAX_LEN);
+    assert!(PAGE.contains(&reported), "{reported}");
     assert!(PAGE.contains("13 digits from 2006 to 2108"));
     assert_eq!(LocalHub::new().cursor().to_string().find('.'), Some(13));
 }

@@ -20,6 +20,7 @@ use tidings::{
 };
 
 use super::page::{PAGE, blocks};
+use super::state;
 use crate::support::Feed;
 use crate::support::http::{RawClient, To, frame, get, piece, request, serve_http1, text, upgrade_request};
 
@@ -29,6 +30,14 @@ fn news() -> Feed {
     feed.event("news", Event::text("42.17").with_name("price").unwrap());
     feed.event("news", Event::json_text(r#"{"price":42.17}"#).unwrap());
     feed.event("news", Event::binary(&[0, 255][..]));
+    feed
+}
+
+/// Returns a source with an event of a keyed topic and the removal of its key.
+fn cars() -> Feed {
+    let feed = before(4);
+    feed.event("cars", Event::json_text(r#"{"speed":88}"#).unwrap().with_key("42").unwrap());
+    feed.event("cars", Event::removal("42").unwrap());
     feed
 }
 
@@ -53,6 +62,9 @@ impl Publisher for App {
     type Subscriber = BoxSubscriber;
 
     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
+        if request.topics().iter().any(|topic| topic.as_str() == "private") {
+            return Err(Rejection::Forbidden);
+        }
         let reader = match request.start() {
             Start::After(cursor) => self.0.resume(cursor),
             _ => self.0.reader(),
@@ -153,12 +165,28 @@ async fn block(delivery: Delivery) -> String {
     from(&items(stream, 2).await, "event: ")
 }
 
-/// Returns the frames of a WebSocket, after messages, up to this number.
-async fn frames(feed: &Feed, messages: &[&str], count: usize) -> String {
+/// Opens a WebSocket of `tidings.v1`.
+async fn websocket(feed: &Feed) -> RawClient {
     let mut client = RawClient::connect(serve_http1(&builder(feed).build()).await).await;
     client.send(upgrade_request("/events", "Sec-WebSocket-Protocol: tidings.v2, tidings.v1\r\n")).await;
     let head = client.head().await;
     assert!(head.contains("\r\nsec-websocket-protocol: tidings.v1\r\n"), "the offer of the page: {head}");
+    client
+}
+
+/// Returns the answer to a change of topics, after `hello` and the three events of the page.
+async fn answer_to_change(change: &str) -> String {
+    let mut client = websocket(&news()).await;
+    for _ in 0..4 {
+        client.frame().await;
+    }
+    client.send(frame(1, change.as_bytes())).await;
+    String::from_utf8(client.frame().await.1).unwrap() + "\n"
+}
+
+/// Returns the frames of a WebSocket, after messages, up to this number.
+async fn frames(feed: &Feed, messages: &[&str], count: usize) -> String {
+    let mut client = websocket(feed).await;
     for message in messages {
         client.send(frame(1, message.as_bytes())).await;
     }
@@ -203,6 +231,9 @@ async fn pings() -> String {
     }
 }
 
+/// Message of a client that changes its topics.
+const CHANGE: &str = r#"{"tidings":"topics","topics":["news","alerts"]}"#;
+
 async fn objects() -> Vec<(&'static str, String)> {
     let gaps = [
         gap(),
@@ -216,15 +247,21 @@ async fn objects() -> Vec<(&'static str, String)> {
     let quiet = news();
     quiet.pass();
     let beats = ChunkedStream::new(quiet.reader(), &TokioTimer::default()).heartbeat(Heartbeat::Visible);
-    let errors = frames(&Feed::new(7), &["busy", "forbidden"], 3).await;
+    let private = r#"{"tidings":"topics","topics":["private"]}"#;
+    let errors = frames(&Feed::new(7), &["busy", "forbidden", private], 4).await;
     vec![
         ("event", lines(news().reader(), 1).await),
+        ("state", state::state().await),
+        ("state-gap", state::state_gap().await),
+        ("removal", lines(cars().reader(), 1).await),
         ("gap", lines(Script(gaps.map(Delivery::Gap).into()), 3).await),
         ("end", lines(Script([Delivery::TopicEnd(end())].into()), 1).await + &lines(last.resume(cursor), 1).await),
         ("hello", items(ChunkedStream::new(news().reader(), &TokioTimer::default()), 1).await),
         ("heartbeat", from(&items(beats, 3).await, r#"{"tidings":"heartbeat""#)),
         ("bye", from(&items(byes, 9).await, r#"{"tidings":"bye""#)),
         ("error", from(&errors, r#"text {"tidings":"error""#).replace("text ", "")),
+        ("topics", answer_to_change(CHANGE).await),
+        ("change", format!("{CHANGE}\n")),
         ("answer", whole(request("POST", "/events").with("save", &builder(&news()).build()).await).await),
         ("busy", body(&full(), "transport=chunked&cursor=7.a3").await),
     ]
@@ -245,6 +282,10 @@ async fn exchanges() -> Vec<(&'static str, String)> {
             "tidings.heartbeat",
             from(&until(&quiet, "transport=sse&heartbeat=visible", "id: 7.a4").await, "event: tidings.heartbeat"),
         ),
+        (
+            "tidings.removed",
+            from(&until(&builder(&cars()).build(), "transport=sse", "id: 7.a5").await, "event: tidings.removed"),
+        ),
         ("tidings.gap", block(Delivery::Gap(gap())).await),
         ("tidings.topic_end", block(Delivery::TopicEnd(end())).await),
         ("tidings.retry", until(&full(), "transport=sse&cursor=7.a3", "\n\n").await),
@@ -259,18 +300,18 @@ async fn exchanges() -> Vec<(&'static str, String)> {
 /// The time is virtual, so that keep-alives come at once.
 #[tokio::test(start_paused = true)]
 async fn each_example_of_the_page_is_what_the_crate_sends() {
-    let told = blocks(PAGE);
+    let reported = blocks(PAGE);
     let sent: BTreeMap<_, _> = objects().await.into_iter().chain(exchanges().await).collect();
     for (name, text) in &sent {
-        assert_eq!(told.get(*name), Some(text), "{name}");
+        assert_eq!(reported.get(*name), Some(text), "{name}");
     }
-    let unknown: Vec<_> = told.keys().filter(|name| *name != "abnf" && !sent.contains_key(name.as_str())).collect();
+    let unknown: Vec<_> = reported.keys().filter(|name| *name != "abnf" && !sent.contains_key(name.as_str())).collect();
     assert!(unknown.is_empty(), "examples that nothing produces: {unknown:?}");
 }
 
 /// A client that reconnects after the end receives the documented status or reply.
 #[tokio::test(start_paused = true)]
-async fn client_that_returns_after_the_end_is_told_by_status_or_reply() {
+async fn client_that_returns_after_the_end_gets_a_status_or_reply() {
     let ended = builder(&ending()).build();
     for cursor in ["7.a4", "0.a1"] {
         let event_source = get("/events?transport=sse").header("last-event-id", cursor).to(&ended).await;

@@ -5,4 +5,5 @@ mod cursors;
 mod examples;
 
 mod page;
+mod state;
 mod tables;

@@ -28,7 +28,7 @@ fn between<'a>(code: &'a str, before: &str, after: &[char]) -> Vec<&'a str> {
 }
 
 /// Returns the names in a table, each once, in lower case.
-fn told(part: &str, heading: &str) -> BTreeSet<String> {
+fn documented(part: &str, heading: &str) -> BTreeSet<String> {
     let names = names(part, heading);
     let all: BTreeSet<_> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
     assert_eq!(all.len(), names.len(), "a name is in the table of {heading} twice");
@@ -38,15 +38,15 @@ fn told(part: &str, heading: &str) -> BTreeSet<String> {
 /// Compares a table of a part of the page with the names in the code. Shows that a missing row and a wrong one are found.
 fn compare_in(part: &str, heading: &str, code: impl IntoIterator<Item = impl AsRef<str>>) {
     let code: BTreeSet<String> = code.into_iter().map(|name| name.as_ref().to_ascii_lowercase()).collect();
-    assert_eq!(told(part, heading), code, "table of {heading}");
+    assert_eq!(documented(part, heading), code, "table of {heading}");
     for row in table(part, heading) {
         let (line, name) = (format!("| {} |", row.join(" | ")), &row[0]);
         let missing = part.replacen(&format!("{line}\n"), "", 1);
         if table(part, heading).len() > 1 {
-            assert_ne!(told(&missing, heading), code, "the missing row {name} is not found");
+            assert_ne!(documented(&missing, heading), code, "the missing row {name} is not found");
         }
         let wrong = part.replacen(&line, &line.replacen(name, "`wrong`", 1), 1);
-        assert_ne!(told(&wrong, heading), code, "the wrong row {name} is not found");
+        assert_ne!(documented(&wrong, heading), code, "the wrong row {name} is not found");
     }
 }
 
@@ -166,12 +166,12 @@ fn reasons_and_error_codes_are_those_of_the_types() {
 #[test]
 fn limits_of_the_page_are_the_defaults() {
     let builder = code("endpoint/config.rs");
-    for (told, constant) in [
+    for (text, constant) in [
         ("at most 64 times", "max_topics_per_request: 64"),
         ("at most 1,000", "max_last: 1_000"),
         ("up to 55", "MAX_LONG_POLL_TIMEOUT: Duration = Duration::from_secs(55)"),
     ] {
-        assert!(PAGE.contains(told) && builder.contains(constant), "{told}");
+        assert!(PAGE.contains(text) && builder.contains(constant), "{text}");
     }
     assert!(PAGE.contains("at most 255 bytes") && tidings::Topic::new("x".repeat(255)).is_ok());
     assert!(tidings::Topic::new("x".repeat(256)).is_err() && Cursor::MAX_LEN == 64);

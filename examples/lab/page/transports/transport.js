@@ -4,11 +4,11 @@
  * `open(cursor)` begins it. `close()` ends it, and no callback follows. Events that were received and not yet delivered are
  * dropped with their cursor, so that the next attempt gets them again.
  *
- * Callbacks: `event(object)`, `gap(object)`, `topicEnd({ topic, reason })` without members if all topics had ended before,
+ * Callbacks: `event(object)` for an event or a removal, `gap(object)`, `topicEnd({ topic, reason })` without members if all topics had ended before,
  * `cursor(text)`, `alive()` when the server has answered, and `ended({ retry, refused })` once, when this attempt has ended.
  */
 export class Transport {
-  /** `at`: { panel, topics, pollEvery() }. */
+  /** `at`: { panel, topics, added, pollEvery() }. `added`: topics that the panel did not follow up to its cursor. */
   constructor(at, on) {
     this.at = at;
     this.on = on;
@@ -40,6 +40,7 @@ export class Transport {
   url(parameters) {
     const query = new URLSearchParams();
     for (const topic of this.at.topics) query.append('topic', topic);
+    if (this.at.added.length && this.cursor) query.set('added', this.at.added);
     query.set('panel', this.at.panel);
     for (const [name, value] of Object.entries(parameters)) query.set(name, value);
     if (this.cursor) query.set('cursor', this.cursor);
@@ -53,7 +54,7 @@ export class Transport {
     this.cursor = object.id;
     if ('gap' in object) this.on.gap(object);
     else if ('end' in object) this.on.topicEnd(object.end);
-    else if ('data' in object) this.on.event(object);
+    else if ('data' in object || 'removed' in object) this.on.event(object);
     if (!this.closed) this.on.cursor(this.cursor);
   }
 

@@ -29,6 +29,18 @@ export class WebSocketTransport extends Transport {
     socket.close(1000);
   }
 
+  /** Changes the topics of the open connection. Returns false if it cannot be done now. */
+  follow(topics) {
+    return this.send(JSON.stringify({ tidings: 'topics', topics }));
+  }
+
+  heed(object) {
+    super.heed(object);
+    if (object.tidings === 'topics') this.on.follows(object.topics);
+    // The change was refused: the next connection names the topics.
+    if (object.tidings === 'error' && object.topics) this.end();
+  }
+
   /** Sends a message. Returns false if it cannot be sent now. */
   send(text) {
     if (this.socket?.readyState !== WebSocket.OPEN || this.socket.bufferedAmount > 65_536) return false;

@@ -59,7 +59,7 @@ fn late_wake_after_joined_does_not_take_the_wake_of_a_revocation() {
     let first = SessionGuard::first_poll(&shared, session.clone(), begin, None).join().ok().unwrap();
     let entry = first.entry().clone();
     let mut second = SessionGuard::next_poll(entry.clone(), session.of_request(None, Vec::new()), None).ok().unwrap();
-    // `joined` has returned. The second poll goes on before it is woken for that.
+    // `joined` has returned. The second poll continues before it is woken for that.
     assert!(!second.poll_ending(&cx));
     entry.wake_tasks();
     assert_eq!(wakes.count(), 1);

@@ -16,6 +16,8 @@ pub(in crate::endpoint::session) struct Actions {
     pub(in crate::endpoint::session) left: Option<SessionEnd>,
     /// The session's tasks are woken.
     pub(in crate::endpoint::session) wakes: bool,
+    /// The publisher is to be asked to renew the authorization.
+    pub(in crate::endpoint::session) renews: bool,
     /// The stream is dropped, unless it is being polled.
     pub(in crate::endpoint::session) takes_stream: bool,
     /// The session has ended, and needs nothing that it holds.

@@ -8,17 +8,23 @@ use crate::endpoint::session::SessionEnd;
 pub(crate) enum Input {
     /// The table has no place for the session.
     NoPlace,
-    /// `joined` has returned.
-    Joined { max_age: Option<Duration> },
+    /// `joined` has returned. `lead`: the authorization is to be renewed so long before it expires.
+    Joined { max_age: Option<Duration>, lead: Duration },
     /// A drain has started, and this session's time comes at this instant.
     DrainAt(Instant),
     /// The application disconnects the session, which ends in order.
     Leave(SessionEnd),
     /// The authorization ends now.
     Revoke,
+    /// The authorization ends now if it has expired.
+    Expire,
+    /// The application sets the time at which the authorization expires.
+    Extend(Validity),
+    /// The publisher answered that the authorization is renewed, or that it is not.
+    Renewed(Option<Validity>),
     /// The session is cut off at once.
     Cut(SessionEnd),
-    /// The session's task knows why it will have ended.
+    /// The session's task has determined the reason of its end.
     Note(SessionEnd),
     /// The stream yielded one of its last pieces.
     Piece,
@@ -40,6 +46,14 @@ pub(crate) enum Input {
     End(SessionEnd),
 }
 
+/// Time for which an authorization is valid.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Validity {
+    pub(crate) expires: Instant,
+    /// Time before the expiry at which the publisher is asked to renew it.
+    pub(crate) lead: Duration,
+}
+
 /// Times that the state machine depends on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timeouts {
@@ -51,10 +65,16 @@ impl Input {
     /// Returns whether the effect depends on the time. If it does not, any time will do.
     pub(in crate::endpoint::session) fn depends_on_time(self) -> bool {
         match self {
-            Self::Joined { max_age } => max_age.is_some(),
-            Self::Leave(_) | Self::Revoke | Self::BreakOff(_) | Self::Watch | Self::EndPoll | Self::Alarm { .. } => {
-                true
-            }
+            Self::Joined { max_age, .. } => max_age.is_some(),
+            Self::Leave(_)
+            | Self::Revoke
+            | Self::Expire
+            | Self::Extend(_)
+            | Self::Renewed(_)
+            | Self::BreakOff(_)
+            | Self::Watch
+            | Self::EndPoll
+            | Self::Alarm { .. } => true,
             _ => false,
         }
     }

@@ -5,11 +5,11 @@ use crate::endpoint::body::BodyError;
 pub(in crate::endpoint::session) enum SessionKind {
     /// A body of the HTTP stack, which polls it at any time, or never.
     Stream,
-    /// A single poll. Its handler learns of the end by an order.
+    /// A single poll. Its handler receives the end as an order.
     Poll,
     /// A session of many polls, some of them at once. Between two polls it has no task.
     PollSession,
-    /// A WebSocket. Its task learns of the end by an order.
+    /// A WebSocket. Its task receives the end as an order.
     WebSocket,
 }
 
@@ -23,7 +23,7 @@ pub(crate) enum Phase {
     Flushing(BodyError),
     /// The stream breaks off with this error when it is polled.
     Broken(BodyError),
-    /// The authorization is revoked, and the client of a poll or a WebSocket is to be told.
+    /// The authorization is revoked, and the client of a poll or a WebSocket is still to receive this reason.
     Revoked,
     /// The session is cut off and has left. A body that is still polled breaks off with this error.
     Cut(BodyError),

@@ -1,6 +1,7 @@
 //! The transitions as written tables, over every input and every state, and a random program that checks the invariants.
 
 mod program;
+mod renewal;
 mod table;
 mod timing;
 
@@ -18,6 +19,6 @@ fn entering(kind: SessionKind, begin: Instant, expires: Option<Instant>) -> Life
 /// Returns a session that is in the table.
 fn joined(kind: SessionKind, begin: Instant) -> Lifecycle {
     let mut session = entering(kind, begin, None);
-    let _ = session.handle(Input::Joined { max_age: None }, begin, &TIMEOUTS);
+    let _ = session.handle(Input::Joined { max_age: None, lead: Duration::ZERO }, begin, &TIMEOUTS);
     session
 }

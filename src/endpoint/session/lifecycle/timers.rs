@@ -15,17 +15,29 @@ pub(in crate::endpoint::session) enum SessionTimer {
     Expiry,
     /// The session is as old as it may become.
     MaxAge,
-    /// No poll of a poll session came for too long.
+    /// No poll of a poll session came for too long. Only a poll session has this timer.
     Silence,
     /// The last bytes of a stream had their time to leave, so the stream can break off.
     Flush,
     /// A stream that should have ended by itself is cut off.
     Cutoff,
+    /// The publisher is to be asked to renew the authorization. A poll session has [`Silence`](Self::Silence) in its place.
+    Renewal,
 }
 
 impl SessionTimer {
-    pub(in crate::endpoint::session) const ALL: [Self; 7] =
-        [Self::Check, Self::Drain, Self::Expiry, Self::MaxAge, Self::Silence, Self::Flush, Self::Cutoff];
+    pub(in crate::endpoint::session) const ALL: [Self; 8] =
+        [Self::Check, Self::Drain, Self::Expiry, Self::MaxAge, Self::Silence, Self::Flush, Self::Cutoff, Self::Renewal];
+
+    /// Number of places in a table. Two timers that no session has both share one.
+    const PLACES: usize = 7;
+
+    fn place(self) -> usize {
+        match self {
+            Self::Renewal => Self::Silence as usize,
+            timer => timer as usize,
+        }
+    }
 }
 
 /// The timers of one session: a time for each that is armed.
@@ -35,7 +47,7 @@ impl SessionTimer {
 #[repr(C)]
 pub(in crate::endpoint::session) struct TimerTable {
     // First: a delivery looks at the first of them.
-    times: [u64; SessionTimer::ALL.len()],
+    times: [u64; SessionTimer::PLACES],
     begin: Instant,
 }
 
@@ -44,7 +56,7 @@ const UNARMED: u64 = u64::MAX;
 
 impl TimerTable {
     pub(in crate::endpoint::session) fn new(begin: Instant) -> Self {
-        Self { times: [UNARMED; SessionTimer::ALL.len()], begin }
+        Self { times: [UNARMED; SessionTimer::PLACES], begin }
     }
 
     /// Returns the begin of the session.
@@ -53,26 +65,26 @@ impl TimerTable {
     }
 
     pub(in crate::endpoint::session) fn arm(&mut self, timer: SessionTimer, at: Instant) {
-        self.times[timer as usize] = nanos(at.saturating_duration_since(self.begin));
+        self.times[timer.place()] = nanos(at.saturating_duration_since(self.begin));
     }
 
     /// Arms a timer for `now + wait`, or for 584 years after the session's begin if that is later.
     pub(in crate::endpoint::session) fn arm_after(&mut self, timer: SessionTimer, now: Instant, wait: Duration) {
         let now = now.saturating_duration_since(self.begin);
-        self.times[timer as usize] = nanos(now.saturating_add(wait));
+        self.times[timer.place()] = nanos(now.saturating_add(wait));
     }
 
     pub(in crate::endpoint::session) fn disarm(&mut self, timer: SessionTimer) {
-        self.times[timer as usize] = UNARMED;
+        self.times[timer.place()] = UNARMED;
     }
 
     pub(in crate::endpoint::session) fn disarm_all(&mut self) {
-        self.times = [UNARMED; SessionTimer::ALL.len()];
+        self.times = [UNARMED; SessionTimer::PLACES];
     }
 
     #[inline]
     pub(in crate::endpoint::session) fn is_armed(&self, timer: SessionTimer) -> bool {
-        self.times[timer as usize] != UNARMED
+        self.times[timer.place()] != UNARMED
     }
 
     pub(in crate::endpoint::session) fn is_any_armed(&self) -> bool {
@@ -82,11 +94,12 @@ impl TimerTable {
 
     /// Returns the time of a timer that is armed and can be reached.
     pub(in crate::endpoint::session) fn get(&self, timer: SessionTimer) -> Option<Instant> {
-        let time = self.times[timer as usize];
+        let time = self.times[timer.place()];
         if time == UNARMED { None } else { self.begin.checked_add(Duration::from_nanos(time)) }
     }
 
-    /// Returns the armed timer with the earliest time, of those that `counts` selects.
+    /// Returns the armed timer with the earliest time, of those that `counts` selects. It must select at most one timer of a
+    /// place.
     pub(in crate::endpoint::session) fn next(
         &self,
         counts: impl Fn(SessionTimer) -> bool,
@@ -95,7 +108,7 @@ impl TimerTable {
             return None;
         }
         let armed = SessionTimer::ALL.into_iter().filter(|&timer| self.is_armed(timer) && counts(timer));
-        let timer = armed.min_by_key(|&timer| self.times[timer as usize])?;
+        let timer = armed.min_by_key(|&timer| self.times[timer.place()])?;
         Some((timer, self.get(timer)?))
     }
 

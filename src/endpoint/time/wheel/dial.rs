@@ -83,7 +83,7 @@ impl Dial {
         false
     }
 
-    /// Returns the tick to advance to next: that of the first entry, or an earlier one at which it can be told.
+    /// Returns the tick to advance to next: that of the first entry, or an earlier one at which it can be determined.
     pub(super) fn next(&self) -> u64 {
         let Some((slot, start)) = self.first() else { return NEVER };
         let (mut place, mut tick) = (self.heads[slot], NEVER);

@@ -27,7 +27,8 @@ pub(crate) enum FirstDelivery {
 
 impl<S: Subscriber> SseEncoder<S> {
     /// Polls for the next item of a stream without control blocks, after a delivery that is left out. It is a loop, because
-    /// many topics may end at once.
+    /// many topics may end at once, and many keys be removed.
+    #[cold]
     pub(super) fn poll_past_controls(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Option<Bytes>> {
         loop {
             match self.subscriber.poll_encoded(cx, self.format(), max) {
@@ -35,6 +36,7 @@ impl<S: Subscriber> SseEncoder<S> {
                 Poll::Ready(EncodedDelivery::Gap(gap)) if gap.snapshot => {}
                 Poll::Ready(EncodedDelivery::Gap(_)) => return self.break_off(),
                 Poll::Ready(EncodedDelivery::End(end)) => return self.finished(end),
+                Poll::Ready(EncodedDelivery::Events(events)) if events.bytes.is_empty() => {}
                 Poll::Ready(EncodedDelivery::Events(events)) => {
                     self.keep_alive.wrote();
                     return Poll::Ready(Some(events.bytes));
@@ -60,6 +62,7 @@ impl<S: Subscriber> SseEncoder<S> {
                 EncodedDelivery::Gap(gap) if gap.snapshot => continue,
                 EncodedDelivery::Gap(gap) => return Poll::Ready(FirstDelivery::Gap(gap)),
                 EncodedDelivery::End(end) => return Poll::Ready(FirstDelivery::End(end)),
+                EncodedDelivery::Events(events) if events.bytes.is_empty() => continue,
                 EncodedDelivery::Events(events) => events.bytes,
             };
             self.stage = Stage::Open;

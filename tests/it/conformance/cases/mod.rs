@@ -2,6 +2,7 @@
 
 pub(super) mod end;
 pub(super) mod gaps;
+pub(super) mod keyed;
 pub(super) mod order;
 pub(super) mod overflow;
 pub(super) mod resume;

@@ -20,7 +20,7 @@ async fn rest(mut body: Body) -> (String, Option<BodyError>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stream_tells_each_end_and_ends_cleanly() {
+async fn stream_sends_each_end_and_ends_cleanly() {
     for (target, first, last) in [
         (
             "/?transport=chunked",

@@ -40,7 +40,7 @@ fn requests(method: &str) -> Vec<request::Builder> {
     requests
 }
 
-async fn told(response: Response<Body>) -> (StatusCode, HeaderMap, String) {
+async fn reported(response: Response<Body>) -> (StatusCode, HeaderMap, String) {
     let (status, headers) = (response.status(), response.headers().clone());
     let is_stream = header(&response, "content-type") == "text/event-stream";
     (status, headers, if is_stream { String::new() } else { text(response).await })
@@ -62,8 +62,8 @@ async fn check_refuses_what_the_endpoint_refuses_with_an_equal_answer() {
                     Ok(()) => allowed += 1,
                     Err(refusal) => {
                         assert_eq!(
-                            told(refusal.into()).await,
-                            told(by_endpoint).await,
+                            reported(refusal.into()).await,
+                            reported(by_endpoint).await,
                             "rules {number}, {method} {at}"
                         );
                         assert_eq!(desk.events.stats().refused_origin, 2);
@@ -192,7 +192,7 @@ async fn check_refuses_a_head_of_a_post_that_respond_refuses_with_an_equal_answe
                     "{method} {target} {name}"
                 );
                 let Err(refusal) = by_check else { continue };
-                assert_eq!(told(refusal.into()).await, told(by_endpoint).await, "{method} {target} {name}");
+                assert_eq!(reported(refusal.into()).await, reported(by_endpoint).await, "{method} {target} {name}");
                 assert_eq!((desk.events.stats().refused_request, desk.events.stats().refused_origin), (2, 0));
                 let seen = seen.lock().unwrap().clone();
                 assert_eq!((seen.len(), &seen[0]), (2, &seen[1]));

@@ -38,7 +38,7 @@ async fn post_is_answered_by_sse_or_by_the_lines_that_accept_prefers() {
 }
 
 #[tokio::test]
-async fn post_with_a_named_stream_gets_it_whatever_accept_says() {
+async fn post_with_a_named_stream_ignores_accept() {
     let desk = Desk::new();
     for (query, accept, expected) in [
         ("transport=sse", "application/x-ndjson", SSE),
@@ -104,11 +104,11 @@ async fn post_to_an_endpoint_with_few_transports_gets_the_stream_that_is_offered
     };
     let (status, kind, _) = send(&[Transport::Chunked, Transport::ShortPoll], "").await;
     assert_eq!((status, &*kind), (200, "application/x-ndjson"));
-    let (status, _, told) = send(&[Transport::Chunked], "transport=sse").await;
-    assert_eq!((status, &*told), (400, "transport sse is not offered here: choose another, or none"));
-    let (status, _, told) = send(&[Transport::LongPoll, Transport::WebSocket], "").await;
+    let (status, _, reported) = send(&[Transport::Chunked], "transport=sse").await;
+    assert_eq!((status, &*reported), (400, "transport sse is not offered here: choose another, or none"));
+    let (status, _, reported) = send(&[Transport::LongPoll, Transport::WebSocket], "").await;
     assert_eq!(status, 500);
-    assert!(told.contains("add sse or chunked to `EndpointBuilder::transports`"), "{told}");
+    assert!(reported.contains("add sse or chunked to `EndpointBuilder::transports`"), "{reported}");
 }
 
 /// Returns the text of a refusal. Empty for a stream.

@@ -65,8 +65,8 @@ async fn short_poll_ended_during_its_snapshot_gets_no_event() {
         }
         settle().await;
         app.go.notify_waiters();
-        let (told, body) = poll.await.unwrap();
-        assert_eq!(told, status, "{body}");
+        let (reported, body) = poll.await.unwrap();
+        assert_eq!(reported, status, "{body}");
         // A drained poll is answered with the cursor of its request.
         assert!(status != 200 || body.contains(r#""cursor":"77.a5""#), "{body}");
         assert_eq!(endpoint.session_count(), 0);

@@ -84,30 +84,30 @@ async fn websocket_bytes_are_counted_after_it_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn presence_counts_sessions_by_topic_and_pattern() {
+async fn sessions_on_a_topic_follow_it_by_name_or_pattern() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
-    let presence = |topic: &str| endpoint.presence(&Topic::new(topic).unwrap());
+    let on = |topic: &str| endpoint.sessions_on(&Topic::new(topic).unwrap()).len();
     let mut clients = Vec::new();
     for (present, transport) in HELD.into_iter().enumerate() {
         clients.push(TestClient::open(&endpoint, transport, "/?topic=a&topic=b/c").await);
-        assert_eq!((presence("a"), presence("b/c"), presence("b")), (present + 1, present + 1, 0));
+        assert_eq!((on("a"), on("b/c"), on("b")), (present + 1, present + 1, 0));
     }
     clients.push(TestClient::open(&endpoint, Transport::Sse, "/?pattern=b/*").await);
-    assert_eq!((presence("a"), presence("b/c"), presence("b/x"), presence("b/x/y")), (4, 5, 1, 0));
+    assert_eq!((on("a"), on("b/c"), on("b/x"), on("b/x/y")), (4, 5, 1, 0));
     TestClient::open(&endpoint, Transport::ShortPoll, "/?topic=a").await;
-    assert_eq!(presence("a"), 4, "it is no session");
+    assert_eq!(on("a"), 4, "it is no session");
     // A session of polls follows the topics of its last poll, also between polls.
     TestClient::open(&endpoint, Transport::ShortPoll, "/?topic=a&session=s").await;
-    assert_eq!((presence("a"), presence("z")), (5, 0));
+    assert_eq!((on("a"), on("z")), (5, 0));
     TestClient::open(&endpoint, Transport::ShortPoll, "/?topic=z&session=s").await;
-    assert_eq!((presence("a"), presence("z")), (4, 1));
+    assert_eq!((on("a"), on("z")), (4, 1));
     for client in clients {
         client.disconnect().await;
     }
-    assert_eq!((presence("a"), presence("b/c"), presence("z")), (0, 0, 1));
+    assert_eq!((on("a"), on("b/c"), on("z")), (0, 0, 1));
     pass(Duration::from_secs(51)).await;
-    assert_eq!((presence("z"), endpoint.session_count()), (0, 0));
+    assert_eq!((on("z"), endpoint.session_count()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -71,13 +71,13 @@ async fn p18_every_end_of_a_session_releases_the_place_of_its_key() {
 async fn idle_poll_sessions_count_against_max_sessions_and_are_evicted() {
     let app = App::with_limit_key();
     let endpoint = app.builder().max_sessions(3).build();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for name in 0..10 {
         let answer = get(&format!("/?session={name}")).to(&endpoint).await;
-        told.push(answer.status().as_u16());
+        reported.push(answer.status().as_u16());
         text(answer).await;
     }
-    assert_eq!((told.iter().filter(|&&status| status == 200).count(), endpoint.session_count()), (10, 3));
+    assert_eq!((reported.iter().filter(|&&status| status == 200).count(), endpoint.session_count()), (10, 3));
     assert_eq!(get("/?session=9").to(&endpoint).await.status(), 200);
     assert_eq!(app.left().len(), 7, "session 9 goes on");
     assert_eq!(get("/").to(&endpoint).await.status(), 200, "it is no session");

@@ -81,7 +81,9 @@ fn check(app: &App, endpoint: &Endpoint) {
     assert!(live <= TOTAL);
     for topic in ["news", "news/a", "news/b"].map(|topic| Topic::new(topic).unwrap()) {
         let follows = |info: &&SessionInfo| info.session.topics().iter().any(|pattern| pattern.matches(&topic));
-        assert_eq!(endpoint.presence(&topic), infos.iter().filter(follows).count(), "{topic}");
+        let on_topic: Vec<_> = endpoint.sessions_on(&topic).iter().map(|info| info.session.id()).collect();
+        let expected: Vec<_> = infos.iter().filter(follows).map(|info| info.session.id()).collect();
+        assert_eq!(on_topic, expected, "{topic}");
     }
     for key in ["0", "1"] {
         let of_key: Vec<_> = infos.iter().filter(|info| info.session.key() == Some(key)).collect();

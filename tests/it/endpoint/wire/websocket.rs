@@ -46,8 +46,8 @@ async fn malformed_handshake_is_refused_with_its_status() {
         }
         let response = request.to(&endpoint).await;
         assert_eq!(response.status(), expected, "{headers:?}");
-        let told = (header(&response, "upgrade"), header(&response, "sec-websocket-version"));
-        assert_eq!(told, if expected == upgrade { ("websocket", "13") } else { ("", "") }, "{headers:?}");
+        let reported = (header(&response, "upgrade"), header(&response, "sec-websocket-version"));
+        assert_eq!(reported, if expected == upgrade { ("websocket", "13") } else { ("", "") }, "{headers:?}");
     }
     let mut hostless = request("GET", "/events");
     hostless.headers_mut().unwrap().remove("host");

@@ -69,10 +69,22 @@ impl TestClient {
         Self { received, task, write: None }
     }
 
+    /// Opens a WebSocket of `tidings.v1`, and waits until its task waits.
+    pub(crate) async fn open_objects(endpoint: &Endpoint, target: &str) -> Self {
+        let client = Self::open_websocket_of(endpoint, target, "Sec-WebSocket-Protocol: tidings.v1\r\n", 1 << 16).await;
+        settle().await;
+        client
+    }
+
     /// Opens a WebSocket over a pipe that holds this many bytes.
     pub(crate) async fn open_websocket(endpoint: &Endpoint, target: &str, pipe: usize) -> Self {
+        Self::open_websocket_of(endpoint, target, "", pipe).await
+    }
+
+    /// Opens a WebSocket with further header lines, over a pipe that holds this many bytes.
+    pub(crate) async fn open_websocket_of(endpoint: &Endpoint, target: &str, extra: &str, pipe: usize) -> Self {
         let (mut read, mut write) = tokio::io::split(serve_pipe(endpoint, pipe));
-        write.write_all(upgrade_request(target, "").as_bytes()).await.unwrap();
+        write.write_all(upgrade_request(target, extra).as_bytes()).await.unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(read.read_u8().await.unwrap());
@@ -114,6 +126,11 @@ impl TestClient {
         self.received.lock().unwrap().text.clone()
     }
 
+    /// Returns the objects that a WebSocket of `tidings.v1` received.
+    pub(crate) fn objects(&self) -> Vec<serde_json::Value> {
+        serde_json::Deserializer::from_str(&self.text()).into_iter().map(Result::unwrap).collect()
+    }
+
     /// Returns the end of the response: its status, the error of its body, the code and reason of a Close, or `lost`.
     pub(crate) fn end(&self) -> Option<String> {
         self.received.lock().unwrap().end.clone()
@@ -128,6 +145,11 @@ impl TestClient {
         }
         pass(Duration::from_millis(900)).await;
         self.end().unwrap_or_else(|| panic!("not ended: {}", self.text()))
+    }
+
+    /// Reads nothing more.
+    pub(crate) fn stop_reading(&self) {
+        self.task.abort();
     }
 
     /// Disconnects without a Close.

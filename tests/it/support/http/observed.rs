@@ -43,6 +43,10 @@ impl<S: Subscriber> Subscriber for Observed<S> {
         self.inner.cursor()
     }
 
+    fn skip_to(&mut self, cursor: Cursor) -> bool {
+        self.inner.skip_to(cursor)
+    }
+
     fn release(&mut self) {
         self.inner.release();
     }

@@ -180,7 +180,7 @@ fn closed_hub_writes_no_end() {
 }
 
 #[test]
-fn poll_reply_tells_the_end_when_nothing_is_left() {
+fn poll_reply_contains_the_end_when_nothing_is_left() {
     let feed = ended();
     let items = [
         format!(r#"{{"id":"{}","topic":"news","data":"first"}}"#, id(1)),

@@ -156,7 +156,7 @@ proptest! {
             }
         }
         prop_assert_eq!(seen.len(), items.len() + 1);
-        let told = seen.iter().filter(|item| matches!(item, Seen::TopicEnd(_))).count();
-        prop_assert_eq!(told, 1 + items.iter().filter(|item| matches!(item, Item::End(..))).count());
+        let reported = seen.iter().filter(|item| matches!(item, Seen::TopicEnd(_))).count();
+        prop_assert_eq!(reported, 1 + items.iter().filter(|item| matches!(item, Item::End(..))).count());
     }
 }

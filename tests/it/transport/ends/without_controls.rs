@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use tidings::subscriber::SubscriberExt;
 use tidings::subscriber::SubscriptionEnd;
 use tidings::transport::sse::SseEncoder;
-use tidings::{Cursor, EndReason, Gap, GapReason, Snapshot, Topic};
+use tidings::{Cursor, EndReason, Event, Gap, GapReason, Snapshot, Topic};
 
 use crate::support::{Feed, SseEvent, SseReader, Step, Task, VirtualTimer, any_history, put};
 
@@ -36,7 +36,7 @@ proptest! {
         let steps = history.iter().filter(|step| !matches!(step, Step::Pass)).zip(&put);
         let before_gap = steps.clone().take_while(|(step, _)| !matches!(step, Step::Gap(..)));
         let ids: Vec<_> = before_gap
-            .filter(|(step, _)| matches!(step, Step::Event(..)))
+            .filter(|(step, _)| matches!(step, Step::Event(_, event) if !event.is_removal()))
             .map(|(_, object)| object["id"].as_str().unwrap().to_owned())
             .collect();
         let has_gap = steps.clone().any(|(step, _)| matches!(step, Step::Gap(..)));
@@ -92,6 +92,33 @@ fn sse_without_controls_leaves_out_a_gap_with_a_snapshot() {
     let mut stream = SseEncoder::new(recovering, &timer).controls(false);
     let wire = String::from_utf8(task.drain(&mut stream).0.concat()).unwrap();
     assert_eq!(wire, format!(":\ndata: state\nid: {}\n\ndata: next\nid: {next}\n\n", Cursor::new(7, 1)));
+}
+
+/// Removals alone are no item, and do not put off a keep-alive.
+#[test]
+fn sse_without_controls_skips_removals() {
+    for objects in [true, false] {
+        let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
+        let stream = SseEncoder::new(feed.reader().batches_of(1), &timer).objects(objects).controls(false);
+        let mut stream = stream.keep_alive(INTERVAL).retry(RETRY);
+        assert_eq!(task.drain(&mut stream).0, [Bytes::from_static(b":\n")]);
+        timer.advance(INTERVAL / 2);
+        for number in 0..20_000 {
+            feed.event("cars", Event::removal(&number.to_string()).unwrap());
+        }
+        assert_eq!(task.drain(&mut stream), (vec![], false));
+        timer.advance(INTERVAL / 2);
+        assert_eq!(task.drain(&mut stream).0, [Bytes::from_static(b":\n")]);
+        feed.event("cars", Event::removal("42").unwrap());
+        feed.event("cars", Event::text("here").with_key("42").unwrap());
+        feed.event("cars", Event::removal("42").unwrap());
+        let wire = String::from_utf8(task.drain(&mut stream).0.concat()).unwrap();
+        let data = match objects {
+            true => r#"{"id":"7.e20002","topic":"cars","key":"42","data":"here"}"#,
+            false => "here",
+        };
+        assert_eq!(wire, format!("retry: 1500\ndata: {data}\nid: 7.e20002\n\n"));
+    }
 }
 
 /// A subscription of many topics that end at once.

@@ -243,6 +243,7 @@ fn expected(history: &[Step], objects: &[Value]) -> Vec<SseEvent> {
     let steps = history.iter().filter(|step| !matches!(step, Step::Pass));
     let read = steps.zip(objects).map(|(step, object)| {
         let (name, data) = match step {
+            Step::Event(_, event) if event.is_removal() => ("tidings.removed", object.to_string()),
             Step::Event(_, event) => (event.name().unwrap_or("message"), data(event, object)),
             Step::TopicEnd(..) => ("tidings.topic_end", object.to_string()),
             _ => ("tidings.gap", object.to_string()),
@@ -269,7 +270,9 @@ fn data(event: &Event, object: &Value) -> String {
 /// Returns the event with the keys of its JSON in one order.
 fn normal(event: SseEvent) -> SseEvent {
     match &*event.name {
-        "tidings.gap" | "tidings.hello" | "tidings.topic_end" => SseEvent { data: parse(&event).to_string(), ..event },
+        "tidings.gap" | "tidings.hello" | "tidings.removed" | "tidings.topic_end" => {
+            SseEvent { data: parse(&event).to_string(), ..event }
+        }
         _ => event,
     }
 }

@@ -46,7 +46,7 @@ fn objects_after_the_last_end_are_a_hello_and_an_end() {
 }
 
 #[test]
-fn closed_hub_is_told_by_the_close_alone() {
+fn closed_hub_sends_the_close_alone() {
     let mut connection = Connection::objects();
     connection.feed.end(SubscriptionEnd::Closed);
     assert_eq!(connection.run(), None);

@@ -4,13 +4,13 @@ use tidings::transport::websocket::{Subprotocol, WebSocketConfig};
 use tidings::{Event, EventKind, GapReason};
 
 use super::{Connection, Frame};
-use crate::support::{Feed, Step, any_event, any_history, put};
+use crate::support::{Feed, Step, any_change, any_history, put};
 
 proptest! {
     #[test]
     fn raw_payloads_are_read_back_however_the_writes_are_cut(
-        events in prop::collection::vec(any_event(), 0..12),
-        later in prop::collection::vec(any_event(), 0..12),
+        events in prop::collection::vec(any_change(), 0..12),
+        later in prop::collection::vec(any_change(), 0..12),
         batch in 1_usize..5,
         bytes in 1_usize..300,
         cuts in prop::collection::vec(1_usize..40, 0..5),
@@ -25,8 +25,11 @@ proptest! {
             frames.extend(connection.frames());
         }
         prop_assert!(connection.client.is_flushed());
-        let expected: Vec<_> = events.iter().chain(&later).map(raw).collect();
+        let all = || events.iter().chain(&later);
+        let expected: Vec<_> = all().filter(|event| !event.is_removal()).map(raw).collect();
         prop_assert_eq!(frames, expected);
+        let removals = all().filter(|event| event.is_removal()).count();
+        prop_assert_eq!(connection.sink.as_ref().unwrap().unsent_removals() as usize, removals);
     }
 
     #[test]
@@ -133,6 +136,32 @@ fn sink_cursor_equals_the_cursor_of_its_subscriber() {
     assert_ne!(connection.sink.as_ref().unwrap().cursor(), cursor);
     assert_eq!(connection.run(), None);
     assert_eq!(connection.sink.as_ref().unwrap().cursor(), cursor);
+}
+
+/// The frames of a delivery are counted, whatever the length of its payloads.
+#[test]
+fn raw_removals_write_nothing_and_are_counted() {
+    let mut connection = Connection::raw();
+    assert_eq!(connection.run(), None);
+    let unsent = |connection: &Connection| connection.sink.as_ref().unwrap().unsent_removals();
+    for _ in 0..3 {
+        connection.publish(Event::removal("a").unwrap());
+    }
+    assert_eq!(connection.run(), None);
+    assert_eq!((connection.client.writes(), connection.frames(), unsent(&connection)), (0, vec![], 3));
+    let lengths = [0, 125, 126, 65_535, 65_536];
+    for length in lengths {
+        connection.publish(Event::removal("a").unwrap());
+        connection.publish("x".repeat(length));
+    }
+    connection.publish(Event::removal("a").unwrap());
+    assert_eq!(connection.run(), None);
+    assert_eq!(connection.frames(), lengths.map(|length| Frame::Text("x".repeat(length))));
+    assert_eq!(unsent(&connection), 9);
+    let mut connection = Connection::objects();
+    connection.publish(Event::removal("a").unwrap());
+    assert_eq!(connection.run(), None);
+    assert_eq!((connection.frames().len(), unsent(&connection)), (2, 0));
 }
 
 fn raw(event: &Event) -> Frame {

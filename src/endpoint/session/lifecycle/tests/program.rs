@@ -10,6 +10,9 @@ enum Step {
     /// Time passes, and the alarms that become due go off late by up to this.
     Pass(u64),
     DrainIn(u64),
+    /// The application extends the authorization, or the publisher renews it, for this long and with this lead.
+    Extend(bool, u64, u64),
+    NotRenewed,
     /// The alarm's waker is called though nothing may be due.
     StrayAlarm,
 }
@@ -24,6 +27,7 @@ fn step() -> impl Strategy<Value = Step> {
     let input = prop_oneof![
         2 => end.clone().prop_map(Input::Leave),
         2 => Just(Input::Revoke),
+        2 => Just(Input::Expire),
         1 => Just(Input::Cut(SessionEnd::Drained)),
         2 => end.clone().prop_map(Input::Note),
         4 => Just(Input::Piece),
@@ -39,6 +43,8 @@ fn step() -> impl Strategy<Value = Step> {
         20 => input.prop_map(Step::Input),
         10 => (1_u64..20_000).prop_map(Step::Pass),
         2 => (0_u64..9_000).prop_map(Step::DrainIn),
+        3 => (any::<bool>(), 0_u64..60_000, 0_u64..60_000).prop_map(|(renews, millis, lead)| Step::Extend(renews, millis, lead)),
+        1 => Just(Step::NotRenewed),
         2 => Just(Step::StrayAlarm),
     ]
 }
@@ -54,6 +60,8 @@ struct World {
     reason: Option<SessionEnd>,
     was_shut: bool,
     ended: bool,
+    /// Whether the publisher was asked, and nothing has happened since that makes its answer void.
+    asked: bool,
     /// State in which the endpoint's counters have the session.
     counted: Option<SessionState>,
 }
@@ -71,6 +79,7 @@ impl World {
             reason: None,
             was_shut: false,
             ended: false,
+            asked: false,
             counted: Some(SessionState::Open),
         }
     }
@@ -91,11 +100,28 @@ impl World {
     fn give(&mut self, input: Input) {
         let due = self.session.alarm().is_some_and(|at| at <= self.now);
         let before = self.session.phase();
+        let (expired, asked) = (self.session.expires(), self.asked);
         let actions = self.session.handle(input, self.now, &TIMEOUTS);
         match input {
+            Input::Extend(validity) if actions.no_effect.is_none() => {
+                assert!(before == Phase::Open && expired.is_none_or(|at| at > self.now), "an ended session is revived");
+                assert_eq!(self.session.expires(), Some(validity.expires));
+                self.asked = false;
+            }
+            Input::Renewed(validity) => {
+                let is_void = !asked || before != Phase::Open || expired.is_none_or(|at| at <= self.now);
+                let expires = if is_void {
+                    self.session.expires().and(expired)
+                } else {
+                    validity.map_or(expired, |it| Some(it.expires))
+                };
+                assert_eq!(self.session.expires(), expires);
+                self.asked = false;
+            }
             Input::BeginPoll if actions.no_effect.is_none() => self.polls += 1,
             Input::EndPoll => self.polls -= 1,
             Input::Joined { .. } => self.has_joined = true,
+            Input::Alarm { .. } if actions.renews => self.asked = true,
             Input::Alarm { .. } if !due => assert_eq!((before, actions.wakes), (self.session.phase(), false)),
             _ => {}
         }
@@ -120,12 +146,13 @@ impl World {
         assert!(self.session.is_shut() || !self.was_shut, "a shut session is open again");
         self.was_shut = self.session.is_shut();
         self.ended |= actions.ends;
+        self.asked &= self.session.phase() == Phase::Open;
+        assert_eq!(self.session.is_renewing(), self.asked);
         self.check_timers();
     }
 
     fn check_timers(&self) {
-        let armed: Vec<_> =
-            SessionTimer::ALL.into_iter().filter(|&timer| self.session.timers.is_armed(timer)).collect();
+        let armed: Vec<_> = SessionTimer::ALL.into_iter().filter(|&timer| self.has(timer)).collect();
         let allowed: &[SessionTimer] = match self.session.phase() {
             _ if self.ended => &[],
             Phase::Open => &[
@@ -134,6 +161,7 @@ impl World {
                 SessionTimer::Drain,
                 SessionTimer::MaxAge,
                 SessionTimer::Silence,
+                SessionTimer::Renewal,
             ],
             Phase::Leaving(_) | Phase::Broken(_) => &[SessionTimer::Expiry, SessionTimer::Cutoff],
             Phase::Flushing(_) => &[SessionTimer::Expiry, SessionTimer::Flush],
@@ -145,6 +173,16 @@ impl World {
         assert!(!both(SessionTimer::Drain, SessionTimer::Check) && !both(SessionTimer::Drain, SessionTimer::Silence));
         assert!(!armed.contains(&SessionTimer::Silence) || self.session.is_idle());
         assert!(!self.ended || self.session.alarm().is_none());
+    }
+
+    /// Returns whether a timer is armed. A poll session has another one in the place of its renewal.
+    fn has(&self, timer: SessionTimer) -> bool {
+        let is_other = match timer {
+            SessionTimer::Silence => !self.is_run,
+            SessionTimer::Renewal => self.is_run,
+            _ => false,
+        };
+        self.session.timers.is_armed(timer) && !is_other
     }
 
     /// Lets time pass: each alarm goes off at its time.
@@ -161,7 +199,8 @@ impl World {
     fn run(&mut self, steps: &[Step], joined_at: usize, max_age: Option<u64>) {
         for (index, &step) in steps.iter().enumerate() {
             if index == joined_at {
-                self.give(Input::Joined { max_age: max_age.map(Duration::from_millis) });
+                let lead = Duration::from_millis(index as u64 * 1_000);
+                self.give(Input::Joined { max_age: max_age.map(Duration::from_millis), lead });
             }
             match step {
                 Step::Input(input) if self.may(input) => self.give(input),
@@ -171,11 +210,17 @@ impl World {
                     let at = self.now + Duration::from_millis(millis);
                     self.give(Input::DrainAt(at));
                 }
+                Step::Extend(renews, millis, lead) => {
+                    let expires = self.now + Duration::from_millis(millis);
+                    let validity = Validity { expires, lead: Duration::from_millis(lead) };
+                    self.give(if renews { Input::Renewed(Some(validity)) } else { Input::Extend(validity) });
+                }
+                Step::NotRenewed => self.give(Input::Renewed(None)),
                 Step::StrayAlarm => self.give(Input::Alarm { is_unread: true }),
             }
         }
         if !self.has_joined {
-            self.give(Input::Joined { max_age: None });
+            self.give(Input::Joined { max_age: None, lead: Duration::ZERO });
         }
     }
 }
@@ -221,7 +266,7 @@ proptest! {
         drain_in in 0_u64..9_000,
     ) {
         let mut world = World::new(SessionKind::Stream, None, Instant::now());
-        world.give(Input::Joined { max_age: None });
+        world.give(Input::Joined { max_age: None, lead: Duration::ZERO });
         world.give(Input::DrainAt(world.now + Duration::from_millis(drain_in)));
         // It leaves, breaks off just before its cutoff, and is revoked just before the next: each has a cutoff of its own.
         let bound = world.now + Duration::from_millis(drain_in) + TIMEOUTS.write * 3 + FLUSH * 2;

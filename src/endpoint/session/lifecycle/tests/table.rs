@@ -30,6 +30,18 @@ const TRANSITIONS: &str = "
     WebSocket:Revoke    revoked revoked revoked =       revoked =       =       =       =
     PollSession:Revoke  revoked revoked revoked =       revoked =       =       =       =
     idle:Revoke         over    over    over    =       over    =       =       =       =
+    Stream:Expire       flushR  flushR  flushR  =       flushR  =       =       =       =
+    WebSocket:Expire    revoked revoked revoked =       revoked =       =       =       =
+    EarlyExpire         =       =       =       =       =       =       =       =       =
+    Extend              =       =       =       =       =       =       =       =       =
+    Stream:LateExtend   flushR  =       =       =       =       =       =       =       =
+    WebSocket:LateExtend revoked =      =       =       =       =       =       =       =
+    Poll:LateExtend     =       =       =       =       =       =       =       =       =
+    PollSession:LateExtend =    =       =       =       =       =       =       =       =
+    Renewed             =       =       =       =       =       =       =       =       =
+    NotRenewed          =       =       =       =       =       =       =       =       =
+    Stream:LateRenewed  flushR  =       =       =       =       =       =       =       =
+    WebSocket:LateRenewed revoked =     =       =       =       =       =       =       =
     CutDrained          cutE    cutE    cutE    cutR    cutE    cutR    cutE    =       =
     CutStalled          cutS    cutS    cutE    cutR    cutE    cutR    cutS    =       =
     Piece               =       leave1  =       =       =       =       =       =       =
@@ -53,6 +65,7 @@ const TRANSITIONS: &str = "
     idle:@MaxAge        over    =       =       =       =       =       =       =       =
     @Silence            =       =       =       =       =       =       =       =       =
     idle:@Silence       over    =       =       =       =       =       =       =       =
+    @Renewal            =       =       =       =       =       =       =       =       =
     @Flush              =       =       brokeE  brokeR  =       =       =       =       =
     @Cutoff             cutE    cutE    cutE    cutR    cutE    cutR    cutE    =       =
 ";
@@ -70,6 +83,10 @@ const REGISTRATIONS: &str = "
     idle:Leave          =       ended   left!   =       =
     Revoke              =       =       =       =       =
     idle:Revoke         =       ended   left!   =       =
+    Expire              =       =       =       =       =
+    Extend              =       =       =       =       =
+    LateExtend          =       =       =       =       =
+    Renewed             =       =       =       =       =
     CutDrained          =       ended   left!   =       =
     CutStalled          =       ended   left!   =       =
     Piece               =       =       =       =       =
@@ -132,10 +149,23 @@ fn state(kind: SessionKind, polls: u8, phase: Phase, registration: Registration,
     (session.polls, session.phase) = (polls, phase);
     let input = match input {
         "NoPlace" => Input::NoPlace,
-        "Joined" => Input::Joined { max_age: Some(Duration::from_secs(1)) },
+        "Joined" => Input::Joined { max_age: Some(Duration::from_secs(1)), lead: Duration::ZERO },
         "DrainAt" => Input::DrainAt(begin),
         "Leave" => Input::Leave(SessionEnd::Disconnected),
         "Revoke" => Input::Revoke,
+        "Expire" | "EarlyExpire" | "Extend" | "LateExtend" | "Renewed" | "LateRenewed" | "NotRenewed" => {
+            // It has expired, or expires later.
+            let is_over = input.starts_with("Late") || input == "Expire";
+            session.timers.arm(SessionTimer::Expiry, begin + Duration::from_secs(u64::from(!is_over)));
+            session.is_renewing = input.ends_with("enewed");
+            let validity = Validity { expires: begin + Duration::from_secs(9), lead: Duration::from_secs(1) };
+            match input.trim_start_matches("Late").trim_start_matches("Early") {
+                "Expire" => Input::Expire,
+                "Extend" => Input::Extend(validity),
+                "Renewed" => Input::Renewed(Some(validity)),
+                _ => Input::Renewed(None),
+            }
+        }
         "CutDrained" => Input::Cut(SessionEnd::Drained),
         "CutStalled" => Input::Cut(SessionEnd::Stalled),
         "Note" => Input::Note(SessionEnd::Finished),
@@ -169,7 +199,7 @@ fn phase_of(name: &str) -> Phase {
 }
 
 #[test]
-fn every_input_moves_every_phase_as_the_table_says() {
+fn every_input_moves_every_phase_as_in_the_table() {
     for (kinds, input, cells) in rows(TRANSITIONS) {
         assert_eq!(cells.len(), PHASES.len(), "{input}");
         for (kind, polls) in kinds {
@@ -184,7 +214,7 @@ fn every_input_moves_every_phase_as_the_table_says() {
 }
 
 #[test]
-fn every_input_moves_every_registration_as_the_table_says() {
+fn every_input_moves_every_registration_as_in_the_table() {
     for (kinds, input, cells) in rows(REGISTRATIONS) {
         assert_eq!(cells.len(), REGISTERED.len(), "{input}");
         for (kind, polls) in kinds {
@@ -196,8 +226,8 @@ fn every_input_moves_every_registration_as_the_table_says() {
                     "=" => registration,
                     after => REGISTERED.iter().find(|(known, _)| *known == after).expect("a registration").1,
                 };
-                let told = (session.registration, actions.left.is_some());
-                assert_eq!(told, (expected, cell.ends_with('!')), "{kind:?}, {polls} polls, {name}: {input:?}");
+                let found = (session.registration, actions.left.is_some());
+                assert_eq!(found, (expected, cell.ends_with('!')), "{kind:?}, {polls} polls, {name}: {input:?}");
             }
         }
     }
@@ -228,7 +258,12 @@ fn revocation_replaces_the_reason_and_no_other_input_does() {
             session.reason = first;
             let is_shut = session.is_shut();
             let _ = session.handle(made, session.begin(), &TIMEOUTS);
-            let revokes = matches!(input, "Revoke" | "@Expiry") && !is_shut;
+            let is_open = phase == Phase::Open;
+            let revokes = match input {
+                "Revoke" | "Expire" | "@Expiry" => !is_shut,
+                "LateExtend" | "LateRenewed" => is_open,
+                _ => false,
+            };
             let expected = if revokes { Some(SessionEnd::Revoked) } else { first };
             assert_eq!(session.reason, expected, "{name}: {input}");
         }

@@ -1,0 +1,10 @@
+//! Sessions that go on: changes of their topics, by the client or the application, and renewals of their authorization.
+
+mod app;
+mod boundaries;
+mod renewals;
+mod resubscribe;
+mod scripted;
+mod sequences;
+mod skipping;
+mod topics;
