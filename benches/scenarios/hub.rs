@@ -128,6 +128,26 @@ pub(crate) fn pattern(burst: usize, rounds: usize) -> usize {
     deliveries
 }
 
+/// Each of a thousand newcomers gets the state of a thousand keys. In each round a burst of keys changes before.
+pub(crate) fn keyed_fill(burst: usize, rounds: usize) -> usize {
+    const KEYS: usize = 1_000;
+    let retention = Retention::latest_per_key();
+    let hub = LocalHub::builder().retain(retention).clock(Still(Instant::now())).build();
+    let set = |key: usize| drop(hub.publish_now("bench", event().with_key(&key.to_string()).expect("a key")));
+    (0..KEYS).for_each(set);
+    let (mut cx, mut bytes) = (Context::from_waker(Waker::noop()), 0);
+    for round in 0..rounds {
+        (0..burst).for_each(|n| set((round * burst + n) % KEYS));
+        for _ in 0..SUBSCRIBERS {
+            let mut newcomer = hub.subscribe(Subscribe::topics(["bench"])).expect("open");
+            while let Poll::Ready(EncodedDelivery::Events(events)) = newcomer.poll_encoded(&mut cx, &Plain, 64 * 1024) {
+                bytes += black_box(events).bytes.len();
+            }
+        }
+    }
+    bytes / (PAYLOAD.len() + 1)
+}
+
 fn run_encoded(
     hub: &LocalHub,
     mut subscriptions: Vec<Subscription>,

@@ -15,6 +15,7 @@ pub(crate) fn run(name: &str, burst: usize, rounds: usize) -> Option<usize> {
         "hub-merged" => hub::merged(10, burst, rounds),
         "hub-merged-1000" => hub::merged(1_000, burst, rounds),
         "hub-pattern" => hub::pattern(burst, rounds),
+        "keyed-fill" => hub::keyed_fill(burst, rounds),
         "short-poll" => polled::short(burst, rounds),
         "long-poll" => polled::long(burst, rounds),
         "long-poll-gathered" => polled::gathered(burst, rounds),
@@ -27,12 +28,13 @@ pub(crate) fn run(name: &str, burst: usize, rounds: usize) -> Option<usize> {
 }
 
 /// Names of all scenarios.
-pub(crate) const NAMES: [&str; 12] = [
+pub(crate) const NAMES: [&str; 13] = [
     "hub-reference",
     "hub-encoded",
     "hub-merged",
     "hub-merged-1000",
     "hub-pattern",
+    "keyed-fill",
     "short-poll",
     "long-poll",
     "long-poll-gathered",

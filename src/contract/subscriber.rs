@@ -93,7 +93,8 @@ pub trait Subscriber: Send + 'static {
     ///
     /// - The end of a topic that was not delivered. If its sequence is up to the cursor, it is delivered with the cursor to
     ///   which the subscriber skipped, or a later one.
-    /// - The state of a [keyed](crate::Retention::latest_per_key) topic that is still to be delivered.
+    /// - The state of a [keyed](crate::Retention::latest_per_key) topic that is still to be delivered. Until the client has it,
+    ///   the cursor has a tag or the epoch 0, so that a client which is cut gets the rest. A session waits for that.
     /// - A [snapshot](crate::Snapshot) that is still to be delivered. A client that receives a part of it starts over.
     ///
     /// If events after the cursor are gone, a gap remains for them. It has no number of missing events.

@@ -106,7 +106,8 @@ impl LocalHubBuilder {
     ///
     /// A subscriber that has not read evicted events gets a gap, as with any eviction. A publish fails with
     /// [`PublishError::Full`](crate::PublishError::Full) if nothing is left to evict. Encoded copies take at most a
-    /// quarter of the budget.
+    /// quarter of the budget. The states of [keyed](Retention::latest_per_key) topics take at most half of it, and are not
+    /// evicted: a publish that would add more fails with [`PublishError::StateFull`](crate::PublishError::StateFull).
     ///
     /// The hub exceeds the limit by the events that several threads publish at one moment, and by up to a quarter of it
     /// for evicted segments that [slow readers](crate::Subscriber::release) hold. Further such segments take the place

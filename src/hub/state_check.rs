@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use crate::contract::PublishError;
 use crate::hub::budget::footprint;
+use crate::hub::holds::next_event;
 use crate::hub::log::log::Log;
 use crate::hub::shared::Shared;
 use crate::model::{Event, StateLimits, Topic};
@@ -36,6 +37,7 @@ impl Shared {
     ) -> Result<(), PublishError> {
         let mut trials = Trials::default();
         for (log, event) in events {
+            next_event();
             let Some(topic) = log.name.as_topic() else {
                 continue;
             };

@@ -32,7 +32,10 @@ pub struct Gap {
     pub gone: Option<Cursor>,
     /// Position of the last event delivered before the gap, if known. A client that resumes from it receives the gap again.
     pub after: Option<Cursor>,
-    /// Whether a snapshot of the application's state follows and replaces the missing events.
+    /// Whether a snapshot of the application's state follows and replaces the missing events, or the whole state of
+    /// [keyed](crate::Retention::latest_per_key) topics: of `topic`, or of all keyed topics of the client if it is `None`. The
+    /// client forgets what it has of them. The cursor of a gap before keyed state is the beginning of the hub, so a client that
+    /// is cut there receives the gap again.
     pub snapshot: bool,
 }
 
@@ -62,7 +65,7 @@ impl Gap {
         Self { after: Some(cursor), ..self }
     }
 
-    /// Marks the gap as followed by a snapshot of the application's state.
+    /// Marks the gap as followed by a snapshot, or by the whole state of keyed topics.
     #[must_use]
     pub fn with_snapshot(self) -> Self {
         Self { snapshot: true, ..self }

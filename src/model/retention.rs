@@ -50,9 +50,10 @@ pub struct StateLimits {
     pub keys: usize,
     /// Maximum sum of payloads, names, keys and tags, in bytes. Default: 4 MiB.
     pub bytes: usize,
-    /// Maximum number of removals that are kept for clients that resume. Default: 10,000.
+    /// Maximum number of removals that are kept for clients that resume, beyond those in history. Default: 10,000.
     pub removals: usize,
-    /// Maximum age of these removals. Default: 1 hour.
+    /// Maximum age of these removals. Default: 1 hour. A client that missed a forgotten removal receives a
+    /// [`Gap`](crate::Gap) with [`snapshot`](crate::Gap::snapshot), and then the whole state.
     pub removal_age: Duration,
 }
 
@@ -108,7 +109,27 @@ impl Retention {
     /// its cursor: from history, or from the state if history does not reach back as far. [`Event::removal`](crate::Event::removal)
     /// removes a key.
     ///
-    /// Each event needs a key, and has no [time to live](crate::Event::with_ttl).
+    /// Each event needs a key, and has no [time to live](crate::Event::with_ttl). The removal of a key that has no event is
+    /// accepted: subscribers receive it, and the state is unchanged.
+    ///
+    /// ```
+    /// use std::task::{Context, Poll, Waker};
+    /// use tidings::{Event, LocalHub, Retention, Subscribe, Subscriber};
+    /// use tidings::subscriber::Delivery;
+    ///
+    /// let hub = LocalHub::builder().retain_for("cars", Retention::latest_per_key()).build();
+    /// for (car, place) in [("1", "home"), ("2", "station"), ("1", "bridge")] {
+    ///     hub.publish_now("cars", Event::text(place).with_key(car)?)?;
+    /// }
+    /// hub.publish_now("cars", Event::removal("2")?)?;
+    /// let mut client = hub.subscribe(Subscribe::topics(["cars"]))?;
+    /// let Poll::Ready(Delivery::Events(state)) = client.poll_next(&mut Context::from_waker(Waker::noop())) else {
+    ///     unreachable!("the state is not empty");
+    /// };
+    /// let cars: Vec<_> = state.iter().map(|car| (car.event.key(), car.event.as_str())).collect();
+    /// assert_eq!(cars, [(Some("1"), Some("bridge"))]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn latest_per_key() -> Self {
         Self { state: Some(StateLimits::default()), ..Self::default() }

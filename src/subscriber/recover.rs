@@ -6,7 +6,7 @@ use crate::model::{Cursor, Gap, GapReason, TopicEnd};
 use crate::subscriber::following::{Following, Step, look, with_more};
 use crate::subscriber::oversize::{self, Fit};
 use crate::subscriber::recovery::Recovery;
-use crate::subscriber::snapshot::{NOWHERE, State, later};
+use crate::subscriber::snapshot::{NOWHERE, State};
 use crate::subscriber::stage::Stage;
 use crate::subscriber::{Fetched, Snapshot};
 
@@ -68,7 +68,7 @@ pub struct Recover<S, F> {
     inner: S,
     recovery: F,
     /// Cursor of the client when it subscribed, or after the last snapshot or events of a stage.
-    held: Option<Cursor>,
+    pub(super) held: Option<Cursor>,
 }
 
 impl<S: Subscriber, F: Recovery> Recover<S, F> {
@@ -234,17 +234,6 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         let (held, start) = (self.held, following.begin(self.inner.cursor().or(gap), self.held));
         self.held = start;
         self.go_on(Stage::Sending(State { events: snapshot.events.into(), held, start }, following));
-    }
-
-    /// Skips deliveries of the stage, without a snapshot, to a cursor to which the inner subscriber skipped.
-    #[cold]
-    fn skip_stage(&mut self, cursor: Cursor) {
-        let Self { stage, held, .. } = self;
-        if stage.as_deref_mut().is_some_and(|stage| stage.skip_to(cursor, held)) {
-            return;
-        }
-        self.held = Some(later(self.held, cursor));
-        self.stage = None;
     }
 
     /// Encodes and takes the events that fit, but at least one. An event that is too large becomes a gap.

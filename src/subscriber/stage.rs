@@ -39,6 +39,17 @@ impl<S, F> Recover<S, F> {
     pub(crate) fn is_passing(&self) -> bool {
         self.stage.is_none()
     }
+
+    /// Skips deliveries of the stage, without a snapshot, to a cursor to which the inner subscriber skipped.
+    #[cold]
+    pub(super) fn skip_stage(&mut self, cursor: Cursor) {
+        let Self { stage, held, .. } = self;
+        if stage.as_deref_mut().is_some_and(|stage| stage.skip_to(cursor, held)) {
+            return;
+        }
+        self.held = Some(later(self.held, cursor));
+        self.stage = None;
+    }
 }
 
 impl Stage {

@@ -6,6 +6,7 @@ mod budget;
 mod close;
 mod counts;
 mod finish;
+mod keyed;
 mod late_marks;
 mod live_buffer;
 mod notifier;

@@ -40,6 +40,11 @@ pub(crate) fn publish(hub: &LocalHub, name: &str) -> u64 {
     hub.publish_now(&topic(name), Event::text("")).unwrap().cursor().unwrap().sequence()
 }
 
+/// Publishes this event to a topic.
+pub(crate) fn publish_event(hub: &LocalHub, name: &str, event: Event) {
+    hub.publish_now(&topic(name), event).unwrap();
+}
+
 /// Reads until `count` events are delivered or missed. Returns the sequences of the delivered events, which must rise.
 pub(crate) fn read(subscription: &mut Subscription, count: u64) -> Vec<u64> {
     let (mut sequences, mut seen) = (Vec::new(), 0);

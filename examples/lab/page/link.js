@@ -18,6 +18,8 @@ export class Link {
     this.at = { ...at, added: [] };
     /** Topics that the server sends. */
     this.follows = at.topics;
+    /** Topics that were followed when the last topic was added, and the cursor up to which they were received. */
+    this.had = { topics: [], cursor: '' };
     this.on = on;
     this.cursor = null;
     this.key = null;
@@ -45,6 +47,7 @@ export class Link {
   /** Changes the topics: over an open WebSocket, else by a new request with the cursor. */
   follow(topics) {
     this.at.added = topics.filter((topic) => !this.follows.includes(topic));
+    if (this.at.added.length) this.had = { topics: this.follows, cursor: this.cursor ?? '' };
     this.at.topics = topics;
     if (this.state === 'open' && this.transport.follow?.(topics)) return;
     if (!['open', 'connecting', 'waiting'].includes(this.state)) return;
@@ -81,11 +84,11 @@ export class Link {
   #open() {
     this.#become('connecting');
     const transport = new (byKey(this.key))(this.at, {
-      event: (object) => this.on.event(object, object.data?.t < this.liveFrom),
+      event: (object) => this.#has(object) || this.on.event(object, object.data?.t < this.liveFrom),
       gap: (object) => this.on.gap(object),
       topicEnd: ({ topic, reason }) => topic && this.over.set(topic, reason),
       cursor: (cursor) => (this.cursor = cursor),
-      follows: (topics) => ((this.follows = topics), (this.at.added = [])),
+      follows: (topics) => this.#following(topics),
       alive: () => this.#alive(),
       // The EventSource reconnects by itself.
       away: () => this.#become('waiting'),
@@ -93,6 +96,22 @@ export class Link {
     });
     this.transport = transport;
     transport.open(this.cursor);
+  }
+
+  /**
+   * Returns whether an event was received before a topic was added. The state of an added topic has earlier ids than the
+   * cursor, so polls begin there, and other topics send their events again. Cursors of one epoch compare as text.
+   */
+  #has({ id, topic }) {
+    const { topics, cursor } = this.had;
+    return topics.includes(topic) && id.split('.')[0] === cursor.split('.')[0] && id <= cursor;
+  }
+
+  /** Takes the topics that the server sends from now on. */
+  #following(topics) {
+    for (const topic of this.follows) if (!topics.includes(topic)) this.on.left(topic);
+    this.follows = topics;
+    this.at.added = [];
   }
 
   #halt() {
@@ -103,8 +122,7 @@ export class Link {
 
   #alive() {
     if (this.state === 'open') return;
-    this.follows = this.at.topics;
-    this.at.added = [];
+    this.#following(this.at.topics);
     this.liveFrom = this.cursor === null ? -Infinity : serverNow();
     this.openedAt = performance.now();
     this.#become('open');

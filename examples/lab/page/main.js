@@ -90,7 +90,6 @@ function topics() {
     const followed = boxes.filter(({ checked }) => checked).map(({ value }) => value);
     if (!followed.length) return void (target.checked = true);
     panels.forEach((panel) => panel.follow(followed));
-    cells.showAll();
   };
 }
 

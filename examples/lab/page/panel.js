@@ -36,7 +36,7 @@ export class Panel {
     this.host = null;
     this.link = new Link(
       { panel: this.id, topics, pollEvery: () => world.pollEvery },
-      { event: this.#event.bind(this), gap: this.#gap.bind(this), state: () => this.#state() },
+      { event: this.#event.bind(this), gap: this.#gap.bind(this), left: (topic) => this.#left(topic), state: () => this.#state() },
     );
     this.#build();
     this.link.start(TRANSPORTS[index].key);
@@ -57,11 +57,18 @@ export class Panel {
     this.#showTransport();
   }
 
-  /** Follows these topics. Events of others are missed, so their numbers and cells are forgotten. */
+  /** Follows these topics. */
   follow(topics) {
-    for (const topic of this.link.at.topics) if (!topics.includes(topic)) this.tally.drop(topic);
-    if (!topics.includes('cells')) this.cells.clear();
     this.link.follow(topics);
+  }
+
+  /** Forgets the numbers, or the cells, of a topic that is not followed any more. */
+  #left(topic) {
+    this.tally.drop(topic);
+    if (topic !== 'cells') return;
+    const keys = [...this.cells.keys()];
+    this.cells.clear();
+    keys.forEach(this.world.cell);
   }
 
   /** Takes the server's counters of this panel. Figures per event are over the last ten seconds. */

@@ -100,7 +100,6 @@ impl Changes {
 impl SessionEntry {
     /// Begins a change of the client, or lets it wait in the place of an older one. Returns `false` if the client has asked
     /// for more than `rate` in a second.
-    #[cfg_attr(not(feature = "websocket"), expect(dead_code, reason = "only WebSockets have messages in a session"))]
     pub(crate) fn change_topics(self: &Arc<Self>, request: ChangeRequest, rate: u32) -> bool {
         let now = self.shared.runtime.wheel.now();
         let mut locked = self.locked.lock();

@@ -8,7 +8,7 @@ use super::counted::{MOST, take_record};
 use super::{Hold, STRETCH, count_steps};
 use crate::contract::{Delivery, Start, Subscribe, Subscriber};
 use crate::hub::{LocalHub, LocalHubBuilder, Subscription};
-use crate::model::{EndReason, Event, Overflow, Retention, Topic};
+use crate::model::{EndReason, Event, Overflow, Retention, StateLimits, Topic};
 use crate::time::{Clock, StdClock};
 
 /// Number of topics, events or subscribers.
@@ -130,6 +130,29 @@ fn first_conflating_subscription_of_a_pattern_over_long_histories_gets_the_newes
     let all = Subscribe::patterns(["a/*"]).start(Start::Oldest).overflow(Overflow::Latest);
     let mut subscription = hub.subscribe(all).unwrap();
     assert_eq!(read(&mut subscription) as u64, 2 * (MANY / 5));
+}
+
+#[test]
+fn large_state_is_read_and_forgotten_in_steps() {
+    let hand = Hand::new();
+    let limits = StateLimits::default().removals(usize::MAX).removal_age(AGE);
+    let retention = Retention::count(1).age(AGE).state_limits(limits);
+    let hub = LocalHub::builder().retain(retention).live_buffer(0).clock(hand.clone()).build();
+    let start = hub.cursor();
+    fill(&hub, "a", MANY, MANY);
+    let filled = hub.cursor();
+    let subscribe = |name: &str, start| hub.subscribe(Subscribe::patterns([name]).start(start)).unwrap();
+    assert_eq!(in_steps(|| read(&mut subscribe("a", Start::Now))) as u64, MANY);
+    for (name, start) in [("*", Start::Now), ("a", Start::After(start)), ("*", Start::After(start))] {
+        assert_eq!(read(&mut subscribe(name, start)) as u64, MANY);
+    }
+    let removals = (0..MANY).map(|n| (topic("a"), Event::removal(&n.to_string()).expect("a key")));
+    hub.publish_batch(removals).unwrap();
+    assert_eq!(in_steps(|| read(&mut subscribe("a", Start::Now))), 0);
+    assert_eq!(in_steps(|| read(&mut subscribe("a", Start::After(filled)))) as u64, MANY);
+    hand.wait(AGE);
+    in_steps(|| hub.sweep());
+    assert_eq!((hub.stats().topics, hub.stats().state_bytes), (0, 0));
 }
 
 #[test]

@@ -150,7 +150,7 @@ impl LogState {
 
     /// Returns the end of the topic as seen from a start. A start without a cursor is before the end, whenever that was.
     #[inline]
-    fn end_ahead(&self, from: StartAt) -> EndAhead {
+    pub(crate) fn end_ahead(&self, from: StartAt) -> EndAhead {
         match (self.end_mark(), from) {
             (None, _) => EndAhead::None,
             (Some(mark), StartAt::After(sequence)) if sequence >= mark.sequence => EndAhead::Passed,

@@ -1,10 +1,12 @@
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::sync::Arc;
 
 use crate::hub::log::seek::StartAt;
+use crate::hub::log::state::placing::{Starts, StateStart};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::reader::{Lost, Reader};
+use crate::hub::subscription::state_position::state_gap;
+use crate::hub::subscription::unread_topic::{Loss, UnreadTopic};
 use crate::hub::topics::find_topics::MatchedTopic;
 use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 
@@ -20,20 +22,10 @@ pub(crate) struct Backfill {
     rest: BinaryHeap<Reverse<UnreadTopic>>,
     /// Missing events, by the sequence of the last of them.
     gaps: BTreeMap<u64, Missing>,
+    /// Gaps of keyed topics whose clients must forget their states. They precede everything.
+    forgotten: Vec<Gap>,
     /// Whether events are gone that were published while the subscription existed.
     pub(crate) is_behind: bool,
-}
-
-/// Topic with unread events.
-#[derive(Debug)]
-struct UnreadTopic {
-    /// Sequence of its next event, or of an earlier one.
-    head: u64,
-    /// Sequence of the last event of the backfill.
-    last: u64,
-    /// Dense index after that event.
-    end: u64,
-    reader: Reader,
 }
 
 /// Missing events of one topic or of several.
@@ -57,7 +49,14 @@ struct LookUp {
 impl Backfill {
     /// Returns an empty backfill: the pattern's log has everything after `boundary`.
     pub(crate) fn none(boundary: u64) -> Self {
-        Self { boundary, first: None, rest: BinaryHeap::new(), gaps: BTreeMap::new(), is_behind: false }
+        Self {
+            boundary,
+            first: None,
+            rest: BinaryHeap::new(),
+            gaps: BTreeMap::new(),
+            forgotten: Vec::new(),
+            is_behind: false,
+        }
     }
 
     /// Returns the backfill of a subscription that starts in the past, up to `boundary`. Also returns a possible gap whose
@@ -65,16 +64,17 @@ impl Backfill {
     pub(crate) fn begin(
         shared: &Shared,
         pattern: &Pattern,
-        from: StartAt,
+        starts: Starts,
         boundary: u64,
         overflow: Overflow,
     ) -> (Self, Option<Gap>) {
         let mut this = Self::none(boundary);
-        let after = from.after();
-        if after.is_some_and(|after| after >= boundary) {
+        let after = starts.plain.after();
+        let is_whole = shared.has_keyed && matches!(starts.keyed, StateStart::Whole);
+        if after.is_some_and(|after| after >= boundary) && !(is_whole && shared.registry.may_be_keyed(pattern)) {
             return (this, None);
         }
-        let found = this.look_up(shared, pattern, from, GapReason::Evicted, overflow);
+        let found = this.look_up(shared, pattern, starts, GapReason::Evicted, overflow);
         let unsure = found.unsure.zip(after);
         (this, unsure.map(|(missing, after)| missing.gap(shared.cursor(after)).with_gone(shared.cursor(boundary))))
     }
@@ -85,7 +85,9 @@ impl Backfill {
         // Events that were left out must not be found again: they would make up for missing ones.
         let after = read.max(self.boundary).max(lost.stepped);
         *self = Self::none(lost.evicted);
-        let found = self.look_up(shared, pattern, StartAt::Live(after), GapReason::Overflow, overflow);
+        let keyed = StateStart::After { sequence: after, base: after };
+        let starts = Starts { plain: StartAt::Live(after), keyed };
+        let found = self.look_up(shared, pattern, starts, GapReason::Overflow, overflow);
         // Each of these topics has lost at least one event; those before them may have lost none.
         let mut certain = self.gaps.split_off(&(found.forgotten + 1));
         // Some events of the pattern's log are in no topic: they are lost or expired, which cannot be distinguished.
@@ -104,12 +106,16 @@ impl Backfill {
         &mut self,
         shared: &Shared,
         pattern: &Pattern,
-        from: StartAt,
+        starts: Starts,
         reason: GapReason,
         overflow: Overflow,
     ) -> LookUp {
+        let from = starts.plain;
         // All events after this that are gone are missed.
         let after = from.after().unwrap_or(u64::MAX);
+        // Only topics with an event after this are looked at. The state of a topic may be older.
+        let is_whole = shared.has_keyed && matches!(starts.keyed, StateStart::Whole);
+        let had_event_after = from.after().filter(|_| !is_whole);
         let (now, boundary) = (shared.now(), self.boundary);
         let (mut unread, mut found) = (Vec::new(), LookUp { events: 0, forgotten: 0, unsure: None });
         let gone = |this: &mut Self, found: &mut LookUp, sequence: u64, topic: Option<Topic>| {
@@ -123,7 +129,25 @@ impl Backfill {
             }
         };
         let forgotten =
-            shared.registry.find_topics(&shared.recent, pattern, from.after(), boundary, |matched| match matched {
+            shared.registry.find_topics(&shared.recent, pattern, had_event_after, boundary, |matched| match matched {
+                MatchedTopic::Live(log) if log.is_keyed() => {
+                    if overflow == Overflow::Latest {
+                        log.conflate();
+                    }
+                    let mut state = log.present(now);
+                    let point = state.place_in(starts, overflow);
+                    let head = point.head.filter(|&head| head <= boundary);
+                    state.backfills += u32::from(head.is_some());
+                    drop(state);
+                    if let Some(sequence) = point.gap {
+                        self.forgotten.push(state_gap(shared, &log, reason, sequence));
+                    }
+                    if let Some(head) = head {
+                        let (last, end) = (boundary, u64::MAX);
+                        unread.push(Reverse(UnreadTopic { head, last, end, reader: Reader::new(log, &point) }));
+                    }
+                }
+                MatchedTopic::Live(_) if after >= boundary && after != u64::MAX => {}
                 MatchedTopic::Live(log) => {
                     let from = log.resolve(from, now);
                     if overflow == Overflow::Latest {
@@ -146,6 +170,10 @@ impl Backfill {
                         }));
                     }
                 }
+                MatchedTopic::Gone(topic, last) if last > after && shared.registry.is_keyed(&topic) => {
+                    let gap = Gap::new(reason, shared.cursor(0)).with_topic(topic);
+                    self.forgotten.push(gap.with_gone(shared.cursor(last)).with_snapshot());
+                }
                 MatchedTopic::Gone(topic, last) if last > after => gone(self, &mut found, last, Some(topic)),
                 MatchedTopic::Gone(..) => {}
             });
@@ -161,9 +189,12 @@ impl Backfill {
         self.rest.peek().map(|Reverse(unread)| unread.head)
     }
 
-    /// Returns the sequence of the next event or gap: of the backfill, or of the pattern's log if all of it was read.
-    pub(crate) fn head(&mut self, log: &mut Reader, shared: &Shared, overflow: Overflow) -> Option<u64> {
-        self.find_first(log, shared, overflow);
+    /// Returns the sequence of the next event or gap. Everything up to `read` is delivered. It is one of the backfill, or of the pattern's log if all of it was read.
+    pub(crate) fn head(&mut self, log: &mut Reader, shared: &Shared, read: u64, overflow: Overflow) -> Option<u64> {
+        self.find_first(log, shared, read, overflow);
+        if !self.forgotten.is_empty() {
+            return Some(0);
+        }
         let gap = self.gaps.keys().next().copied();
         let here = self.first.as_ref().map(|unread| unread.head).into_iter().chain(gap).min();
         here.or_else(|| log.unread(shared, overflow).map(|unread| unread.first_sequence()))
@@ -173,7 +204,7 @@ impl Backfill {
     /// log.
     ///
     /// The topic stays in place during the look, which asks the clock: that is the user's and may panic.
-    fn find_first(&mut self, log: &mut Reader, shared: &Shared, overflow: Overflow) {
+    fn find_first(&mut self, log: &mut Reader, shared: &Shared, read: u64, overflow: Overflow) {
         self.count(shared);
         loop {
             if self.first.is_none() {
@@ -182,7 +213,7 @@ impl Backfill {
             let Some(unread) = &mut self.first else {
                 return;
             };
-            match unread.look(shared, overflow) {
+            match unread.look(shared, read, overflow) {
                 Some(Ok(head)) => {
                     unread.head = head;
                     match self.rest.peek_mut() {
@@ -190,7 +221,13 @@ impl Backfill {
                         _ => return,
                     }
                 }
-                Some(Err(lost)) => {
+                Some(Err(Loss::OfState { forgotten })) => {
+                    let gap = state_gap(shared, &unread.reader.log, GapReason::Overflow, forgotten);
+                    unread.head = 0;
+                    self.forgotten.push(gap);
+                    return;
+                }
+                Some(Err(Loss::OfEvents(lost))) => {
                     let topic = unread.reader.log.name.as_topic().cloned();
                     let missing = Missing { reason: GapReason::Overflow, missed: Some(lost.missed), topic };
                     self.put_gap(lost.evicted, missing);
@@ -221,7 +258,7 @@ impl Backfill {
     /// Returns whether the next delivery is a gap. An event of the same sequence precedes the gap.
     pub(crate) fn is_at_gap(&self) -> bool {
         let gap = self.gaps.keys().next();
-        gap.is_some_and(|gap| self.first.as_ref().is_none_or(|unread| *gap < unread.head))
+        !self.forgotten.is_empty() || gap.is_some_and(|gap| self.first.as_ref().is_none_or(|unread| *gap < unread.head))
     }
 
     /// Returns whether the next events are in the log of a topic.
@@ -242,7 +279,10 @@ impl Backfill {
 
     /// Takes the next gap, joined with those that follow it up to a sequence without an event between them.
     pub(crate) fn take_gap(&mut self, shared: &Shared, up_to: u64) -> Option<Gap> {
-        let up_to = self.first.as_ref().map_or(up_to, |unread| up_to.min(unread.head - 1));
+        if let Some(gap) = self.forgotten.pop() {
+            return Some(gap);
+        }
+        let up_to = self.first.as_ref().map_or(up_to, |unread| up_to.min(unread.head.saturating_sub(1)));
         let (mut sequence, mut missing) = self.gaps.pop_first()?;
         while let Some(next) = self.gaps.first_entry() {
             if *next.key() > up_to || next.get().reason != missing.reason {
@@ -256,7 +296,26 @@ impl Backfill {
 
     /// Takes the gaps of a backfill that has not begun. Returns the sequence of the last missing event.
     pub(crate) fn take_gaps(&mut self) -> Option<u64> {
+        self.forgotten.clear();
         std::mem::take(&mut self.gaps).into_keys().next_back()
+    }
+
+    /// Returns whether a state is delivered in part.
+    pub(crate) fn is_in_fill(&self) -> bool {
+        self.unread().any(|unread| unread.reader.is_in_fill())
+    }
+
+    /// Returns the sequence up to which the client needs no removal: 0 before a gap at which it forgets a state. Of topics
+    /// that are read the client has everything up to the boundary.
+    pub(crate) fn base(&self) -> u64 {
+        if !self.forgotten.is_empty() {
+            return 0;
+        }
+        self.unread().filter_map(|unread| unread.reader.base()).fold(self.boundary, u64::min)
+    }
+
+    fn unread(&self) -> impl Iterator<Item = &UnreadTopic> {
+        self.first.iter().chain(self.rest.iter().map(|Reverse(unread)| unread))
     }
 
     /// Releases the segments.
@@ -274,8 +333,12 @@ impl Backfill {
         self.gaps = self.gaps.split_off(&sequence.saturating_add(1));
         self.gaps.values_mut().for_each(|missing| missing.missed = None);
         let rest = std::mem::take(&mut self.rest).into_iter().map(|Reverse(unread)| unread);
-        let (unread, read): (Vec<_>, Vec<_>) =
-            self.first.take().into_iter().chain(rest).partition(|unread| unread.last > sequence);
+        let (unread, read): (Vec<_>, Vec<_>) = self
+            .first
+            .take()
+            .into_iter()
+            .chain(rest)
+            .partition(|unread| unread.last > sequence || unread.reader.is_in_fill());
         for mut unread in unread {
             if let Some(gone) = unread.reader.skip_to(sequence, overflow) {
                 let topic = unread.reader.log.name.as_topic().cloned();
@@ -299,42 +362,6 @@ impl Backfill {
     }
 }
 
-impl Drop for UnreadTopic {
-    fn drop(&mut self) {
-        let mut state = self.reader.log.state();
-        state.backfills -= 1;
-        let released = state.release_live();
-        drop(state);
-        drop(released);
-    }
-}
-
-impl UnreadTopic {
-    /// Leaves the topic.
-    fn leave(self, shared: &Shared) {
-        let log = Arc::clone(&self.reader.log);
-        drop(self);
-        if log.state().is_idle() {
-            shared.registry.release(&log);
-        }
-    }
-
-    /// Returns the sequence of the next event, or the loss before it; `None` if there is nothing more.
-    fn look(&mut self, shared: &Shared, overflow: Overflow) -> Option<Result<u64, Lost>> {
-        while self.reader.next < self.end {
-            if let Some(unread) = self.reader.unread_before(self.end, shared, overflow) {
-                return Some(Ok(unread.first_sequence()));
-            }
-            let found = self.reader.log.state().find(self.reader.next, overflow);
-            if let Some(lost) = self.reader.follow(found, self.end, shared) {
-                // Events that are gone after the end of the backfill are not missed here.
-                return Some(Err(Lost { evicted: lost.evicted.min(self.last), ..lost }));
-            }
-        }
-        None
-    }
-}
-
 impl Missing {
     /// Joins two losses. The reason is that of the first.
     fn add(&mut self, other: &Self) {
@@ -348,23 +375,3 @@ impl Missing {
         Gap { missed: self.missed, topic: self.topic, ..Gap::new(self.reason, cursor) }
     }
 }
-
-impl Ord for UnreadTopic {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.head.cmp(&other.head)
-    }
-}
-
-impl PartialOrd for UnreadTopic {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for UnreadTopic {
-    fn eq(&self, other: &Self) -> bool {
-        self.head == other.head
-    }
-}
-
-impl Eq for UnreadTopic {}

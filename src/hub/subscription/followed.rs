@@ -31,19 +31,20 @@ pub(crate) enum Beside {
 }
 
 impl Beside {
-    /// Returns the sequence of the next delivery, here or in the log.
+    /// Returns the sequence of the next delivery, here or in the log. Everything up to `read` is delivered.
     #[cold]
     pub(crate) fn head(
         &mut self,
         reader: &mut Reader,
         shared: &Shared,
+        read: u64,
         overflow: Overflow,
     ) -> Result<Option<u64>, SubscriptionEnd> {
         match self {
             Self::Gap(gap) => Ok(Some(gap.cursor.sequence())),
             Self::End(mark) => Ok(Some(mark.sequence)),
             Self::Backfill(backfill) => {
-                let head = backfill.head(reader, shared, overflow);
+                let head = backfill.head(reader, shared, read, overflow);
                 match backfill.is_behind && overflow == Overflow::Disconnect {
                     true => Err(SubscriptionEnd::TooSlow),
                     false => Ok(head),
@@ -67,6 +68,24 @@ impl FollowedLog {
     pub(crate) fn new(reader: Reader, options: &SubscribeOptions, beside: Option<Beside>) -> Self {
         let overflow = options.overflow_of(&reader.log.name);
         Self { is_placed: reader.is_finished(), reader, ticket: Ticket::NONE, overflow, beside: beside.map(Box::new) }
+    }
+
+    /// Returns whether a state is delivered in part.
+    pub(crate) fn is_in_fill(&self) -> bool {
+        match self.beside.as_deref() {
+            Some(Beside::Backfill(backfill)) => backfill.is_in_fill(),
+            _ => self.reader.is_in_fill(),
+        }
+    }
+
+    /// Returns the sequence up to which the client needs no removal: 0 before a gap at which it forgets its state, `None`
+    /// without keyed topics.
+    pub(crate) fn base(&self) -> Option<u64> {
+        match self.beside.as_deref() {
+            Some(Beside::Backfill(backfill)) => Some(backfill.base()),
+            Some(Beside::Gap(gap)) if gap.snapshot => Some(0),
+            _ => self.reader.base(),
+        }
     }
 
     /// Returns whether the next delivery is a gap or the end of the topic.

@@ -4,10 +4,8 @@ use crate::hub::log::state::placing::{Starts, StateStart};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::backfill::Backfill;
 use crate::hub::subscription::reader::Reader;
-use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
-
-/// Cursor of a client that has received nothing of a state: no hub has this epoch.
-pub(crate) const NOWHERE: Cursor = Cursor::new(0, 0);
+use crate::hub::subscription::state_position::NOWHERE;
+use crate::model::{Gap, GapReason, Overflow, Pattern, Topic};
 
 /// Logs of a subscription, with its position in each.
 #[derive(Debug, Default)]
@@ -41,22 +39,25 @@ impl JoinedLogs {
             let (log, point) = shared.join(topic, starts, options.overflow_of(name))?;
             self.topics.push((Reader::new(log, &point), point));
         }
-        if shared.has_keyed && self.topics.iter().any(|(reader, _)| reader.log.is_keyed()) {
-            let is_nowhere = options.start() == Start::After(NOWHERE);
+        let has_state = shared.has_keyed && self.may_have_state(shared);
+        if has_state {
             beginning = beginning.with_state(shared);
-            if is_nowhere {
-                self.take_gaps();
-            }
         }
         for (reader, backfill) in &mut self.patterns {
             let name = &reader.log.name;
             let unsure;
-            (*backfill, unsure) = Backfill::begin(shared, name, from(name), published, options.overflow_of(name));
+            let starts = Starts { plain: from(name), keyed: beginning.state };
+            (*backfill, unsure) = Backfill::begin(shared, name, starts, published, options.overflow_of(name));
             reader.skip_to(published, Overflow::Gap);
             beginning.gap = match (beginning.gap, unsure) {
                 (Some(gap), Some(unsure)) => Some(Gap { gone: unsure.gone, ..gap }),
                 (gap, unsure) => gap.or(unsure),
             };
+        }
+        if has_state && options.start() == Start::After(NOWHERE) {
+            // Nothing is missing for a client that begins.
+            self.take_gaps();
+            beginning.gap = None;
         }
         if let Some(gap) = beginning.gap.as_mut().filter(|gap| gap.reason == GapReason::Epoch) {
             let gone = self.take_gaps().map(|sequence| shared.cursor(sequence));
@@ -66,6 +67,27 @@ impl JoinedLogs {
             beginning.gap = beginning.gap.map(|gap| gap_before_end(gap, shared, end));
         }
         Ok(beginning)
+    }
+
+    /// Returns whether one of the topics is keyed, or may be.
+    #[cold]
+    fn may_have_state(&self, shared: &Shared) -> bool {
+        self.topics.iter().any(|(reader, _)| reader.log.is_keyed())
+            || self.patterns.iter().any(|(reader, _)| shared.registry.may_be_keyed(&reader.log.name))
+    }
+
+    /// Returns whether a state is to be delivered.
+    pub(crate) fn is_in_fill(&self) -> bool {
+        self.topics.iter().any(|(reader, _)| reader.is_in_fill())
+            || self.patterns.iter().any(|(_, backfill)| backfill.is_in_fill())
+    }
+
+    /// Returns the sequence of the earliest possible event. A keyed topic is before all events only after its gap.
+    pub(crate) fn earliest(&self) -> Option<u64> {
+        let is_lost = |reader: &Reader, point: &StartPoint| point.gap.is_some() && reader.log.is_keyed();
+        let topics = self.topics.iter().filter(|(reader, point)| !is_lost(reader, point));
+        let patterns = self.patterns.iter().filter_map(|(_, backfill)| backfill.earliest());
+        topics.filter_map(|(_, point)| point.head).chain(patterns).min()
     }
 
     /// Returns the sequence of the first end of a topic that is to be delivered.

@@ -7,11 +7,14 @@ pub(crate) mod joining;
 pub(crate) mod multi_topic;
 pub(crate) mod narrowed;
 pub(crate) mod output;
+pub(crate) mod partial_state;
 pub(crate) mod reader;
 pub(crate) mod segment_slice;
 pub(crate) mod single_topic;
 pub(crate) mod skipping;
 pub(crate) mod slice_reader;
+pub(crate) mod state_position;
 #[expect(clippy::module_inception, reason = "the type gives the folder its name")]
 pub(crate) mod subscription;
 pub(crate) mod taken;
+pub(crate) mod unread_topic;

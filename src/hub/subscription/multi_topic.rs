@@ -7,16 +7,15 @@ use std::time::Duration;
 use crate::contract::{EndState, SubscribeOptions, SubscriptionEnd};
 use crate::hub::log::end_mark::EndMark;
 use crate::hub::log::log::Follower;
-use crate::hub::log::seek::{Found, StartPoint};
+use crate::hub::log::seek::Found;
 use crate::hub::shared::Shared;
 use crate::hub::subscription::followed::{Beside, FollowedLog};
 use crate::hub::subscription::joining::JoinedLogs;
 use crate::hub::subscription::output::Output;
-use crate::hub::subscription::reader::Reader;
-use crate::hub::subscription::single_topic::{state_cursor, state_gap};
+use crate::hub::subscription::state_position::state_gap;
 use crate::hub::wake::inbox::Inbox;
 use crate::hub::wake::waiters::Waiters;
-use crate::model::{Cursor, GapReason, Overflow, Pattern, TopicEnd};
+use crate::model::{GapReason, Overflow, Pattern, TopicEnd};
 
 /// Subscription of several topics, or of patterns, merged by sequence up to the watermark.
 ///
@@ -40,11 +39,11 @@ pub(crate) struct MultiTopic {
     /// Number of topics whose ends were delivered, or lie before the start.
     finished: usize,
     /// Whether the subscription began without a cursor, and with a state to deliver.
-    begins_with_state: bool,
+    pub(super) begins_with_state: bool,
     /// Whether a state may be delivered in part.
-    fills: bool,
+    pub(super) fills: bool,
     /// Position at which the subscription began, or the sequence before its first event.
-    began: u64,
+    pub(super) began: u64,
     /// Watermark. Unread events up to it are in `heads`, or in topics that are to be looked at.
     seen: u64,
     pub(crate) sequence: u64,
@@ -70,12 +69,7 @@ impl MultiTopic {
     /// Returns a subscription of these topics from their positions on, and of these patterns with their backfills,
     /// after `sequence`.
     pub(crate) fn new(shared: &Shared, joined: JoinedLogs, sequence: u64, options: &SubscribeOptions) -> Self {
-        let fills = joined.topics.iter().any(|(reader, _)| reader.is_in_fill());
-        // After its gap a keyed topic is before all events.
-        let is_lost = |reader: &Reader, point: &StartPoint| point.gap.is_some() && reader.log.is_keyed();
-        let heads = joined.topics.iter().filter(|(reader, point)| !is_lost(reader, point));
-        let heads = heads.filter_map(|(_, point)| point.head);
-        let earliest = heads.chain(joined.patterns.iter().filter_map(|(_, backfill)| backfill.earliest())).min();
+        let (fills, earliest) = (joined.is_in_fill(), joined.earliest());
         let began = earliest.map_or(sequence, |head| sequence.min(head - 1));
         let (end, finished) = (joined.first_end(), joined.finished());
         let topics = joined.topics.into_iter().map(|(reader, point)| {
@@ -102,31 +96,6 @@ impl MultiTopic {
             seen: 0,
             sequence: end.map_or(began, |end| began.min(end - 1)),
             ended: None,
-        }
-    }
-
-    /// Returns the subscription, which begins without a cursor: its client starts over until it has an event of the state.
-    pub(crate) fn beginning_with_state(mut self) -> Self {
-        if self.fills {
-            (self.begins_with_state, self.sequence, self.began) = (true, 0, 0);
-        }
-        self
-    }
-
-    /// Returns the cursor of the client.
-    #[inline]
-    pub(crate) fn cursor(&self, shared: &Shared) -> Cursor {
-        if self.fills { self.cursor_in_fill(shared) } else { shared.cursor(self.sequence) }
-    }
-
-    #[cold]
-    fn cursor_in_fill(&self, shared: &Shared) -> Cursor {
-        let readers = || self.topics.iter().map(|followed| &followed.reader);
-        match readers().any(Reader::is_in_fill) {
-            true => {
-                state_cursor(shared, self.sequence, self.begins_with_state, readers().filter_map(Reader::base).min())
-            }
-            false => shared.cursor(self.sequence),
         }
     }
 
@@ -285,7 +254,7 @@ impl MultiTopic {
         loop {
             let head = match beside.as_deref_mut() {
                 None => reader.unread(shared, overflow).map(|unread| unread.first_sequence()),
-                Some(beside) => match beside.head(reader, shared, overflow) {
+                Some(beside) => match beside.head(reader, shared, self.sequence, overflow) {
                     Ok(head) => head,
                     Err(end) => {
                         self.ended = Some(end);
@@ -333,6 +302,7 @@ impl MultiTopic {
             if let Some(lost) = reader.follow(found, u64::MAX, shared) {
                 if let Some(Beside::Backfill(backfill)) = beside.as_deref_mut() {
                     backfill.catch_up(shared, &reader.log.name, self.sequence, &lost, overflow);
+                    self.fills |= backfill.is_in_fill();
                     continue;
                 }
                 if overflow == Overflow::Disconnect {
@@ -366,8 +336,10 @@ impl MultiTopic {
         };
         shared.gaps.add(1);
         let after = shared.cursor(self.sequence);
+        if gap.snapshot {
+            self.begin_state_again();
+        }
         self.sequence = gap.cursor.sequence();
-        self.begins_with_state &= !gap.snapshot;
         Some(O::gap(gap.with_after(after)))
     }
 

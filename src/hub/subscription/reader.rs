@@ -223,6 +223,13 @@ impl Reader {
         }
     }
 
+    /// Notes that everything up to a sequence is read, unless the reader is in a fill.
+    pub(crate) fn note_read(&mut self, sequence: u64) {
+        if !is_fill(self.next) {
+            self.stepped = self.stepped.max(sequence);
+        }
+    }
+
     /// Returns whether the reader is in a fill, or has just read one.
     pub(crate) fn is_in_fill(&self) -> bool {
         is_fill(self.next)
@@ -305,6 +312,7 @@ impl Reader {
             return None;
         }
         (self.next, self.conflated) = (index, 0);
+        self.stepped = if self.log.is_keyed() { self.stepped.max(sequence) } else { self.stepped };
         if !matches!(in_hand, Some((Some(_), _))) {
             self.segment = None;
         }

@@ -6,10 +6,10 @@ use crate::hub::log::end_mark::EndMark;
 use crate::hub::log::log::Log;
 use crate::hub::log::seek::{EndAhead, Found, StartPoint};
 use crate::hub::shared::Shared;
-use crate::hub::subscription::joining::NOWHERE;
 use crate::hub::subscription::output::Output;
 use crate::hub::subscription::reader::{Look, Lost, Reader};
 use crate::hub::subscription::segment_slice::SegmentSlice;
+use crate::hub::subscription::state_position::{state_cursor, state_gap};
 use crate::hub::subscription::taken::Taken;
 use crate::hub::wake::waiters::Ticket;
 use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, TopicEnd};
@@ -241,25 +241,6 @@ impl SingleTopic {
             uncounted.count(state);
             state.waiters.cancel(ticket)
         }));
-    }
-}
-
-/// Returns the gap of a keyed topic whose removals were forgotten up to a sequence. The whole state follows, so the cursor is
-/// before all events: a client that is cut there gets the gap again.
-#[cold]
-pub(crate) fn state_gap(shared: &Shared, log: &Log, reason: GapReason, forgotten: u64) -> Gap {
-    log.gap(reason, shared.cursor(0)).with_gone(shared.cursor(forgotten)).with_snapshot()
-}
-
-/// Returns the cursor of a client that has received a state in part. `is_new`: it began without a cursor, and so starts over
-/// until it has an event. `base` is the sequence up to which it needs no removal.
-#[cold]
-pub(crate) fn state_cursor(shared: &Shared, sequence: u64, is_new: bool, base: Option<u64>) -> Cursor {
-    let cursor = shared.cursor(sequence);
-    match base {
-        _ if sequence == 0 && is_new => NOWHERE,
-        Some(base) if sequence > 0 && base > sequence => cursor.with_tag(base),
-        _ => cursor,
     }
 }
 

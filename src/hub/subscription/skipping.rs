@@ -8,13 +8,19 @@ use crate::hub::shared::Shared;
 use crate::hub::subscription::followed::{Beside, FollowedLog};
 use crate::hub::subscription::multi_topic::MultiTopic;
 use crate::hub::subscription::single_topic::SingleTopic;
+use crate::hub::subscription::state_position::NOWHERE;
 use crate::model::{Cursor, Gap, GapReason};
 
-/// Returns the cursor's sequence if a subscription of the hub can skip to it.
+/// Returns the cursor's sequence if a subscription of the hub can skip to it. Nothing is skipped for a client that has
+/// received nothing of a state.
 pub(crate) fn sequence_of(cursor: Cursor, shared: &Shared) -> Option<u64> {
+    if shared.has_keyed && cursor == NOWHERE {
+        return Some(0);
+    }
     let sequence = cursor.sequence();
     let is_known = || sequence <= shared.published.load() || sequence <= shared.settled();
-    (cursor.epoch() == shared.epoch && cursor.tag().is_none() && is_known()).then_some(sequence)
+    let is_own = cursor.epoch() == shared.epoch && (cursor.tag().is_none() || shared.has_keyed);
+    (is_own && is_known()).then_some(sequence)
 }
 
 /// Returns the first gap of a subscription without the events up to a cursor; `None` if no others are missing.
@@ -22,6 +28,8 @@ pub(crate) fn opening_after(gap: Gap, cursor: Cursor) -> Option<Gap> {
     let is_after = |other: Cursor| other.epoch() == cursor.epoch() && other.sequence() > cursor.sequence();
     let reason = if gap.reason == GapReason::Epoch { GapReason::Evicted } else { gap.reason };
     match gap.gone.unwrap_or(gap.cursor) {
+        // The whole state follows.
+        _ if gap.snapshot => Some(gap),
         _ if is_after(gap.cursor) => Some(Gap { missed: None, ..gap }),
         gone if is_after(gone) => Some(Gap { reason, missed: None, cursor, ..gap }),
         _ => None,
@@ -44,7 +52,7 @@ impl SingleTopic {
 impl MultiTopic {
     /// Skips to a sequence.
     pub(crate) fn skip_to(&mut self, sequence: u64, shared: &Shared) {
-        let has_state = !self.topics.iter().any(|followed| followed.reader.is_in_fill());
+        let has_state = !self.topics.iter().any(FollowedLog::is_in_fill);
         for followed in &mut self.topics {
             followed.skip_to(sequence, shared);
         }
@@ -71,6 +79,7 @@ impl FollowedLog {
                 gap.missed = None;
                 Some(gap.cursor.sequence())
             }
+            Some(Beside::Gap(gap)) if gap.snapshot => return,
             Some(Beside::Gap(_)) => {
                 *beside = None;
                 None

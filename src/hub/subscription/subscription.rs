@@ -15,8 +15,9 @@ use crate::hub::subscription::multi_topic::MultiTopic;
 use crate::hub::subscription::narrowed::narrowed;
 use crate::hub::subscription::output::{Batches, InFormat, Output};
 use crate::hub::subscription::reader::{Look, Reader};
-use crate::hub::subscription::single_topic::{SingleTopic, state_gap};
+use crate::hub::subscription::single_topic::SingleTopic;
 use crate::hub::subscription::skipping::{opening_after, sequence_of};
+use crate::hub::subscription::state_position::state_gap;
 use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 
 /// Subscription of a [`LocalHub`](crate::LocalHub): the events of its topics in the hub's order.
@@ -58,6 +59,23 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 /// events, it yields a gap for each topic, in its place, without a count if that is not known. If events expire,
 /// dropped topics are forgotten, or [`Overflow::Latest`](crate::Overflow) leaves events out, it may yield a gap
 /// although nothing is missing.
+///
+/// # Keyed topics
+///
+/// A topic with [`Retention::latest_per_key`](crate::Retention::latest_per_key) begins with its whole state: the newest event of
+/// each key, without removed keys, in the hub's order, and then all changes. The state may be that of an earlier time, if the
+/// changes since then follow. A pattern begins with the states of the keyed topics that it matches.
+///
+/// - A client without a cursor gets the state. Its cursor is `0.0` until it has received the first event of it. A client
+///   that resumes at `0.0` starts over, without a gap.
+/// - A client that resumes gets the changes since its cursor: from history, or from the state, which has the newest event of
+///   each key and the removals. A connected subscriber that falls behind continues in the state, too, also with
+///   [`Overflow::Disconnect`](crate::Overflow::Disconnect). Neither is a gap.
+/// - If removals that the client needs are forgotten, or its cursor is of another epoch or unreadable, it gets a gap with
+///   [`snapshot`](crate::Gap::snapshot), at which it forgets its state, and then the whole state.
+/// - With other topics, the state is merged with their events. A client that is cut in the middle of the state and resumes at
+///   the cursor of one of its events gets everything of the other topics that is retained after that cursor, or a gap: more
+///   than it missed, never less.
 ///
 /// # When its topics end
 ///

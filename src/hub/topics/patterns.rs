@@ -25,6 +25,14 @@ impl<T> Patterns<T> {
         self.0.get(pattern)
     }
 
+    pub(crate) fn get_by_name(&self, pattern: &str) -> Option<&T> {
+        self.0.get(pattern)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Pattern, &T)> {
+        self.0.iter()
+    }
+
     pub(crate) fn insert(&mut self, pattern: Pattern, value: T) -> Option<T> {
         self.0.insert(pattern, value)
     }

@@ -196,6 +196,16 @@ impl Registry {
         topics.own_retentions.get(topic).map_or_else(|| self.retentions.of(topic), Arc::clone)
     }
 
+    /// Returns whether a topic keeps the newest event of each key.
+    pub(crate) fn is_keyed(&self, topic: &Topic) -> bool {
+        self.retentions.of(topic).state.is_some()
+    }
+
+    /// Returns whether a topic that the pattern matches may keep the newest event of each key.
+    pub(crate) fn may_be_keyed(&self, pattern: &Pattern) -> bool {
+        self.retentions.may_be_keyed(pattern)
+    }
+
     /// Returns the log of a pattern, and creates it if there is none. Returns `None` if the hub is closed.
     pub(crate) fn pattern_log(&self, pattern: &Pattern) -> Option<Arc<Log>> {
         let topics = self.topics.read();

@@ -65,7 +65,7 @@ fn names() -> impl Strategy<Value = Vec<&'static str>> {
     prop_oneof![
         3 => Just(vec!["k/a"]),
         4 => prop::sample::subsequence(TOPICS.to_vec(), 1..=4).prop_shuffle(),
-        //PATTERNS 3 => prop::sample::subsequence(NAMES.to_vec(), 1..=4).prop_shuffle(),
+        3 => prop::sample::subsequence(NAMES.to_vec(), 1..=4).prop_shuffle(),
     ]
 }
 

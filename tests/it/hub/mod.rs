@@ -13,6 +13,7 @@ mod ends_remembered;
 mod eviction;
 mod floods;
 mod interactions;
+mod keyed;
 mod keyed_reference;
 mod keyed_sequences;
 mod keyed_world;

@@ -40,7 +40,7 @@
 //! | 35 | one value makes every reply with it unreadable | `json_that_common_parsers_refuse_is_refused_with_kind_and_offset`, `json_is_accepted_exactly_if_a_reply_with_it_parses` |
 //! | 36 | a large event goes to a slow reader | `row_36_`, `websocket_that_takes_large_events_slowly_gets_them` |
 //! | 37 | changes of topics flood the publisher, or reach topics of others | `row_37_`, `malformed_change_gets_an_error_object` |
-//! | 38 | an authorization is renewed after its end | `row_38_`, `no_answer_revives_a_revoked_session`, `session_that_ends_drops_its_renewal_at_once` |
+//! | 38 | an authorization is renewed after its end | `row_38_`, `session_that_ends_drops_its_renewal_at_once` |
 //!
 //! Besides the rows: rejections in the form of each transport (`wire_`), and every limit (`limits`).
 

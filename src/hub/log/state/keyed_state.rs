@@ -73,7 +73,7 @@ impl KeyedState {
         self.newest.get(self.by_key.get(key)?).filter(|entry| !entry.event.is_removal())
     }
 
-    /// Returns the sequence of the first event after a sequence, not counting removals up to `needed`.
+    /// Returns the sequence of the first event after a sequence, or of an earlier one, not counting removals up to `needed`.
     pub(super) fn first_after(&self, sequence: u64, needed: u64) -> Option<u64> {
         let is_wanted = |entry: &Entry| !entry.event.is_removal() || entry.sequence > needed;
         let mut looks = 0;
@@ -84,7 +84,10 @@ impl KeyedState {
             looks += 1;
             is_wanted(entry) || looks == STRETCH
         });
-        found.map(|(&first, _)| first)
+        // The chain may have an earlier event of a key.
+        let in_chain = self.chain.as_ref().and_then(|chain| chain.after(sequence));
+        let in_chain = in_chain.map(|(segment, place)| segment.sequence(place));
+        found.map(|(&first, _)| first).into_iter().chain(in_chain).min()
     }
 
     /// Returns the sequence of the newest removal that may have been published.

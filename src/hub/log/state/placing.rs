@@ -62,9 +62,12 @@ impl LogState {
     fn place_keyed(&self, start: StateStart) -> StartPoint {
         match start {
             StateStart::Whole => self.whole(None),
-            StateStart::After { sequence, .. } if self.evicted <= sequence => {
-                StartPoint { base: sequence, ..self.place(StartAt::After(sequence), Overflow::Gap) }
-            }
+            // Everything after the sequence is in memory.
+            StateStart::After { sequence, .. } if self.evicted.min(self.gone) <= sequence => StartPoint {
+                end: self.end_ahead(StartAt::After(sequence)),
+                base: sequence,
+                ..self.place(StartAt::Live(sequence), Overflow::Gap)
+            },
             StateStart::After { sequence, base } => {
                 let needed = base.max(sequence);
                 let forgotten = self.keyed().map_or(self.evicted, |keyed| keyed.forgotten);
@@ -72,10 +75,10 @@ impl LogState {
                     return self.whole(Some(forgotten));
                 }
                 let head = self.keyed().and_then(|keyed| keyed.first_after(sequence, needed));
-                // The events of the log that are not in the state follow it.
-                let rest = self.place(StartAt::After(sequence.max(self.evicted)), Overflow::Gap);
-                let head = head.into_iter().chain(rest.head).min();
-                let end = self.place(StartAt::After(sequence), Overflow::Gap).end;
+                // Events of the log that are not in the state.
+                let in_log = self.place(StartAt::After(self.evicted), Overflow::Gap).head;
+                let head = head.into_iter().chain(in_log).min();
+                let end = self.end_ahead(StartAt::After(sequence));
                 StartPoint { index: fill_after(sequence), head, gap: None, end, base }
             }
         }

@@ -15,10 +15,10 @@ use crate::support::http::{TestClient, settle};
 
 /// An application whose answers depend on the topics that a request names:
 ///
-/// `forbidden` and `busy` are refused, `panic` panics, `never` has no answer, `wait` waits for a
+/// `forbidden` and `busy` are refused, `panic` panics, `never` has no answer, `slow` has it at the fourth poll, `wait` waits for a
 /// [release](Self::release), `now` starts at the present whatever the client's cursor, `cursorless` is of a source without
 /// cursors. Other topics are followed. `?key=` is the limit key, `?lifetime=` that of the authorization in milliseconds, and
-/// `?renew=` decides about its renewal: a number of milliseconds, `no`, `never`, `wait` or `panic`.
+/// `?renew=` decides about its renewal: a number of milliseconds, `no`, `never`, `slow`, `wait` or `panic`.
 #[derive(Clone)]
 pub(super) struct LiveApp(Arc<Inner>);
 
@@ -114,6 +114,14 @@ impl LiveApp {
         self.0.left.lock().unwrap().clone()
     }
 
+    /// Is ready at the fourth poll.
+    async fn yield_often(&self) {
+        let _running = Running::new(&self.0.running);
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn wait(&self) {
         let _running = Running::new(&self.0.running);
         self.0.released.acquire().await.unwrap().forget();
@@ -137,6 +145,7 @@ impl Publisher for LiveApp {
                 "busy" => return Err(Rejection::Busy { retry_after: Duration::from_millis(1_500) }),
                 "panic" => panic!("in subscribe"),
                 "wait" => self.wait().await,
+                "slow" => self.yield_often().await,
                 "never" => {
                     let _running = Running::new(&self.0.running);
                     pending::<()>().await;
@@ -152,7 +161,7 @@ impl Publisher for LiveApp {
             true => Subscribe::topics(request.topics()),
             false => request.subscribe_to(request.topics()),
         };
-        let mut accepted = Accepted::new(super::skipping::skipping(self.0.hub.subscribe(subscribe)?).boxed());
+        let mut accepted = Accepted::new(self.0.hub.subscribe(subscribe)?.boxed());
         if let Some(lifetime) = request.query("lifetime") {
             accepted = accepted.with_lifetime(Duration::from_millis(lifetime.parse().unwrap()));
         }
@@ -173,6 +182,10 @@ impl Publisher for LiveApp {
             "never" => {
                 let _running = Running::new(&self.0.running);
                 pending().await
+            }
+            "slow" => {
+                self.yield_often().await;
+                Some(Duration::from_secs(100))
             }
             "wait" => {
                 self.wait().await;

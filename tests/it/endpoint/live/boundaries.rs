@@ -7,7 +7,6 @@ use serde_json::json;
 use tidings::{Body, Endpoint, SessionEnd, SessionId, Start, Subscribe, Transport};
 
 use super::app::{LiveApp, change, confirmed, data, objects};
-use super::skipping::skipping;
 use crate::support::Task;
 use crate::support::http::{TestClient, To, get, pass, settle};
 
@@ -15,7 +14,7 @@ const FIRST: u64 = 1;
 
 /// Returns a subscriber of these topics at the present.
 fn subscriber(app: &LiveApp, topics: &[&str]) -> impl tidings::Subscriber + use<> {
-    skipping(app.hub().subscribe(Subscribe::topics(topics.iter().copied())).unwrap())
+    app.hub().subscribe(Subscribe::topics(topics.iter().copied())).unwrap()
 }
 
 fn resubscribe(endpoint: &Endpoint, app: &LiveApp, topics: &[&str]) {
@@ -209,6 +208,30 @@ async fn session_that_ends_drops_its_change() {
             assert!(client.objects().iter().all(|object| object["tidings"] != "topics"), "{end}: {}", client.text());
             assert_eq!((app.running(), endpoint.session_count(), app.hub().stats().subscriptions), (0, 0, 0), "{end}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn session_dropped_at_any_poll_of_a_change_or_a_renewal_leaves_nothing() {
+    for at in 0..16 {
+        let app = LiveApp::new();
+        let endpoint = app.builder().build();
+        let target = "/?topic=a&lifetime=100000&renew=slow";
+        let mut changing = TestClient::open_objects(&endpoint, target).await;
+        let renewing = TestClient::open(&endpoint, Transport::Sse, target).await;
+        pass(Duration::from_millis(84_000)).await;
+        // Both are due within the next ticks.
+        changing.send_at_once(1, json!({ "tidings": "topics", "topics": ["slow"] }).to_string().as_bytes()).await;
+        for step in 0..at {
+            match step % 3 {
+                0 => pass(Duration::from_millis(1_500)).await,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+        changing.disconnect().await;
+        renewing.disconnect().await;
+        settle().await;
+        assert_eq!((app.running(), endpoint.session_count(), app.hub().stats().subscriptions), (0, 0, 0), "{at}");
     }
 }
 

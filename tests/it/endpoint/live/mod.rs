@@ -2,9 +2,9 @@
 
 mod app;
 mod boundaries;
+mod keyed;
 mod renewals;
 mod resubscribe;
 mod scripted;
 mod sequences;
-mod skipping;
 mod topics;

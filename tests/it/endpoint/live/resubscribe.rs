@@ -7,13 +7,12 @@ use tidings::{
 };
 
 use super::app::{LiveApp, change, confirmed, data, objects};
-use super::skipping::skipping;
 use crate::support::http::{TestClient, settle};
 
 const ID: fn(u64) -> SessionId = SessionId::from;
 
 fn subscriber(hub: &LocalHub, topics: &[&str]) -> impl Subscriber + use<> {
-    skipping(hub.subscribe(Subscribe::topics(topics.iter().copied())).unwrap())
+    hub.subscribe(Subscribe::topics(topics.iter().copied())).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,7 +146,7 @@ async fn subscriber_at_an_older_cursor_skips_what_the_client_has() {
     app.publish("b", "b1");
     settle().await;
     let older = Subscribe::topics(["a", "b"]).start(Start::After(begin));
-    let accepted = Accepted::new(skipping(app.hub().subscribe(older).unwrap()).boxed());
+    let accepted = Accepted::new(app.hub().subscribe(older).unwrap().boxed());
     endpoint.resubscribe(ID(1), accepted).unwrap();
     app.publish("b", "b2");
     settle().await;

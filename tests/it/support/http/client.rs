@@ -115,10 +115,15 @@ impl TestClient {
         Self { received, task, write: Some(write) }
     }
 
-    /// Sends a frame.
+    /// Sends a frame, and lets all tasks run until they wait.
     pub(crate) async fn send(&mut self, opcode: u8, payload: &[u8]) {
-        self.write.as_mut().unwrap().write_all(&frame(opcode, payload)).await.unwrap();
+        self.send_at_once(opcode, payload).await;
         settle().await;
+    }
+
+    /// Sends a frame.
+    pub(crate) async fn send_at_once(&mut self, opcode: u8, payload: &[u8]) {
+        self.write.as_mut().unwrap().write_all(&frame(opcode, payload)).await.unwrap();
     }
 
     /// Returns the text that the client received.
