@@ -25,6 +25,7 @@ pub struct SubscriberInfo<'a> {
     head: Option<Arc<dyn Head>>,
     next_event: NextEvent<'a>,
     end_state: NextEnd<'a>,
+    is_filtered: bool,
 }
 
 /// State of a subscriber with regard to the ends of its topics, see [`SubscriberInfo::end_state`].
@@ -117,6 +118,19 @@ impl<'a> SubscriberInfo<'a> {
         Self { end_state: NextEnd::Is(end_state), ..self }
     }
 
+    /// Marks the subscriber as filtered: its cursor also moves past events of its topics that it leaves out, as with
+    /// [`Subscribe::filter`](crate::Subscribe::filter). Keep-alives of a stream then have the cursor, so that a client which
+    /// resumes receives no gap for such events. Default: not filtered.
+    pub fn with_filter(self) -> Self {
+        Self { is_filtered: true, ..self }
+    }
+
+    /// Returns whether the subscriber is [filtered](Self::with_filter).
+    #[must_use]
+    pub fn is_filtered(&self) -> bool {
+        self.is_filtered
+    }
+
     /// Returns whether all topics have ended. An [`Endpoint`](crate::Endpoint) reads it when a client subscribes: a
     /// client that reconnects after the end receives the end again, see [`Endpoint`](crate::Endpoint#end).
     #[must_use]
@@ -170,6 +184,7 @@ impl fmt::Debug for SubscriberInfo<'_> {
             .field("head", &self.head())
             .field("next_event_in", &self.next_event_in())
             .field("end_state", &self.end_state())
+            .field("is_filtered", &self.is_filtered)
             .finish()
     }
 }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod encoder;
+mod event_filter;
 mod format;
 mod hub;
 mod info;
@@ -16,6 +17,7 @@ mod transport;
 pub use batch::{Batch, EventRef};
 pub(crate) use batch::{Entry, EntryBlock};
 pub(crate) use encoder::Encoder;
+pub(crate) use event_filter::EventFilter;
 pub(crate) use format::place;
 pub use format::{Format, Slot};
 pub use hub::{Hub, PublishError, Receipt};

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 
-use super::SubscribeOptions;
+use super::{EventFilter, EventRef, SubscribeOptions};
 use crate::model::{Cursor, Overflow, Pattern, PatternError, Topic, TopicError};
 
 /// Parameters of a subscription: its topics and patterns, its start, and its behaviour when it falls behind.
@@ -196,6 +196,55 @@ impl Subscribe {
         let topics = self.patterns.iter().filter_map(Pattern::as_topic);
         let added: Vec<_> = topics.filter(|topic| !known.iter().any(|name| name.matches(topic))).cloned().collect();
         self.options.set_added(added);
+        self
+    }
+
+    /// Sets a predicate of the events that are delivered. Default: all events. A second call replaces the first predicate.
+    ///
+    /// Use it if clients of one topic may see different events of it: "only what this user may see". Where possible, use
+    /// topics of their own instead, which cost nothing for an event that a client does not get. The predicate is called for each
+    /// event of the topics, in the task that polls the subscription. [`Event::with_tag`](crate::Event::with_tag) sets a text
+    /// that it can compare without a look at the payload.
+    ///
+    /// ```
+    /// use std::task::{Context, Poll, Waker};
+    /// use tidings::subscriber::Delivery;
+    /// use tidings::{Event, LocalHub, Subscribe, Subscriber};
+    ///
+    /// let hub = LocalHub::new();
+    /// let for_staff = Subscribe::topics(["audit"]).filter(|event| event.event.tag() == Some("staff"));
+    /// let mut staff = hub.subscribe(for_staff)?;
+    /// hub.publish_now("audit", Event::text("a login").with_tag("admin")?)?;
+    /// hub.publish_now("audit", Event::text("a refund").with_tag("staff")?)?;
+    /// let Poll::Ready(Delivery::Events(batch)) = staff.poll_next(&mut Context::from_waker(Waker::noop())) else {
+    ///     unreachable!("the second event is ready");
+    /// };
+    /// assert_eq!(batch.iter().map(|event| event.event.as_str()).collect::<Vec<_>>(), [Some("a refund")]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// - An event that is left out is no [gap](crate::Gap), and the subscription's cursor moves past it. Gaps and
+    ///   [ends of topics](crate::subscriber::Delivery::TopicEnd) are delivered whatever the predicate returns. A gap has no
+    ///   number of missing events, and may be of events that the predicate would have left out.
+    /// - The predicate must return the same for the same event each time, also for the subscription with which a client
+    ///   resumes. Otherwise events are lost without a gap. For a permission that changes, end the session or change its
+    ///   topics.
+    /// - With [`Overflow::Latest`], older events of a key are left out before the predicate is asked: if it leaves out the
+    ///   newest one, nothing is delivered for the key. In a topic that keeps the
+    ///   [newest event of each key](crate::Retention::latest_per_key) it must depend on the topic and the key alone. If it
+    ///   left out a later event of a key, the client would keep the earlier one.
+    /// - An event is encoded once for each format, whatever the number of subscriptions and predicates. The bytes that a
+    ///   subscription gets are copied from that encoding, unless they are adjacent.
+    /// - It runs without a lock of the hub. After a panic the subscription is at the same position, and asks again. A session of
+    ///   an [`Endpoint`](crate::Endpoint) ends as [`Panicked`](crate::SessionEnd::Panicked).
+    /// - A poll that has looked at 4,096 events and delivered none wakes its task and is pending.
+    /// - A client gets the cursor only with an event or a keep-alive, so the keep-alives of a filtered stream have the
+    ///   cursor: in SSE as a block `event: tidings.heartbeat`, in NDJSON as a `heartbeat`.
+    pub fn filter<F>(mut self, predicate: F) -> Self
+    where
+        F: Fn(&EventRef<'_>) -> bool + Send + Sync + 'static,
+    {
+        self.options.set_filter(EventFilter::new(predicate));
         self
     }
 

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{Start, SubscribeError};
+use super::{EventFilter, Start, SubscribeError};
 use crate::model::{Overflow, Pattern, Topic};
 
 /// Start and overflow of a subscription's topics: the common ones, and those of topics that have their own.
@@ -12,6 +12,7 @@ pub(crate) struct SubscribeOptions {
     overflow: Overflow,
     own: Option<BTreeMap<Pattern, Own>>,
     added: BTreeSet<Topic>,
+    filter: Option<EventFilter>,
 }
 
 /// Options of one topic or pattern.
@@ -61,6 +62,16 @@ impl SubscribeOptions {
 
     pub(super) fn set_added(&mut self, topics: impl IntoIterator<Item = Topic>) {
         self.added.extend(topics);
+    }
+
+    pub(super) fn set_filter(&mut self, filter: EventFilter) {
+        self.filter = Some(filter);
+    }
+
+    /// Returns the predicate of the events that are delivered, if there is one.
+    #[must_use]
+    pub(crate) fn into_filter(self) -> Option<EventFilter> {
+        self.filter
     }
 
     pub(super) fn set_overflow(&mut self, overflow: Overflow) {

@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) missed: Count,
     /// Number of events that subscriptions left out because newer ones replaced them.
     pub(crate) conflated: Count,
+    /// Number of events that subscriptions left out by their predicates.
+    pub(crate) filtered: Count,
     /// Number of events that subscriptions of patterns read from the topics' own logs.
     pub(crate) replayed: Count,
     clock: Box<dyn Clock>,
@@ -93,6 +95,7 @@ impl Shared {
             gaps: Count::new(0),
             missed: Count::new(0),
             conflated: Count::new(0),
+            filtered: Count::new(0),
             replayed: Count::new(0),
             clock,
             began,
@@ -197,6 +200,7 @@ impl Shared {
             expired: self.expired.load(),
             missed: self.missed.load(),
             conflated: self.conflated.load(),
+            filtered: self.filtered.load(),
             evicted_by_budget: self.budget.evicted.load(),
             cached_bytes: cached,
             pinned_bytes: pinned,

@@ -57,8 +57,11 @@
 use std::task::{Context, Waker};
 
 use super::limit;
-use super::reply::{Draft, Reply};
+use super::reply::{Draft, Progress, Reply};
 use crate::contract::Subscriber;
+
+/// Number of times that a poll without events continues after events that a filter left out.
+const ROUNDS: u32 = 16;
 
 /// Adapter of a short poll: collects the events that are ready into one [`Reply`].
 ///
@@ -106,7 +109,15 @@ impl<S: Subscriber> PollQueue<S> {
 
     /// Takes the events that are ready. If the subscriber is pending after that, it has the waker.
     pub(crate) fn collect(&mut self, cx: &mut Context<'_>) -> &S {
-        self.draft.collect(&mut self.subscriber, cx);
+        // A filtered subscriber is also pending when it has looked at many events and delivered none.
+        for _ in 0..ROUNDS {
+            let before = self.subscriber.cursor();
+            let progress = self.draft.collect(&mut self.subscriber, cx);
+            let has_moved = progress == Progress::Nothing && self.subscriber.cursor() != before;
+            if !has_moved || !self.subscriber.info().is_filtered() {
+                break;
+            }
+        }
         &self.subscriber
     }
 

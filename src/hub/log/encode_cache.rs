@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::contract::{Encoder, EntryBlock, Format, place};
 use crate::hub::budget::budget::Charge;
+use crate::hub::log::kept::Kept;
 use crate::hub::sync::{RwLock, RwLockReadGuard};
 
 /// Number of subscriptions of a topic from which a window also keeps bytes for the readers that are behind.
@@ -98,6 +99,35 @@ impl EncodeCache {
         }
     }
 
+    /// Returns the first of the kept events, encoded, their number, and the place after the last event that was looked at. One
+    /// event is kept at least.
+    ///
+    /// The window holds the other events, too, so that each is encoded once for readers that keep different ones.
+    #[inline(never)]
+    pub(crate) fn encode_kept(
+        &self,
+        source: &impl CacheSource,
+        format: &dyn Format,
+        kept: &Kept,
+        max: usize,
+        reader: impl CacheReader,
+    ) -> (Bytes, u32, u32) {
+        let Some(place) = format.slot().and_then(|slot| self.places.get(slot.index())) else {
+            return alone_kept(source, format, kept, max);
+        };
+        let cached = place.read();
+        let window = cached.as_deref().map(|cached| &cached.window);
+        if let Some(window) = window.filter(|window| window.holds(&kept.range(), max)) {
+            return window.cut_kept(kept, max);
+        }
+        let known = window.cloned();
+        drop(cached);
+        if reader.is_alone() {
+            return alone_kept(source, format, kept, max);
+        }
+        fill(place, known, source, format, kept.range(), max, reader, |window| window.cut_kept(kept, max))
+    }
+
     /// Empties the cache of every format.
     pub(crate) fn clear(&self) {
         for place in &self.places {
@@ -113,6 +143,20 @@ pub(crate) fn alone(source: &impl CacheSource, format: &dyn Format, range: Range
     let start = range.start;
     let (bytes, count) = Encoder::encode(source.events().published(range), format, max);
     (bytes, start + count)
+}
+
+/// Encodes the kept events for one reader only.
+#[inline(never)]
+pub(crate) fn alone_kept(source: &impl CacheSource, format: &dyn Format, kept: &Kept, max: usize) -> (Bytes, u32, u32) {
+    let (mut encoder, mut end) = (Encoder::new(format, max), kept.range().end);
+    for place in kept.runs().flatten() {
+        if !source.events().published(place..place + 1).all(|event| encoder.push(&event)) {
+            end = place;
+            break;
+        }
+    }
+    let (bytes, count) = encoder.finish();
+    (bytes, count, end)
 }
 
 /// Returns events of the window, for readers that are behind or request less. Otherwise fills the place.
@@ -132,12 +176,16 @@ fn cut_or_fill(
     }
     let known = window.cloned();
     drop(cached);
-    fill(place, known, source, format, range, max, reader)
+    if reader.is_alone() {
+        return alone(source, format, range, max);
+    }
+    fill(place, known, source, format, range.clone(), max, reader, |window| window.cut(&range, max))
 }
 
-/// Encodes the events that are not known yet, and keeps them if there is room.
+/// Encodes the events that are not known yet, and keeps them if there is room. Returns the result of `take`.
 #[cold]
-fn fill(
+#[allow(clippy::too_many_arguments, reason = "all of them are needed under no lock")]
+fn fill<T>(
     place: &Place,
     known: Option<Window>,
     source: &impl CacheSource,
@@ -145,17 +193,15 @@ fn fill(
     range: Range<u32>,
     max: usize,
     reader: impl CacheReader,
-) -> (Bytes, u32) {
-    if reader.is_alone() {
-        return alone(source, format, range, max);
-    }
+    take: impl FnOnce(&Window) -> T,
+) -> T {
     // Encoded outside of the lock: a format is the adapter's code. Two threads may do it at once; one result stays.
     let many = reader.subscriptions() >= SHARED_FROM;
     let window = Window::grow(known, source.events(), format, range.clone(), max, many);
     let (bytes, end) = window.cut(&range, max);
-    let first = Cut { start: range.start, end, bytes: bytes.clone() };
+    let (first, taken) = (Cut { start: range.start, end, bytes }, take(&window));
     let Some(_charge) = reader.charge(window.footprint()) else {
-        return (bytes, end);
+        return taken;
     };
     let fresh = Box::new(Cached { window, first, _charge });
     let mut cached = place.write();
@@ -166,7 +212,7 @@ fn fill(
     drop(cached);
     drop(unused);
     source.cache_filled();
-    (bytes, end)
+    taken
 }
 
 impl Cut {
@@ -256,5 +302,44 @@ impl Window {
             end = start + fit as u32;
         }
         (self.bytes.slice(from..self.offset(end) as usize), end)
+    }
+
+    /// Returns the bytes of the first kept events, their number, and the place after the last event that was looked at: at
+    /// most that of the window's end. The bytes are shared if the events are adjacent, otherwise copied.
+    fn cut_kept(&self, kept: &Kept, max: usize) -> (Bytes, u32, u32) {
+        let mut end = kept.range().end.min(self.end());
+        let (mut count, mut len) = (0, 0);
+        'full: for run in kept.runs() {
+            let run = run.start..run.end.min(end);
+            if run.is_empty() {
+                break;
+            }
+            let whole = (self.offset(run.end) - self.offset(run.start)) as usize;
+            if len + whole <= max {
+                (count, len) = (count + run.end - run.start, len + whole);
+                continue;
+            }
+            for place in run {
+                let one = (self.offset(place + 1) - self.offset(place)) as usize;
+                if count > 0 && len + one > max {
+                    end = place;
+                    break 'full;
+                }
+                (count, len) = (count + 1, len + one);
+            }
+        }
+        let runs = || kept.runs().map(|run| run.start..run.end.min(end)).take_while(|run| !run.is_empty());
+        let bytes_of = |run: Range<u32>| self.offset(run.start) as usize..self.offset(run.end) as usize;
+        let mut bytes = BytesMut::new();
+        for run in runs() {
+            if run.end - run.start == count {
+                return (self.bytes.slice(bytes_of(run)), count, end);
+            }
+            if bytes.is_empty() {
+                bytes.reserve(len);
+            }
+            bytes.extend_from_slice(&self.bytes[bytes_of(run)]);
+        }
+        (bytes.freeze(), count, end)
     }
 }

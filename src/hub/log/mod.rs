@@ -8,6 +8,7 @@ pub(crate) mod ending;
 pub(crate) mod eviction;
 pub(crate) mod filing;
 pub(crate) mod history;
+pub(crate) mod kept;
 pub(crate) mod latest_by_key;
 pub(crate) mod live_buffer;
 #[expect(clippy::module_inception, reason = "the type gives the folder its name")]

@@ -11,6 +11,7 @@ use crate::hub::budget::cache_queue::Cached;
 use crate::hub::budget::footprint;
 use crate::hub::holds::count_steps;
 use crate::hub::log::encode_cache::{self, CacheReader, CacheSource, EncodeCache};
+use crate::hub::log::kept::Kept;
 use crate::hub::sync::{Expiry, Length, Link, Marks, Replaced};
 use crate::model::Topic;
 
@@ -246,6 +247,21 @@ impl Segment {
             Some(cache) => cache.encode(self, format, range, max, reader),
             None => self.encode_first(format, range, max, reader),
         }
+    }
+
+    /// Returns the first of the kept events, encoded, their number, and the place after the last event that was looked at: at
+    /// least one event, otherwise at most `max` bytes.
+    pub(crate) fn encode_kept(
+        &self,
+        format: &dyn Format,
+        kept: &Kept,
+        max: usize,
+        reader: impl CacheReader,
+    ) -> (Bytes, u32, u32) {
+        if self.cache.get().is_none() && reader.is_alone() {
+            return encode_cache::alone_kept(self, format, kept, max);
+        }
+        self.cache.get_or_init(Box::default).encode_kept(self, format, kept, max, reader)
     }
 
     #[cold]

@@ -40,8 +40,7 @@ impl<'a> DeliveryFilter<'a> {
             }
             start += 1;
         }
-        let is_out = |&place: &u32| self.segment.is_expired(place, self.now) || self.is_replaced(place);
-        start..(start..range.end).find(is_out).unwrap_or(range.end)
+        start..(start..range.end).find(|&place| self.leaves_out(place)).unwrap_or(range.end)
     }
 
     /// Takes the first events to deliver of a range of written places, at least one. They are shared with other readers if
@@ -74,6 +73,24 @@ impl<'a> DeliveryFilter<'a> {
         }
         let events = O::gathered(gathered, self.segment, first.start);
         Some(Taken::filtered(events, self.segment, count, end, before_end))
+    }
+
+    /// Returns whether the event in a written place is left out.
+    pub(crate) fn leaves_out(&self, place: u32) -> bool {
+        self.segment.is_expired(place, self.now) || self.is_replaced(place)
+    }
+
+    /// Returns the numbers of events in a range of written places that are left out.
+    pub(crate) fn left_out(&self, range: Range<u32>) -> LeftOut {
+        let mut left_out = LeftOut::default();
+        for place in range {
+            if self.segment.is_expired(place, self.now) {
+                left_out.expired += 1;
+            } else if self.is_replaced(place) {
+                left_out.conflated += 1;
+            }
+        }
+        left_out
     }
 
     fn is_replaced(&self, place: u32) -> bool {

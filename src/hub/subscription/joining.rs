@@ -35,8 +35,9 @@ impl JoinedLogs {
         let all = beginning.from;
         let from = |name: &Pattern| options.own_start(name).map_or(all, |own| StartAt::start(own, published));
         for (name, topic) in names.iter().filter_map(|name| Some((name, name.as_topic()?))) {
-            let starts = Starts { plain: from(name), ..beginning.starts(topic, options) };
-            let (log, point) = shared.join(topic, starts, options.overflow_of(name))?;
+            let starts = beginning.starts(topic, options);
+            let plain = options.own_start(name).map_or(starts.plain, |own| StartAt::start(own, published));
+            let (log, point) = shared.join(topic, Starts { plain, ..starts }, options.overflow_of(name))?;
             self.topics.push((Reader::new(log, &point), point));
         }
         let has_state = shared.has_keyed && self.may_have_state(shared);

@@ -124,7 +124,14 @@ impl MultiTopic {
                         true => first,
                         false => output.join(first, 1 + others, |output| self.read_more(shared, output)),
                     };
-                    return Poll::Ready(O::events(events));
+                    match O::events(events) {
+                        Some(delivery) => return Poll::Ready(delivery),
+                        None if output.is_spent() => {
+                            cx.waker().wake_by_ref();
+                            return Poll::Pending;
+                        }
+                        None => {}
+                    }
                 }
                 NextRead::BetweenEvents { key, up_to } => {
                     if let Some(delivery) = self.take_between_events::<O>(shared, key, up_to) {

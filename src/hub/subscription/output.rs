@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::contract::{Batch, Delivery, EncodedBatch, EncodedDelivery, Encoder, Format, SubscriptionEnd};
+use crate::contract::{Batch, Delivery, EncodedBatch, EncodedDelivery, Encoder, EventRef, Format, SubscriptionEnd};
+use crate::hub::log::kept::Kept;
 use crate::hub::log::segment::Segment;
 use crate::hub::subscription::slice_reader::SliceReader;
 use crate::model::{Event, Gap, TopicEnd};
@@ -23,9 +24,34 @@ pub(crate) trait Output: Copy {
     const OF_ONE_TOPIC: bool;
     /// Whether [`share`](Self::share) takes so little that a poll does it in place, and not by a call.
     const IN_PLACE: bool;
+    /// Whether [`keeps`](Self::keeps) may leave out events.
+    const SIFTS: bool = false;
 
     /// Returns events from the start of a range of written places, at least one, and the place after the last.
     fn share(self, segment: &Segment, places: Range<u32>, reader: SliceReader<'_>) -> (Self::Events, u32);
+
+    /// Returns whether an event is delivered.
+    #[inline(always)]
+    fn keeps(self, event: &EventRef<'_>) -> bool {
+        let _ = event;
+        true
+    }
+
+    /// Returns the first of the kept events, their number, and the place after the last event that was looked at. All are in
+    /// `kept`, of which one is kept at least.
+    fn share_kept(self, segment: &Segment, kept: &Kept, reader: SliceReader<'_>) -> (Self::Events, u32, u32);
+
+    /// Counts events that a poll looked at.
+    #[inline(always)]
+    fn looked(self, events: u32) {
+        let _ = events;
+    }
+
+    /// Returns whether a poll without a delivery has looked at so many events that it is to be repeated later.
+    #[inline(always)]
+    fn is_spent(self) -> bool {
+        false
+    }
 
     /// Begins to gather events that are not in one range.
     fn gather(self) -> Self::Gathered;
@@ -46,8 +72,8 @@ pub(crate) trait Output: Copy {
     /// Sets the number of events that these stand for beside themselves.
     fn conflated(events: Self::Events, conflated: u32) -> Self::Events;
 
-    /// Returns the delivery of events.
-    fn events(events: Self::Events) -> Self::Delivery;
+    /// Returns the delivery of events. `None` if all of them are left out.
+    fn events(events: Self::Events) -> Option<Self::Delivery>;
 
     /// Returns the delivery of a gap.
     fn gap(gap: Gap) -> Self::Delivery;
@@ -84,6 +110,19 @@ impl Output for Batches {
         (Batch::of(Arc::clone(segment.block()), places), end)
     }
 
+    fn share_kept(self, segment: &Segment, kept: &Kept, _: SliceReader<'_>) -> (Batch, u32, u32) {
+        let (block, end) = (segment.block(), kept.range().end);
+        let batch = match kept.only_run() {
+            Some(run) => Batch::of(Arc::clone(block), run),
+            None => {
+                let entries = kept.runs().flatten().filter_map(|place| segment.entry(place));
+                let events = entries.map(|entry| (entry.sequence, entry.event.clone()));
+                Batch::new(block.topic_at(kept.range().start).clone(), block.epoch, events)
+            }
+        };
+        (batch, kept.count(), end)
+    }
+
     fn gather(self) -> Self::Gathered {
         Vec::new()
     }
@@ -113,8 +152,8 @@ impl Output for Batches {
     }
 
     #[inline(always)]
-    fn events(events: Batch) -> Delivery {
-        Delivery::Events(events)
+    fn events(events: Batch) -> Option<Delivery> {
+        Some(Delivery::Events(events))
     }
 
     fn gap(gap: Gap) -> Delivery {
@@ -142,6 +181,11 @@ impl<'a> Output for InFormat<'a> {
         let start = places.start;
         let (bytes, end) = segment.encode(self.format, places, self.max, reader);
         (EncodedBatch::new(bytes, end - start), end)
+    }
+
+    fn share_kept(self, segment: &Segment, kept: &Kept, reader: SliceReader<'_>) -> (EncodedBatch, u32, u32) {
+        let (bytes, count, end) = segment.encode_kept(self.format, kept, self.max, reader);
+        (EncodedBatch::new(bytes, count), count, end)
     }
 
     fn gather(self) -> Encoder<'a> {
@@ -190,8 +234,8 @@ impl<'a> Output for InFormat<'a> {
     }
 
     #[inline(always)]
-    fn events(events: EncodedBatch) -> EncodedDelivery {
-        EncodedDelivery::Events(events)
+    fn events(events: EncodedBatch) -> Option<EncodedDelivery> {
+        Some(EncodedDelivery::Events(events))
     }
 
     fn gap(gap: Gap) -> EncodedDelivery {

@@ -250,6 +250,9 @@ impl Reader {
         };
         self.next = filtered.next;
         self.leave_out(filtered.left_out, shared);
+        if taken.count == 0 {
+            return 0;
+        }
         std::mem::take(&mut self.conflated)
     }
 
@@ -281,7 +284,7 @@ impl Reader {
 
     fn leave_out(&mut self, left_out: LeftOut, shared: &Shared) {
         self.conflated = self.conflated.saturating_add(left_out.conflated);
-        left_out.count(&shared.expired, &shared.conflated);
+        left_out.count(&shared.expired, &shared.conflated, &shared.filtered);
     }
 
     /// Moves to the first event in memory after a sequence, if the reader is not past it. Returns the sequence of the last event

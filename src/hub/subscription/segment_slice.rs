@@ -1,12 +1,13 @@
 use std::ops::Range;
 
+use crate::hub::log::kept::Kept;
 use crate::hub::log::log::Log;
 use crate::hub::log::segment::Segment;
 use crate::hub::shared::Shared;
 use crate::hub::subscription::delivery_filter::DeliveryFilter;
 use crate::hub::subscription::output::Output;
 use crate::hub::subscription::slice_reader::SliceReader;
-use crate::hub::subscription::taken::Taken;
+use crate::hub::subscription::taken::{LeftOut, Taken};
 use crate::model::Overflow;
 
 /// Written places of a segment, at least one, that a reader has not read. The first holds an event to deliver.
@@ -57,6 +58,9 @@ impl<'a> SegmentSlice<'a> {
         overflow: Overflow,
         waited: bool,
     ) -> Option<Taken<O::Events>> {
+        if O::SIFTS {
+            return Some(self.sift(output, shared, overflow, waited));
+        }
         let taken = match self.is_whole {
             true => self.take_whole(output, shared, waited),
             false => self.filter(output, shared, overflow)?,
@@ -71,6 +75,26 @@ impl<'a> SegmentSlice<'a> {
         let start = places.start;
         let (events, end) = output.share(segment, places, SliceReader { shared, log, waited });
         Taken { events, count: end - start, sequence: segment.sequence(end - 1), filtered: None }
+    }
+
+    /// Takes the first events that the output keeps, or none: the reader is past those that were looked at.
+    fn sift<O: Output>(self, output: O, shared: &Shared, overflow: Overflow, waited: bool) -> Taken<O::Events> {
+        let Self { log, segment, places, is_whole } = self;
+        let filter = (!is_whole).then(|| DeliveryFilter::new(segment, shared, overflow));
+        let mut events = segment.block().published(places.clone());
+        let kept = Kept::new(places, |place| {
+            let is_out = filter.as_ref().is_some_and(|filter| filter.leaves_out(place));
+            let event = events.next();
+            !is_out && event.is_some_and(|event| output.keeps(&event))
+        });
+        output.looked(kept.range().end - kept.range().start);
+        let (events, count, end) = output.share_kept(segment, &kept, SliceReader { shared, log, waited });
+        let looked = kept.range().start..end;
+        let mut left_out = filter.map_or(LeftOut::default(), |filter| filter.left_out(looked.clone()));
+        let delivered_or_out = count + left_out.expired + left_out.conflated;
+        // An event may have been marked as replaced since.
+        left_out.filtered = (looked.end - looked.start).saturating_sub(delivered_or_out);
+        Taken::filtered(events, segment, count, end, left_out)
     }
 
     #[cold]

@@ -105,7 +105,14 @@ impl SingleTopic {
         loop {
             if let Some(unread) = self.reader.unread(shared, self.overflow) {
                 match unread.take(output, shared, self.overflow, waited) {
-                    Some(taken) => return Poll::Ready(O::events(self.pass::<O>(taken, shared))),
+                    Some(taken) => match O::events(self.pass::<O>(taken, shared)) {
+                        Some(delivery) => return Poll::Ready(delivery),
+                        None if output.is_spent() => {
+                            cx.waker().wake_by_ref();
+                            return Poll::Pending;
+                        }
+                        None => continue,
+                    },
                     None => continue,
                 }
             }

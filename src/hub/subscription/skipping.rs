@@ -1,6 +1,7 @@
 //! Skips of a subscription to a cursor, see [`Subscriber::skip_to`](crate::Subscriber::skip_to).
 //!
 //! The subscription then delivers the same as one that starts at the cursor, and the ends of topics that it has not delivered.
+//! While it delivers the state of a keyed topic, its cursor stays before that state, so that a client that is cut gets the rest.
 
 use std::cmp::Reverse;
 
@@ -75,6 +76,8 @@ impl FollowedLog {
                 reader.skip_to(sequence, *overflow);
                 return;
             }
+            // The whole state follows.
+            Some(Beside::Gap(gap)) if gap.snapshot => return,
             Some(Beside::Gap(gap)) if gap.cursor.sequence() > sequence => {
                 gap.missed = None;
                 Some(gap.cursor.sequence())

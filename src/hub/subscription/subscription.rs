@@ -1,24 +1,20 @@
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::contract::{
-    Delivery, EncodedDelivery, EndState, Format, Pace, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
+    Delivery, EncodedDelivery, EndState, EventFilter, Format, Pace, Subscribe, SubscribeError, Subscriber,
     SubscriberInfo,
 };
-use crate::hub::log::log::Log;
-use crate::hub::log::seek::{EndAhead, StartPoint};
 use crate::hub::shared::Shared;
-use crate::hub::subscription::joining::{Beginning, JoinedLogs, Joining, gap_before_end};
-use crate::hub::subscription::multi_topic::MultiTopic;
-use crate::hub::subscription::narrowed::narrowed;
+use crate::hub::subscription::kind::Kind;
 use crate::hub::subscription::output::{Batches, InFormat, Output};
-use crate::hub::subscription::reader::{Look, Reader};
-use crate::hub::subscription::single_topic::SingleTopic;
+use crate::hub::subscription::reader::Look;
+use crate::hub::subscription::sifted::Sifted;
 use crate::hub::subscription::skipping::{opening_after, sequence_of};
-use crate::hub::subscription::state_position::state_gap;
-use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
+use crate::model::{Cursor, Gap, GapReason};
 
 /// Subscription of a [`LocalHub`](crate::LocalHub): the events of its topics in the hub's order.
 ///
@@ -108,14 +104,15 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 /// ```
 pub struct Subscription {
     shared: Arc<Shared>,
-    /// Gap that is delivered first.
-    opening: Option<Box<Gap>>,
+    rare: Option<Box<Rare>>,
     kind: Kind,
 }
 
-enum Kind {
-    Single(SingleTopic),
-    Multi(Box<MultiTopic>),
+/// State that most subscriptions do not have.
+struct Rare {
+    /// Gap that is delivered first.
+    opening: Option<Box<Gap>>,
+    filter: Option<EventFilter>,
 }
 
 impl Subscription {
@@ -130,18 +127,22 @@ impl Subscription {
             None => Kind::multi(&shared, names, &options),
         };
         let (opening, kind) = begun?;
-        Ok(Self { shared, opening: opening.map(Box::new), kind })
+        let mut this = Self { shared, rare: None, kind };
+        this.set_rare(opening, options.into_filter());
+        Ok(this)
     }
 
     // Most polls end with a look at the segment in hand. The rest is out of line, so that they save no registers for
     // it.
     #[inline(always)]
     fn poll<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
-        if let (None, Kind::Single(single)) = (&self.opening, &mut self.kind) {
+        if let (None, Kind::Single(single)) = (&self.rare, &mut self.kind) {
             match single.look() {
                 Look::Unread(unread) if O::IN_PLACE => {
                     let taken = unread.take_whole(output, &self.shared, single.has_waited());
-                    return Poll::Ready(O::events(single.pass::<O>(taken, &self.shared)));
+                    if let Some(delivery) = O::events(single.pass::<O>(taken, &self.shared)) {
+                        return Poll::Ready(delivery);
+                    }
                 }
                 Look::Unread(unread) => {
                     let end = unread.places().end;
@@ -160,7 +161,9 @@ impl Subscription {
         if let Kind::Single(single) = &mut self.kind {
             if let Some(unread) = single.found(end) {
                 let taken = unread.take_whole(output, &self.shared, single.has_waited());
-                return Poll::Ready(O::events(single.pass::<O>(taken, &self.shared)));
+                if let Some(delivery) = O::events(single.pass::<O>(taken, &self.shared)) {
+                    return Poll::Ready(delivery);
+                }
             }
         }
         self.find(cx, output)
@@ -175,15 +178,47 @@ impl Subscription {
         if waits { Poll::Pending } else { self.find(cx, output) }
     }
 
+    /// Finds the next delivery.
     #[inline(never)]
     fn find<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
-        if let Some(gap) = self.opening.take() {
-            return Poll::Ready(O::gap(self.open(*gap)));
+        if self.rare.is_some() { self.find_rare(cx, output) } else { self.kind.poll(&self.shared, cx, output) }
+    }
+
+    #[inline(never)]
+    fn find_rare<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
+        if let Some(gap) = self.take_opening() {
+            let gap = self.open(gap);
+            return Poll::Ready(if self.is_filtered() { O::gap(Gap { missed: None, ..gap }) } else { O::gap(gap) });
         }
-        match &mut self.kind {
-            Kind::Single(single) => single.poll(&self.shared, cx, output),
-            Kind::Multi(multi) => multi.poll(&self.shared, cx, output),
+        match self.rare.as_deref().and_then(|rare| rare.filter.as_ref()) {
+            Some(filter) => {
+                let looks = Cell::new(0);
+                self.kind.poll(&self.shared, cx, Sifted { output, filter, looks: &looks })
+            }
+            None => self.kind.poll(&self.shared, cx, output),
         }
+    }
+
+    fn set_rare(&mut self, opening: Option<Gap>, filter: Option<EventFilter>) {
+        let is_used = opening.is_some() || filter.is_some();
+        self.rare = is_used.then(|| Box::new(Rare { opening: opening.map(Box::new), filter }));
+    }
+
+    fn is_filtered(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.filter.is_some())
+    }
+
+    fn take_opening(&mut self) -> Option<Gap> {
+        let rare = self.rare.as_mut()?;
+        let gap = rare.opening.take();
+        if rare.filter.is_none() {
+            self.rare = None;
+        }
+        gap.map(|gap| *gap)
+    }
+
+    fn opening(&self) -> Option<&Gap> {
+        self.rare.as_ref()?.opening.as_deref()
     }
 
     #[cold]
@@ -195,9 +230,10 @@ impl Subscription {
                 None
             }
         };
-        let opening = self.opening.take().and_then(|gap| opening_after(*gap, cursor));
+        let filter = self.rare.as_ref().and_then(|rare| rare.filter.clone());
+        let opening = self.take_opening().and_then(|gap| opening_after(gap, cursor));
         // Events that are gone from memory are later than those that had left history at the start.
-        self.opening = gone.or(opening).map(Box::new);
+        self.set_rare(gone.or(opening), filter);
     }
 
     /// Returns the gap that is delivered first.
@@ -208,81 +244,6 @@ impl Subscription {
         let after = self.shared.cursor(*sequence);
         *sequence = if gap.snapshot { 0 } else { (*sequence).max(gap.cursor.sequence()) };
         if gap.reason == GapReason::Evicted { gap.with_after(after) } else { gap }
-    }
-}
-
-impl Kind {
-    /// Returns the reader of one topic, and its first gap.
-    fn single(
-        shared: &Shared,
-        name: &Pattern,
-        topic: &Topic,
-        options: &SubscribeOptions,
-    ) -> Result<(Option<Gap>, Self), SubscribeError> {
-        let overflow = options.overflow_of(name);
-        let beginning = Beginning::new(shared, options.start_of(name), shared.published.load());
-        let (log, point) = shared.join(topic, beginning.starts(topic, options), overflow)?;
-        if log.is_keyed() {
-            return Ok(Self::single_with_state(shared, beginning, log, &point, overflow));
-        }
-        let Beginning { sequence, gap, .. } = beginning;
-        let reader = Reader::new(log, &point);
-        let gone = point.gap.map(|gone| shared.cursor(gone));
-        let gap = match gap {
-            Some(gap) => {
-                let gap = match point.end {
-                    EndAhead::At(end) => gap_before_end(gap, shared, end),
-                    EndAhead::None | EndAhead::Passed => gap,
-                };
-                Some(gone.into_iter().fold(gap, Gap::with_gone))
-            }
-            None => gone.map(|gone| reader.log.gap(GapReason::Evicted, gone)),
-        };
-        Ok((gap, Self::Single(SingleTopic::new(reader, &point, sequence, overflow))))
-    }
-
-    /// Returns the reader of a keyed topic, and its first gap.
-    #[cold]
-    fn single_with_state(
-        shared: &Shared,
-        beginning: Beginning,
-        log: Arc<Log>,
-        point: &StartPoint,
-        overflow: Overflow,
-    ) -> (Option<Gap>, Self) {
-        let (Beginning { sequence, gap, is_new, .. }, reader) = (beginning.with_state(shared), Reader::new(log, point));
-        let evicted = point.gap.map(|forgotten| state_gap(shared, &reader.log, GapReason::Evicted, forgotten));
-        let single = SingleTopic::new(reader, point, sequence, overflow);
-        let single = if is_new { single.beginning_with_state() } else { single };
-        (gap.or(evicted), Self::Single(single))
-    }
-
-    /// Returns the readers of several topics or of patterns, and their first gap.
-    fn multi(
-        shared: &Arc<Shared>,
-        names: Vec<Pattern>,
-        options: &SubscribeOptions,
-    ) -> Result<(Option<Gap>, Self), SubscribeError> {
-        let mut joining = Joining { shared, joined: JoinedLogs::default() };
-        let Beginning { sequence, gap, is_new, .. } = joining.joined.join(shared, &narrowed(names), options)?;
-        let joined = std::mem::take(&mut joining.joined);
-        let multi = MultiTopic::new(shared, joined, sequence, options);
-        let multi = if is_new { multi.beginning_with_state() } else { multi };
-        Ok((gap, Self::Multi(Box::new(multi))))
-    }
-
-    fn sequence(&self) -> u64 {
-        match self {
-            Self::Single(single) => single.sequence,
-            Self::Multi(multi) => multi.sequence,
-        }
-    }
-
-    fn sequence_mut(&mut self) -> &mut u64 {
-        match self {
-            Self::Single(single) => &mut single.sequence,
-            Self::Multi(multi) => &mut multi.sequence,
-        }
     }
 }
 
@@ -300,15 +261,16 @@ impl Subscriber for Subscription {
     }
 
     fn register(&mut self, cx: &mut Context<'_>) -> bool {
+        let has_opening = self.rare.is_some() && self.opening().is_some();
         match &mut self.kind {
-            Kind::Single(single) if self.opening.is_none() => single.register_unseen(&self.shared, cx),
+            Kind::Single(single) if !has_opening => single.register_unseen(&self.shared, cx),
             _ => false,
         }
     }
 
     /// `None` until a client whose cursor is of another epoch, or unreadable, has got its gap.
     fn cursor(&self) -> Option<Cursor> {
-        match self.opening.as_deref() {
+        match self.opening() {
             Some(Gap { reason: GapReason::Epoch | GapReason::Invalid, .. }) => None,
             _ => Some(match &self.kind {
                 Kind::Single(single) => single.cursor(&self.shared),
@@ -338,6 +300,7 @@ impl Subscriber for Subscription {
     /// Names are left out that a pattern among them covers.
     fn info(&self) -> SubscriberInfo<'_> {
         let info = SubscriberInfo::new().with_pace(self).with_shared_head(self.shared.clone());
+        let info = if self.is_filtered() { info.with_filter() } else { info };
         match &self.kind {
             Kind::Single(single) => info.with_topics(std::slice::from_ref(single.name())),
             Kind::Multi(multi) => info.with_topics(multi.names().cloned().collect::<Vec<_>>()),
@@ -359,7 +322,7 @@ impl Pace for Subscription {
             Kind::Single(single) => single.end_state(),
             Kind::Multi(multi) => multi.end_state(),
         };
-        match (end_state, &self.opening) {
+        match (end_state, self.opening()) {
             (EndState::Finished, Some(_)) => EndState::Ended,
             (end_state, _) => end_state,
         }

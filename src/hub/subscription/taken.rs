@@ -27,6 +27,8 @@ pub(crate) struct Filtered {
 pub(crate) struct LeftOut {
     pub(crate) expired: u32,
     pub(crate) conflated: u32,
+    /// By the subscription's predicate.
+    pub(crate) filtered: u32,
 }
 
 impl<E> Taken<E> {
@@ -41,16 +43,19 @@ impl LeftOut {
     /// Returns the counts of these numbers of expired and of replaced events.
     pub(crate) fn new(expired: u64, conflated: u64) -> Self {
         let [expired, conflated] = [expired, conflated].map(|events| u32::try_from(events).unwrap_or(u32::MAX));
-        Self { expired, conflated }
+        Self { expired, conflated, filtered: 0 }
     }
 
     /// Adds the numbers to the counts of a hub.
-    pub(crate) fn count(self, expired: &Count, conflated: &Count) {
+    pub(crate) fn count(self, expired: &Count, conflated: &Count, filtered: &Count) {
         if self.expired > 0 {
             expired.add(self.expired.into());
         }
         if self.conflated > 0 {
             conflated.add(self.conflated.into());
+        }
+        if self.filtered > 0 {
+            filtered.add(self.filtered.into());
         }
     }
 }

@@ -8,8 +8,8 @@ use crate::hub::log::state::keyed_state::KeyedState;
 ///
 /// - `published` = `retained` + `evicted`;
 /// - for each subscription of topics (not of patterns) that began before they had any event: the number of events
-///   published to them = the numbers that it added to `delivered` + `missed` + `conflated` + `expired`, + the number
-///   that it has not read yet;
+///   published to them = the numbers that it added to `delivered` + `missed` + `conflated` + `expired` + `filtered`, + the
+///   number that it has not read yet;
 /// - `bytes` ≥ `retained_bytes` + `cached_bytes` + `pinned_bytes`, and 0 when there is no topic and no subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -29,6 +29,8 @@ pub struct HubStats {
     pub conflated: u64,
     /// Number of times that a subscription left out an event that had expired.
     pub expired: u64,
+    /// Number of times that a subscription left out an event by its [predicate](crate::Subscribe::filter).
+    pub filtered: u64,
     /// Number of events that have left history.
     pub evicted: u64,
     /// Number of those that were evicted to stay within the hub's [budget](crate::LocalHubBuilder::max_bytes).

@@ -151,6 +151,10 @@ impl<S: Subscriber> SseEncoder<S> {
 
     /// Sets whether a keep-alive is a block `event: tidings.heartbeat` with the current cursor as its id. Default: `false`.
     /// A keep-alive is then a comment, which scripts cannot observe.
+    ///
+    /// A stream of a [filtered](crate::subscriber::SubscriberInfo::is_filtered) subscriber with a [hello](Self::hello) has
+    /// such keep-alives in any case: without an id, a client that gets nothing for a long time would resume at a position that
+    /// has left history, and get a gap although it misses nothing.
     pub fn visible_heartbeat(self, visible: bool) -> Self {
         Self { visible, ..self }
     }
@@ -269,11 +273,17 @@ impl<S: Subscriber> SseEncoder<S> {
 
     #[cold]
     fn beat(&mut self) -> Poll<Option<Bytes>> {
-        if self.visible && self.controls {
+        if self.controls && (self.visible || self.owes_cursor()) {
             let cursor = self.cursor();
             return self.block(|out| write_heartbeat_block(cursor, out));
         }
         Poll::Ready(Some(COMMENT))
+    }
+
+    /// Returns whether the cursor may have moved past events of the client's topics that the client does not get. A client that
+    /// resumes at its last id would get a gap for them once they have left history.
+    fn owes_cursor(&self) -> bool {
+        self.has_control_blocks() && self.subscriber.info().is_filtered() && self.cursor().is_some()
     }
 
     #[cold]

@@ -11,6 +11,7 @@ mod ends;
 mod ends_merged;
 mod ends_remembered;
 mod eviction;
+mod filter;
 mod floods;
 mod interactions;
 mod keyed;
