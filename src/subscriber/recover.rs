@@ -65,7 +65,7 @@ pub struct Recover<S, F> {
     pub(super) stage: Option<Box<Stage>>,
     /// Maximum number of bytes of an encoded event. A larger event becomes a gap.
     max_event: usize,
-    inner: S,
+    pub(super) inner: S,
     recovery: F,
     /// Cursor of the client when it subscribed, or after the last snapshot or events of a stage.
     pub(super) held: Option<Cursor>,
@@ -283,17 +283,6 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
             Some(other) => other,
             None => ready!(self.poll_encoded_stage(cx, format, max)),
         }))
-    }
-
-    /// Records that events were delivered, up to `cursor` if some are left.
-    fn took_events(&mut self, rest: Option<Batch>, cursor: Option<Cursor>) {
-        let Some(Stage::Following(following)) = self.stage.as_deref_mut() else { return };
-        following.next = rest.map(Delivery::Events);
-        if following.next.is_some() {
-            self.held = cursor;
-        } else if following.state.is_past(self.inner.cursor()) {
-            self.stage = None;
-        }
     }
 
     /// Takes the snapshot, or a part of it.

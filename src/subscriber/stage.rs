@@ -1,4 +1,4 @@
-use crate::contract::SubscriptionEnd;
+use crate::contract::{Batch, Delivery, Subscriber, SubscriptionEnd};
 use crate::model::{Cursor, Gap};
 use crate::subscriber::Snapshot;
 use crate::subscriber::following::Following;
@@ -49,6 +49,19 @@ impl<S, F> Recover<S, F> {
         }
         self.held = Some(later(self.held, cursor));
         self.stage = None;
+    }
+}
+
+impl<S: Subscriber, F> Recover<S, F> {
+    /// Records that events were delivered, up to `cursor` if some are left.
+    pub(super) fn took_events(&mut self, rest: Option<Batch>, cursor: Option<Cursor>) {
+        let Some(Stage::Following(following)) = self.stage.as_deref_mut() else { return };
+        following.next = rest.map(Delivery::Events);
+        if following.next.is_some() {
+            self.held = cursor;
+        } else if following.state.is_past(self.inner.cursor()) {
+            self.stage = None;
+        }
     }
 }
 

@@ -124,8 +124,9 @@ impl MeteredSubscriber {
             // The end of the session or of the topics is not delayed, nor are the events before it.
             if self.entry.is_ending() || self.feed.info().end_state() != EndState::Live {
                 pace.open();
-            } else if pace.needs_registration() && self.feed.register(cx) {
-                // Nothing waits. The next event sets the alarm, and an end is seen at once.
+            } else if pace.needs_registration() && self.feed.register(cx) && !self.entry.has_change() {
+                // Nothing waits. The next event sets the alarm, and an end is seen at once. A change may wait for the cursor
+                // that the next poll of the feed has.
                 mem::forget(alert);
                 return Poll::Pending;
             }

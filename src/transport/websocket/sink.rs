@@ -215,20 +215,6 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self.cold.message_queue.ignored()
     }
 
-    /// Returns the number of [removals](Event::removal) that were not sent, because raw frames have no form for them. At
-    /// most 4,294,967,295.
-    #[must_use]
-    pub fn unsent_removals(&self) -> u32 {
-        self.unsent_removals
-    }
-
-    /// Returns the number of removals that were not sent since the last call.
-    #[cfg(feature = "http")]
-    #[inline]
-    pub(crate) fn take_unsent_removals(&mut self) -> u32 {
-        std::mem::take(&mut self.unsent_removals)
-    }
-
     /// Writes queued frames in pieces of 64 KiB. Needed for an `Io` that accepts a write of any size, because only the next
     /// accepted piece shows that the client reads.
     #[cfg(feature = "http")]
