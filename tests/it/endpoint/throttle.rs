@@ -340,23 +340,6 @@ async fn source_without_a_head_gives_one_batch_an_interval() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lag_of_a_waiting_session_counts_unread_events() {
-    let app = App::new();
-    let endpoint = app.endpoint();
-    let client = TestClient::open(&endpoint, Transport::Sse, "/?throttle=10000").await;
-    let lag = || endpoint.sessions()[0].lag;
-    app.publish("first");
-    pass(SECOND).await;
-    assert_eq!(lag(), Some(0));
-    (0..3).for_each(|_| drop(app.publish("waits")));
-    pass(SECOND).await;
-    assert_eq!(lag(), Some(3));
-    pass(10 * SECOND).await;
-    assert_eq!(lag(), Some(0));
-    drop(client);
-}
-
-#[tokio::test(start_paused = true)]
 async fn zero_and_endless_intervals_are_accepted() {
     for interval in [Duration::ZERO, Duration::MAX] {
         let hub = LocalHub::new();

@@ -1,11 +1,12 @@
-//! Throttled polls.
+//! Throttled polls, and the lag of throttled sessions.
 
 use std::time::Duration;
 
 use http::StatusCode;
+use tidings::Transport;
 use tokio::time::Instant;
 
-use crate::support::http::{App, To, get, header, pass, text};
+use crate::support::http::{App, TestClient, To, get, header, pass, text};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// One tick of the timer wheel and one of tokio's timer.
@@ -60,4 +61,21 @@ async fn long_poll_is_answered_after_the_interval_or_at_the_end_of_its_hold() {
     let response = poll.await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert!(text(response).await.contains("second"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn lag_of_a_waiting_session_counts_unread_events() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    let client = TestClient::open(&endpoint, Transport::Sse, "/?throttle=10000").await;
+    let lag = || endpoint.sessions()[0].lag;
+    app.publish("first");
+    pass(SECOND).await;
+    assert_eq!(lag(), Some(0));
+    (0..3).for_each(|_| drop(app.publish("waits")));
+    pass(SECOND).await;
+    assert_eq!(lag(), Some(3));
+    pass(10 * SECOND).await;
+    assert_eq!(lag(), Some(0));
+    drop(client);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings::{Accepted, Endpoint, Event, LocalHub, Retention, SessionId, Start, Subscribe};
+use tidings::{Accepted, EndReason, Endpoint, Event, LocalHub, Retention, SessionId, Start, Subscribe};
 
 use super::app::{LiveApp, change, confirmed, data, objects};
 use crate::support::http::{TestClient, pass, settle};
@@ -130,7 +130,7 @@ async fn end_of_the_new_topics_in_the_interval_is_delivered_at_once() {
     let endpoint = app.builder().build();
     let mut client = client(&app, &endpoint).await;
     change(&mut client, &["b"]).await;
-    app.hub().finish_now("b", tidings::EndReason::Done).unwrap();
+    app.hub().finish("b", EndReason::Done).unwrap();
     settle().await;
     assert!(objects(&client).iter().any(|object| object["tidings"] == "end"), "{:?}", objects(&client));
 }
