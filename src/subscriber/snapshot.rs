@@ -45,6 +45,11 @@ impl Snapshot {
         Self { as_of: cursor.into(), ..self }
     }
 
+    /// Forgets the cursor if all later events of the subscriber are to be sent.
+    pub(super) fn forget_cursor_if(&mut self, sends_all: bool) {
+        self.as_of = self.as_of.filter(|_| !sends_all);
+    }
+
     /// Returns whether the snapshot has neither events nor a cursor.
     pub(super) fn is_nothing(&self) -> bool {
         self.events.is_empty() && self.as_of.is_none()
