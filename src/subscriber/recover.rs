@@ -372,6 +372,10 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
         }
     }
 
+    fn acknowledge(&mut self, cursor: Cursor) {
+        self.inner.acknowledge(cursor);
+    }
+
     fn skip_to(&mut self, cursor: Cursor) -> bool {
         let skips = self.inner.skip_to(cursor);
         skips.then(|| stage::skip_to(&mut self.stage, &mut self.held, cursor)).is_some()

@@ -170,10 +170,12 @@ impl Known {
     }
 
     /// Returns whether the snapshot contains the missing events of a gap that is yielded after it. Gaps other than overflows
-    /// are of events before the subscription, and therefore before the snapshot was loaded.
+    /// and too large events are of events before the subscription, and therefore before the snapshot was loaded.
     pub(super) fn has_mended(self, gap: &Gap) -> bool {
         match (self.as_of, gap.reason) {
-            (None, GapReason::Overflow) => self.asked.is_some_and(|asked| is_up_to(gap.cursor, asked)),
+            (None, GapReason::Overflow | GapReason::TooLarge) => {
+                self.asked.is_some_and(|asked| is_up_to(gap.cursor, asked))
+            }
             _ => self.mends(gap),
         }
     }
