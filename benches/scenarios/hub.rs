@@ -148,6 +148,34 @@ pub(crate) fn keyed_fill(burst: usize, rounds: usize) -> usize {
     bytes / (PAYLOAD.len() + 1)
 }
 
+/// Each subscriber looks at each burst, and its predicate leaves out every second event by its tag. Returns the number of
+/// looks.
+pub(crate) fn filtered(burst: usize, rounds: usize) -> usize {
+    let hub = hub();
+    let is_visible = |event: &EventRef<'_>| event.event.tag() == Some("visible");
+    let mut subscriptions: Vec<_> = (0..SUBSCRIBERS)
+        .map(|_| hub.subscribe(Subscribe::topics(["bench"]).filter(is_visible)).expect("open"))
+        .collect();
+    let mut cx = Context::from_waker(Waker::noop());
+    let (mut looks, mut bytes) = (0, 0);
+    for round in 0..rounds {
+        for n in 0..burst {
+            let tag = if (round + n) % 2 == 0 { "visible" } else { "hidden" };
+            hub.publish_now("bench", event().with_tag(tag).expect("valid")).expect("open");
+        }
+        for subscription in &mut subscriptions {
+            looks += burst;
+            while let Poll::Ready(EncodedDelivery::Events(events)) =
+                subscription.poll_encoded(&mut cx, &Plain, 64 * 1024)
+            {
+                bytes += black_box(events).bytes.len();
+            }
+        }
+    }
+    assert_eq!(2 * bytes / (PAYLOAD.len() + 1), looks);
+    looks
+}
+
 fn run_encoded(
     hub: &LocalHub,
     mut subscriptions: Vec<Subscription>,

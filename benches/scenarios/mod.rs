@@ -16,6 +16,7 @@ pub(crate) fn run(name: &str, burst: usize, rounds: usize) -> Option<usize> {
         "hub-merged-1000" => hub::merged(1_000, burst, rounds),
         "hub-pattern" => hub::pattern(burst, rounds),
         "keyed-fill" => hub::keyed_fill(burst, rounds),
+        "filtered" => hub::filtered(burst, rounds),
         "short-poll" => polled::short(burst, rounds),
         "long-poll" => polled::long(burst, rounds),
         "long-poll-gathered" => polled::gathered(burst, rounds),
@@ -28,13 +29,14 @@ pub(crate) fn run(name: &str, burst: usize, rounds: usize) -> Option<usize> {
 }
 
 /// Names of all scenarios.
-pub(crate) const NAMES: [&str; 13] = [
+pub(crate) const NAMES: [&str; 14] = [
     "hub-reference",
     "hub-encoded",
     "hub-merged",
     "hub-merged-1000",
     "hub-pattern",
     "keyed-fill",
+    "filtered",
     "short-poll",
     "long-poll",
     "long-poll-gathered",

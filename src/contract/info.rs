@@ -69,6 +69,9 @@ pub(crate) trait Pace: Sync {
 
     /// Returns the state with regard to the ends of the topics.
     fn end_state(&self) -> EndState;
+
+    /// Returns whether a topic may have a state, see [`Retention::latest_per_key`](crate::Retention::latest_per_key).
+    fn keeps_state(&self) -> bool;
 }
 
 /// Position of a source's newest event. It may be called from any thread.
@@ -140,6 +143,11 @@ impl<'a> SubscriberInfo<'a> {
             NextEnd::Is(end_state) => end_state,
             NextEnd::Of(pace) => pace.end_state(),
         }
+    }
+
+    /// Returns whether one of the topics may have a state that the source itself delivers.
+    pub(crate) fn keeps_state(&self) -> bool {
+        matches!(self.next_event, NextEvent::Of(source) if source.keeps_state())
     }
 
     /// Returns the topics and patterns that the subscriber follows.

@@ -201,10 +201,9 @@ impl Subscribe {
 
     /// Sets a predicate of the events that are delivered. Default: all events. A second call replaces the first predicate.
     ///
-    /// Use it if clients of one topic may see different events of it: "only what this user may see". Where possible, use
-    /// topics of their own instead, which cost nothing for an event that a client does not get. The predicate is called for each
-    /// event of the topics, in the task that polls the subscription. [`Event::with_tag`](crate::Event::with_tag) sets a text
-    /// that it can compare without a look at the payload.
+    /// Use it if clients of one topic may see different events of it. Topics of their own cost less: the predicate is called for
+    /// each event, in the task that polls the subscription. [`Event::with_tag`](crate::Event::with_tag) sets a text that it can
+    /// compare without a look at the payload.
     ///
     /// ```
     /// use std::task::{Context, Poll, Waker};

@@ -120,6 +120,12 @@ pub trait Subscriber: Send + 'static {
         false
     }
 
+    /// Notes that the client is known to have received everything up to a cursor that the subscriber has delivered. An
+    /// adapter calls it if its client acknowledges what it receives. Default: does nothing.
+    fn acknowledge(&mut self, cursor: Cursor) {
+        let _ = cursor;
+    }
+
     /// Releases shared history while the client reads nothing. The next poll acquires it again. Default: does nothing.
     fn release(&mut self) {}
 
@@ -230,6 +236,10 @@ impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
 
     fn skip_to(&mut self, cursor: Cursor) -> bool {
         (**self).skip_to(cursor)
+    }
+
+    fn acknowledge(&mut self, cursor: Cursor) {
+        (**self).acknowledge(cursor);
     }
 
     fn release(&mut self) {

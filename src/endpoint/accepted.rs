@@ -30,6 +30,8 @@ pub struct Accepted<S> {
     /// Time until the authorization expires.
     pub(crate) lifetime: Option<Duration>,
     pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
+    /// Least time between two deliveries.
+    pub(crate) throttle: Option<Duration>,
     /// Boxed because most clients have none and the value is moved several times.
     pub(crate) snapshot: Option<Box<Snapshot>>,
 }
@@ -37,7 +39,7 @@ pub struct Accepted<S> {
 impl<S> Accepted<S> {
     /// Returns an acceptance with this subscriber and no settings.
     pub fn new(subscriber: S) -> Self {
-        Self { subscriber, lifetime: None, data: None, snapshot: None }
+        Self { subscriber, lifetime: None, data: None, throttle: None, snapshot: None }
     }
 
     /// Sets the time after which the authorization expires. Default: it does not expire.
@@ -48,6 +50,55 @@ impl<S> Accepted<S> {
     /// that of a stream or a WebSocket.
     pub fn with_lifetime(self, lifetime: Duration) -> Self {
         Self { lifetime: Some(lifetime), ..self }
+    }
+
+    /// Sets the least time between two deliveries to this session. Default: 0, which delivers each event at once.
+    ///
+    /// The first event after a quiet interval is delivered at once. Events that are published within the interval after it
+    /// are delivered together when the interval has passed. Under [`Overflow::Latest`](crate::Overflow::Latest) these are the
+    /// newest events of their keys, so a page that shows positions or prices gets the present ones, at most once in an
+    /// interval.
+    ///
+    /// A delivery is everything that was published before it, in as many parts as
+    /// [`max_batch_bytes`](crate::EndpointBuilder::max_batch_bytes) makes of it, gaps and snapshots included. The interval
+    /// begins with the last part. If the [subscriber](crate::Subscriber::info) has no head, a delivery is one
+    /// batch.
+    ///
+    /// | transport | effect |
+    /// |---|---|
+    /// | SSE, chunked streams, WebSockets | deliveries have at least this distance |
+    /// | long poll | a reply with events comes this long after its request, up to a tenth more, but no later than the end of the hold; so each poll of a client has its own interval |
+    /// | short poll | answered at once; the time to the next poll (`Tidings-Retry-Ms`) is at least the interval, unless more events are ready |
+    ///
+    /// The endpoint keeps no event for a waiting session: it does not read its subscriber. Unread events stay in the topic's
+    /// history and live buffer. A session whose interval is longer than these last falls behind, and
+    /// [`Overflow`](crate::Overflow) applies: give it a gap, the newest events, or an end.
+    ///
+    /// Nothing but deliveries waits: keep-alives, pings, answers to messages, disconnects, drains and revocations take place
+    /// as without it. Events that wait are delivered with the orderly end of a session. The end of the last topic is
+    /// delivered at once if no event waits before it, and otherwise together with these events. The interval may be longer
+    /// than keep-alives and the write timeout, which apply to the bytes that were sent. At most a year counts.
+    ///
+    /// A [change of topics](crate::transport::websocket#changing-topics) is made and confirmed at once, and the interval goes
+    /// on: events of the new topics come with the next delivery. The confirmation waits for that delivery if the state of an
+    /// added keyed topic precedes it. If the change has a throttle of its own, that is the session's from then on, counted
+    /// from the last delivery, and 0 ends it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidings::{Accepted, Endpoint, LocalHub, Overflow, Rejection, SubscribeRequest};
+    ///
+    /// # #[cfg(feature = "full")]
+    /// fn prices(hub: &LocalHub) -> Endpoint {
+    ///     Endpoint::from_fn(hub, async |request: SubscribeRequest| {
+    ///         let prices = request.subscribe_to(["prices"]).overflow(Overflow::Latest);
+    ///         // At most four updates a second, each with the newest price of each share.
+    ///         Ok::<_, Rejection>(Accepted::new(prices).with_throttle(Duration::from_millis(250)))
+    ///     })
+    /// }
+    /// ```
+    pub fn with_throttle(self, interval: Duration) -> Self {
+        Self { throttle: Some(interval), ..self }
     }
 
     /// Sets a value of the application, such as the user, that the session keeps for
@@ -103,10 +154,15 @@ impl<S> Accepted<S> {
 }
 
 impl<S: Subscriber> Accepted<S> {
+    /// Takes the least time between two deliveries of a new session, if there is one.
+    pub(crate) fn take_throttle(&mut self) -> Option<Duration> {
+        self.throttle.take().filter(|interval| !interval.is_zero())
+    }
+
     /// Boxes the subscriber.
     pub(crate) fn boxed(self) -> Accepted<BoxSubscriber> {
-        let Self { subscriber, lifetime, data, snapshot } = self;
-        Accepted { subscriber: Box::new(subscriber), lifetime, data, snapshot }
+        let Self { subscriber, lifetime, data, throttle, snapshot } = self;
+        Accepted { subscriber: Box::new(subscriber), lifetime, data, throttle, snapshot }
     }
 }
 
@@ -159,8 +215,8 @@ impl<H: Hub> IntoSubscription<H> for Subscribe {
 
 impl<H: Hub> IntoSubscription<H> for Accepted<Subscribe> {
     fn subscribe_on(self, hub: &H) -> Result<Accepted<H::Subscription>, SubscribeError> {
-        let Self { subscriber, lifetime, data, snapshot } = self;
-        Ok(Accepted { subscriber: hub.subscribe(subscriber)?, lifetime, data, snapshot })
+        let Self { subscriber, lifetime, data, throttle, snapshot } = self;
+        Ok(Accepted { subscriber: hub.subscribe(subscriber)?, lifetime, data, throttle, snapshot })
     }
 }
 
@@ -180,6 +236,7 @@ impl<S: fmt::Debug> fmt::Debug for Accepted<S> {
         f.debug_struct("Accepted")
             .field("subscriber", &self.subscriber)
             .field("lifetime", &self.lifetime)
+            .field("throttle", &self.throttle)
             .finish_non_exhaustive()
     }
 }

@@ -58,6 +58,7 @@ pub(crate) struct Config {
     pub(crate) sse_controls: bool,
     pub(crate) ping: Duration,
     pub(crate) pong: Duration,
+    pub(crate) raw_websocket_acknowledgements: bool,
     pub(crate) close_timeout: Duration,
     pub(crate) long_poll_timeout: Duration,
     pub(crate) max_long_poll_timeout: Duration,
@@ -99,6 +100,7 @@ impl Default for Config {
             sse_controls: true,
             ping: PING,
             pong: PONG,
+            raw_websocket_acknowledgements: false,
             close_timeout: CLOSE_TIMEOUT,
             long_poll_timeout: LONG_POLL_TIMEOUT,
             max_long_poll_timeout: MAX_LONG_POLL_TIMEOUT,
@@ -145,6 +147,7 @@ impl Config {
             .control_rate(self.control_rate)
             .message_rate(self.max_message_rate)
             .message_timeout(self.message_timeout)
+            .raw_acknowledgements(self.raw_websocket_acknowledgements)
             .max_batch_bytes(self.max_batch_bytes);
         config.into()
     }
@@ -226,9 +229,13 @@ impl Config {
     /// Returns a random time to keep a long poll's events back, from the configured one to a tenth more. It is random
     /// because polls that one event woke would otherwise stay in step. `None` if it is 0.
     pub(crate) fn jittered_interval(&self) -> Option<Duration> {
-        let interval = self.long_poll_min_wait.min(LONGEST_WAIT);
-        (!interval.is_zero()).then(|| interval.mul_f64(1.0 + 0.1 * fastrand::f64()))
+        (!self.long_poll_min_wait.is_zero()).then(|| with_jitter(self.long_poll_min_wait))
     }
+}
+
+/// Returns a random time, from an interval between two replies of long polls to a tenth more.
+pub(crate) fn with_jitter(interval: Duration) -> Duration {
+    interval.min(LONGEST_WAIT).mul_f64(1.0 + 0.1 * fastrand::f64())
 }
 
 /// Returns the bounds of a range in whole milliseconds. An empty range is reduced to its start.

@@ -167,8 +167,9 @@ impl DrainState {
 impl Shared {
     /// Announces a drain, unless one was announced. Returns the time, and that of the first end.
     fn announce_drain(&self) -> (Instant, Instant) {
-        // The application's clock is read under no lock.
-        let (now, begin) = (self.runtime.wheel.now(), self.runtime.wheel.after(self.config.drain_delay));
+        // The application's clock is read under no lock. First the begin, which is not after the time without a delay.
+        let begin = self.runtime.wheel.after(self.config.drain_delay);
+        let now = self.runtime.wheel.now();
         let begin = *self.drain.begin.lock().get_or_insert(begin);
         self.drain.is_announced.store(true, Ordering::Release);
         (now, begin)

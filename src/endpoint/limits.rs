@@ -22,6 +22,22 @@ impl EndpointBuilder {
         self
     }
 
+    /// Sets whether the pings of a WebSocket without a subprotocol contain the cursor of its client, as those under `tidings.v1`
+    /// do. Default: `false`.
+    ///
+    /// With `true` each pong updates [`SessionInfo::acknowledged`](crate::stats::SessionInfo::acknowledged). A cursor shows how
+    /// many events the hub has, and clients of raw frames get no cursor otherwise. Scripts in a browser cannot read pings.
+    ///
+    /// ```
+    /// use tidings::{EndpointBuilder, LocalHub};
+    ///
+    /// let events = EndpointBuilder::public(&LocalHub::new(), ["news"]).raw_websocket_acknowledgements(true).build();
+    /// ```
+    pub fn raw_websocket_acknowledgements(mut self, acknowledge: bool) -> Self {
+        self.config.raw_websocket_acknowledgements = acknowledge;
+        self
+    }
+
     /// Sets the time for a WebSocket client to answer a close frame, and for the publisher to finish a message that it
     /// was handling. Default: 5 s.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {

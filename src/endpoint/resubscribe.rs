@@ -47,7 +47,9 @@ impl Endpoint {
     /// once, [revoke](Self::revoke) the session.
     ///
     /// [`Accepted::with_lifetime`](crate::Accepted::with_lifetime) sets the lifetime as [`extend`](Self::extend) does, and
-    /// [`with_data`](crate::Accepted::with_data) has no effect: the session keeps its data.
+    /// [`with_throttle`](crate::Accepted::with_throttle) replaces that of the session. Without them, the session keeps its own.
+    /// [`with_data`](crate::Accepted::with_data) has no effect: the session keeps its data. A throttled session gets the events
+    /// up to the position of the new subscriber with its next delivery, and the change is made after them.
     ///
     /// ```
     /// use tidings::{Endpoint, LocalHub, Session, Start, Subscribe, Topic};

@@ -218,7 +218,7 @@ impl Event {
         Ok(self)
     }
 
-    /// Sets the event's tag, for predicates that select events. Clients do not receive it.
+    /// Sets the event's tag, for [predicates](crate::Subscribe::filter) that select events. Clients do not receive it.
     ///
     /// A tag has 1 to 128 bytes and no control characters.
     ///

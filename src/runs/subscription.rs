@@ -54,6 +54,10 @@ impl Subscriber for RunSubscription {
         self.subscription.skip_to(cursor)
     }
 
+    fn acknowledge(&mut self, cursor: Cursor) {
+        self.subscription.acknowledge(cursor);
+    }
+
     #[inline]
     fn release(&mut self) {
         self.subscription.release();

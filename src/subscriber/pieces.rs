@@ -86,6 +86,10 @@ impl<S: Subscriber> Subscriber for Pieces<S> {
         if self.rest.is_some() { with_more(info) } else { info }
     }
 
+    fn acknowledge(&mut self, cursor: Cursor) {
+        self.inner.acknowledge(cursor);
+    }
+
     fn release(&mut self) {
         self.inner.release();
     }

@@ -7,7 +7,7 @@ use crate::subscriber::following::{Following, Step, look, with_more};
 use crate::subscriber::oversize::{self, Fit};
 use crate::subscriber::recovery::Recovery;
 use crate::subscriber::snapshot::{NOWHERE, State};
-use crate::subscriber::stage::Stage;
+use crate::subscriber::stage::{self, Stage};
 use crate::subscriber::{Fetched, Snapshot};
 
 /// Subscriber that recovers from gaps by snapshots of the application's state.
@@ -29,6 +29,9 @@ use crate::subscriber::{Fetched, Snapshot};
 /// One snapshot replaces all gaps whose events were gone when it was requested. A snapshot without a cursor does so until
 /// older events of the gap's topic were delivered, if the subscriber has a [head](Subscriber::info). A snapshot that does not
 /// contain the missing events is not sent, see [`Snapshot::with_cursor`].
+///
+/// A hub's subscriber with [keyed](crate::Retention::latest_per_key) topics yields their states itself. The closure is not
+/// called for it, and a gap of another topic is yielded alone.
 ///
 /// Every method is cancel-safe. Dropping the subscriber drops the future. After a panic of the closure, of its future or of a
 /// [`Format`] the cursor is unchanged, and the next poll yields the same gap, snapshot or events. A panic of the inner
@@ -65,7 +68,7 @@ pub struct Recover<S, F> {
     pub(super) stage: Option<Box<Stage>>,
     /// Maximum number of bytes of an encoded event. A larger event becomes a gap.
     max_event: usize,
-    inner: S,
+    pub(super) inner: S,
     recovery: F,
     /// Cursor of the client when it subscribed, or after the last snapshot or events of a stage.
     pub(super) held: Option<Cursor>,
@@ -127,6 +130,8 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
                     return Poll::Ready(Some(Step::Gap(oversize::gap(None, cursor, self.inner.info().topics()))));
                 }
                 Stage::Opening(snapshot) => {
+                    // The snapshot does not contain the states, whose events are sent after it.
+                    snapshot.forget_cursor_if(self.inner.info().keeps_state());
                     let next = look(&mut self.inner, snapshot, cx);
                     let following = Following::new(snapshot.known(None), next, &mut self.inner, cx);
                     let snapshot = std::mem::take(snapshot);
@@ -173,7 +178,7 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
                         }
                     };
                     match delivery {
-                        Delivery::Gap(gap) if gap.snapshot => {
+                        Delivery::Gap(gap) if gap.snapshot || self.inner.info().keeps_state() => {
                             // The inner subscriber recovers by itself.
                             self.stage = None;
                             return Poll::Ready(Some(Step::Gap(gap)));
@@ -228,13 +233,6 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         gap.with_snapshot()
     }
 
-    /// Enters the stage of a snapshot. After it the client is at the inner subscriber's cursor, or at `gap` if that is `None`.
-    fn send(&mut self, snapshot: Snapshot, mut following: Following, gap: Option<Cursor>) {
-        let (held, start) = (self.held, following.begin(self.inner.cursor().or(gap), self.held));
-        self.held = start;
-        self.go_on(Stage::Sending(State { events: snapshot.events.into(), held, start }, following));
-    }
-
     /// Encodes and takes the events that fit, but at least one. An event that is too large becomes a gap.
     fn encode(&mut self, batch: &Batch, format: &dyn Format, max: usize) -> EncodedDelivery {
         let (bytes, count, cursor) = batch.encode_first(format, max.min(self.max_event));
@@ -275,7 +273,7 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
             Some(EncodedDelivery::Events(events)) if events.events == 1 => {
                 EncodedDelivery::Gap(oversize::gap(Some(1), self.inner.cursor(), self.inner.info().topics()))
             }
-            Some(EncodedDelivery::Gap(gap)) if !gap.snapshot => {
+            Some(EncodedDelivery::Gap(gap)) if !gap.snapshot && !self.inner.info().keeps_state() => {
                 self.meet(gap);
                 ready!(self.poll_encoded_stage(cx, format, max))
             }
@@ -346,7 +344,7 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
                 }
             }
             match self.inner.poll_next(cx) {
-                Poll::Ready(Delivery::Gap(gap)) if !gap.snapshot => self.meet(gap),
+                Poll::Ready(Delivery::Gap(gap)) if !gap.snapshot && !self.inner.info().keeps_state() => self.meet(gap),
                 polled => return polled,
             }
         }
@@ -374,12 +372,13 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
         }
     }
 
+    fn acknowledge(&mut self, cursor: Cursor) {
+        self.inner.acknowledge(cursor);
+    }
+
     fn skip_to(&mut self, cursor: Cursor) -> bool {
         let skips = self.inner.skip_to(cursor);
-        if skips && self.stage.is_some() {
-            self.skip_stage(cursor);
-        }
-        skips
+        skips.then(|| stage::skip_to(&mut self.stage, &mut self.held, cursor)).is_some()
     }
 
     fn release(&mut self) {

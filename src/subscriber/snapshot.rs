@@ -45,6 +45,11 @@ impl Snapshot {
         Self { as_of: cursor.into(), ..self }
     }
 
+    /// Forgets the cursor if all later events of the subscriber are to be sent.
+    pub(super) fn forget_cursor_if(&mut self, sends_all: bool) {
+        self.as_of = self.as_of.filter(|_| !sends_all);
+    }
+
     /// Returns whether the snapshot has neither events nor a cursor.
     pub(super) fn is_nothing(&self) -> bool {
         self.events.is_empty() && self.as_of.is_none()
@@ -165,10 +170,12 @@ impl Known {
     }
 
     /// Returns whether the snapshot contains the missing events of a gap that is yielded after it. Gaps other than overflows
-    /// are of events before the subscription, and therefore before the snapshot was loaded.
+    /// and too large events are of events before the subscription, and therefore before the snapshot was loaded.
     pub(super) fn has_mended(self, gap: &Gap) -> bool {
         match (self.as_of, gap.reason) {
-            (None, GapReason::Overflow) => self.asked.is_some_and(|asked| is_up_to(gap.cursor, asked)),
+            (None, GapReason::Overflow | GapReason::TooLarge) => {
+                self.asked.is_some_and(|asked| is_up_to(gap.cursor, asked))
+            }
             _ => self.mends(gap),
         }
     }

@@ -1,4 +1,4 @@
-use crate::contract::SubscriptionEnd;
+use crate::contract::{Subscriber, SubscriptionEnd};
 use crate::model::{Cursor, Gap};
 use crate::subscriber::Snapshot;
 use crate::subscriber::following::Following;
@@ -27,6 +27,15 @@ pub(super) enum Stage {
     Over(SubscriptionEnd),
 }
 
+impl<S: Subscriber, F> Recover<S, F> {
+    /// Enters the stage of a snapshot. After it the client is at the inner subscriber's cursor, or at `gap` if that is `None`.
+    pub(super) fn send(&mut self, snapshot: Snapshot, mut following: Following, gap: Option<Cursor>) {
+        let (held, start) = (self.held, following.begin(self.inner.cursor().or(gap), self.held));
+        self.held = start;
+        self.stage = Some(Box::new(Stage::Sending(State { events: snapshot.events.into(), held, start }, following)));
+    }
+}
+
 impl<S, F> Recover<S, F> {
     /// Returns whether the future of a snapshot is pending.
     #[must_use]
@@ -39,16 +48,13 @@ impl<S, F> Recover<S, F> {
     pub(crate) fn is_passing(&self) -> bool {
         self.stage.is_none()
     }
+}
 
-    /// Skips deliveries of the stage, without a snapshot, to a cursor to which the inner subscriber skipped.
-    #[cold]
-    pub(super) fn skip_stage(&mut self, cursor: Cursor) {
-        let Self { stage, held, .. } = self;
-        if stage.as_deref_mut().is_some_and(|stage| stage.skip_to(cursor, held)) {
-            return;
-        }
-        self.held = Some(later(self.held, cursor));
-        self.stage = None;
+/// Skips deliveries of a stage, but no snapshot, to a cursor to which the inner subscriber skipped.
+#[cold]
+pub(super) fn skip_to(stage: &mut Option<Box<Stage>>, held: &mut Option<Cursor>, cursor: Cursor) {
+    if stage.as_deref_mut().is_some_and(|stage| !stage.skip_to(cursor, held)) {
+        (*stage, *held) = (None, Some(later(*held, cursor)));
     }
 }
 

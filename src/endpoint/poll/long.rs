@@ -9,6 +9,7 @@ use http::Response;
 use super::reply::ReplyParams;
 use crate::contract::{Start, Subscriber};
 use crate::endpoint::body::Body;
+use crate::endpoint::config::with_jitter;
 use crate::endpoint::connection::Hop;
 use crate::endpoint::ended_source;
 use crate::endpoint::reject::refusal::Refusal;
@@ -31,23 +32,28 @@ const SHORT_HOLD: Duration = REPEATED_END;
 #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
 pub(crate) fn long(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Output = Result<Answer, Refusal>> + Send {
     async move {
-        let (authorization, accepted) = pending.authorize().await?;
+        let (authorization, mut accepted) = pending.authorize().await?;
         let PendingSubscribe { shared, params, .. } = &pending;
+        let pace = accepted.take_throttle().map(with_jitter);
         let authorized_at = authorization.authorized_at;
         let came_late = authorization.came_late();
         let guard = shared.admit_poll(params, authorization).await?;
         let (config, interval) = (&shared.config, shared.config.jittered_interval());
-        let subscriber = guard.subscriber(accepted, params.start);
+        let mut subscriber = guard.subscriber(accepted, params.start);
         // A client without a cursor cannot resume if its held poll is cut, so its first poll is answered soon, with
         // one.
         let has_cursor = matches!(params.start, Start::After(_) | Start::Unreadable);
         let is_first = !has_cursor && subscriber.cursor().is_some();
         let longest = match is_first {
-            true => interval.unwrap_or_default().max(SHORT_HOLD),
+            true => interval.max(pace).unwrap_or_default().max(SHORT_HOLD),
             false => Duration::MAX,
         };
         let hold = authorized_at + config.jittered_hold(params.wait).min(longest);
         let deadline = guard.expires().map_or(hold, |at| at.min(hold));
+        if let Some(pace) = pace {
+            // At the deadline the events are to be read.
+            subscriber.wait_until(deadline.min(authorized_at + pace));
+        }
         let mut waiter = LongPollWaiter::asleep(subscriber, shared.runtime.wheel.sleep(deadline), deadline)
             .max_batch_bytes(config.max_batch_bytes);
         if let Some(interval) = interval {

@@ -14,7 +14,8 @@ use crate::transport::short_poll::PollQueue;
 #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
 pub(crate) fn short(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Output = Result<Answer, Refusal>> + Send {
     async move {
-        let (authorization, accepted) = pending.authorize().await?;
+        let (authorization, mut accepted) = pending.authorize().await?;
+        let throttle = accepted.take_throttle();
         let PendingSubscribe { shared, params, .. } = &pending;
         let mut guard = shared.admit_poll(params, authorization).await?;
         let mut queue =
@@ -33,7 +34,7 @@ pub(crate) fn short(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Outp
         let retry = match reply.end {
             _ if reply.more => Duration::ZERO,
             Some(_) => shared.config.jittered_retry(),
-            None => shared.config.jittered_poll_interval(reply.next_in),
+            None => shared.config.jittered_poll_interval(reply.next_in).max(throttle.unwrap_or_default()),
         };
         ReplyParams::of(shared, params, hop).answer(guard, reply, retry).map(Answer::Now)
     }

@@ -31,11 +31,15 @@ pub(crate) struct SessionEntry {
     /// The task of a session that is no poll session. It is woken when the phase changes.
     task: AtomicWaker,
     pub(super) track: Track,
+    /// Whether something was there at the last look.
+    pub(super) is_behind: AtomicBool,
     is_poll_session: bool,
     /// Whether the session enters the table, so that it can be found and described.
     pub(super) is_listed: bool,
     /// Whether the HTTP stack polled the body after the last piece, at a time when the stream had nothing to do.
     pub(super) is_read: AtomicBool,
+    /// Whether the source is not asked before its [pace](super::pace::Pace) allows it.
+    pub(super) is_paced: AtomicBool,
     /// Bits that are read without the lock, and written under it after each input.
     signals: AtomicU8,
     pub(super) locked: Mutex<LockedEntry>,
@@ -72,8 +76,10 @@ pub(super) const REGISTERS: u8 = 16;
 pub(super) const RENEWS: u8 = 32;
 /// The topics are to be changed: the next poll of the subscriber goes on with that.
 pub(super) const CHANGES: u8 = 64;
+/// A subscriber of the session has a [pace](super::pace::Pace). The bit is never cleared.
+pub(super) const PACES: u8 = 128;
 /// Bits that an input leaves as they are.
-const KEPT: u8 = NEEDS_DRIVER | REGISTERS | RENEWS | CHANGES;
+const KEPT: u8 = NEEDS_DRIVER | REGISTERS | RENEWS | CHANGES | PACES;
 
 impl SessionEntry {
     /// Returns the entry of a session. A poll session has its first `poll`.
@@ -97,10 +103,12 @@ impl SessionEntry {
             shared: shared.clone(),
             session,
             task: AtomicWaker::new(),
-            track: Track::new(is_poll_session),
+            track: Track::default(),
+            is_behind: AtomicBool::new(false),
             is_poll_session,
             is_listed: registration != Registration::Outside,
             is_read: AtomicBool::new(false),
+            is_paced: AtomicBool::new(false),
             signals: AtomicU8::new(if expires.is_some() { EXPIRES } else { 0 }),
             locked: Mutex::new(LockedEntry {
                 stream: None,
@@ -139,7 +147,7 @@ impl SessionEntry {
         if signals & RENEWS != 0 {
             self.poll_renewal(task);
         }
-        self.signals.load(Ordering::Acquire) & (CHANGED | SHUT) != 0
+        self.is_ending()
     }
 
     /// Returns whether not one more event may go out.
@@ -147,6 +155,12 @@ impl SessionEntry {
     pub(crate) fn is_shut(self: &Arc<Self>) -> bool {
         let signals = self.signals.load(Ordering::Acquire);
         signals & (SHUT | EXPIRES) != 0 && (signals & SHUT != 0 || self.revoke_if_expired())
+    }
+
+    /// Returns whether the subscriber's next poll is one of its feed: there is no change of the topics and no pace.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.signals.load(Ordering::Relaxed) & (CHANGES | PACES) == 0
     }
 
     /// Returns whether the subscriber's next poll goes on with a change of the topics.
@@ -159,6 +173,11 @@ impl SessionEntry {
     #[inline]
     pub(super) fn is_cut_off(&self) -> bool {
         self.signals.load(Ordering::Acquire) & SHUT != 0
+    }
+
+    /// Returns whether the session is no longer open.
+    pub(super) fn is_ending(&self) -> bool {
+        self.signals.load(Ordering::Acquire) & (CHANGED | SHUT) != 0
     }
 
     /// Revokes the session if its authorization has expired, and returns whether it has.

@@ -13,7 +13,7 @@ use super::polls::PollEntry;
 use super::recovery;
 use super::session_table::NoPlace;
 use super::{Session, SessionEnd};
-use crate::contract::{BoxSubscriber, Start};
+use crate::contract::{BoxSubscriber, Start, Subscriber};
 use crate::endpoint::accepted::Accepted;
 use crate::endpoint::shared::Shared;
 
@@ -89,9 +89,15 @@ impl SessionGuard {
     }
 
     /// Returns the subscriber that the session's transport reads.
-    pub(crate) fn subscriber(&self, accepted: Accepted<BoxSubscriber>, start: Start) -> MeteredSubscriber {
+    pub(crate) fn subscriber(&self, mut accepted: Accepted<BoxSubscriber>, start: Start) -> MeteredSubscriber {
+        let throttle = accepted.take_throttle();
+        let acknowledged =
+            start.cursor().filter(|cursor| self.entry.is_listed && accepted.subscriber.cursor() == Some(*cursor));
         let feed = recovery::feed(&self.entry, self.poll.clone(), accepted, start);
-        MeteredSubscriber::new(feed, &self.entry, self.poll.clone())
+        let mut subscriber = MeteredSubscriber::new(feed, &self.entry, self.poll.clone());
+        acknowledged.inspect(|&cursor| self.entry.track.acknowledge(cursor));
+        throttle.inspect(|&interval| subscriber.set_pace(interval));
+        subscriber
     }
 
     pub(crate) fn shared(&self) -> &Shared {

@@ -18,6 +18,30 @@ pub struct SessionInfo {
     /// Cursor up to which everything was handed to the client's connection. `None` if the source has no cursors.
     /// Without a tag.
     pub cursor: Option<Cursor>,
+    /// Cursor up to which the client is known to have received everything. It never exceeds what was sent, and never goes
+    /// back while the source stays in one epoch. `None` if nothing is known. Without a tag.
+    ///
+    /// | transport | the client acknowledges |
+    /// |---|---|
+    /// | polls | by the cursor with which it polls |
+    /// | SSE, chunked streams | by the cursor with which it resumed, since it sends nothing after that |
+    /// | WebSocket under `tidings.v1` | by that cursor, and by each pong, up to the events before its ping |
+    /// | raw WebSocket | by that cursor; by pongs with [`raw_websocket_acknowledgements`](crate::EndpointBuilder::raw_websocket_acknowledgements) |
+    ///
+    /// A pong shows that the client's WebSocket stack received the events, and not that its application has handled them. A
+    /// pong counts if its payload is that of the ping that is not answered yet. A cursor with which a client resumes counts
+    /// if the source continues there.
+    ///
+    /// ```
+    /// use tidings::stats::SessionInfo;
+    ///
+    /// /// Returns whether the client is known to have received an event.
+    /// fn has_received(info: &SessionInfo, event: tidings::Cursor) -> bool {
+    ///     let is_after = |known: tidings::Cursor| known.epoch() == event.epoch() && known.sequence() >= event.sequence();
+    ///     info.acknowledged.is_some_and(is_after)
+    /// }
+    /// ```
+    pub acknowledged: Option<Cursor>,
     /// Number of bytes of events given to the connection, with framing.
     pub bytes: u64,
     /// Number of events given to the connection.
@@ -64,12 +88,13 @@ impl SessionEntry {
             age: self.shared.runtime.wheel.now().saturating_duration_since(begin),
             state,
             cursor: track.cursor,
+            acknowledged: track.acknowledged,
             bytes: track.bytes,
             events: track.events,
             gaps: track.gaps,
             missed: track.missed,
             conflated: track.conflated,
-            lag: self.track.lag(head.as_deref()),
+            lag: self.lag(head.as_deref()),
         })
     }
 }

@@ -1,7 +1,8 @@
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::entry::SessionEntry;
+use super::paced::Extra;
 use super::polls::PollEntry;
 use super::recovery::Feed;
 use crate::contract::{Delivery, EncodedDelivery, Format, Subscriber, SubscriberInfo, SubscriptionEnd};
@@ -9,19 +10,20 @@ use crate::endpoint::session::SessionEnd;
 use crate::model::{Cursor, GapReason};
 use crate::subscriber::Fetched;
 
-/// Subscriber that a session's transport reads: counts the events, and yields nothing once the authorization ended.
+/// Subscriber that a session's transport reads: counts the events, keeps the pace, and yields nothing once the authorization
+/// ended.
 #[repr(C)]
 pub(crate) struct MeteredSubscriber {
     // In this order, beside what a delivery touches of the feed.
     pub(super) entry: Arc<SessionEntry>,
-    /// The poll that reads it, of a poll session.
-    poll: Option<Arc<PollEntry>>,
+    /// Boxed because most sessions need none of it.
+    pub(super) extra: Option<Box<Extra>>,
     pub(super) feed: Feed,
 }
 
 impl MeteredSubscriber {
     pub(super) fn new(feed: Feed, entry: &Arc<SessionEntry>, poll: Option<Arc<PollEntry>>) -> Self {
-        let this = Self { feed, entry: entry.clone(), poll };
+        let this = Self { feed, entry: entry.clone(), extra: poll.map(|poll| Box::new(Extra::of(poll))) };
         this.begin();
         this
     }
@@ -46,8 +48,7 @@ impl MeteredSubscriber {
     /// through.
     #[inline]
     pub(super) fn is_shut(&self) -> bool {
-        self.entry.is_shut()
-            || self.poll.as_ref().is_some_and(|poll| poll.has_expired(&self.entry.shared.runtime.wheel))
+        self.entry.is_shut() || self.extra.as_ref().is_some_and(|extra| extra.has_expired(&self.entry))
     }
 
     /// Returns whether a delivery may go out, and notes it.
@@ -62,9 +63,9 @@ impl MeteredSubscriber {
                 if gap.reason == GapReason::TooLarge {
                     self.entry.shared.counters.too_large();
                 }
-                self.entry.track.record_gap(gap, self.feed.cursor());
+                self.entry.record_gap(gap, self.feed.cursor());
             }
-            EncodedDelivery::TopicEnd(end) => self.entry.track.ended(end.cursor),
+            EncodedDelivery::TopicEnd(end) => self.entry.note_topic_end(end.cursor),
             EncodedDelivery::End(end) => self.ended(*end),
         }
         true
@@ -82,39 +83,40 @@ impl MeteredSubscriber {
 
 impl Subscriber for MeteredSubscriber {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+        ready!(self.poll_pace(cx));
         let alert = Alert(&self.entry);
         let polled = self.feed.poll_next(cx);
         std::mem::forget(alert);
         match &polled {
-            Poll::Pending => self.entry.track.caught_up(),
+            Poll::Pending => self.entry.note_caught_up(),
             Poll::Ready(_) if self.is_shut() => return Poll::Pending,
             Poll::Ready(Delivery::Events(batch)) => {
-                self.entry.track.delivered(0, batch.count(), batch.conflated(), self.feed.cursor());
+                self.entry.note_events(0, batch.count(), batch.conflated(), self.feed.cursor());
             }
-            Poll::Ready(Delivery::Gap(gap)) => self.entry.track.record_gap(gap, self.feed.cursor()),
-            Poll::Ready(Delivery::TopicEnd(end)) => self.entry.track.ended(end.cursor),
+            Poll::Ready(Delivery::Gap(gap)) => self.entry.record_gap(gap, self.feed.cursor()),
+            Poll::Ready(Delivery::TopicEnd(end)) => self.entry.note_topic_end(end.cursor),
             Poll::Ready(Delivery::End(end)) => self.ended(*end),
         }
+        self.note_polled(polled.is_ready());
         polled
     }
 
     #[inline(always)]
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
-        if self.entry.has_change() { self.poll_changing(cx, format, max) } else { self.poll_feed(cx, format, max) }
+        if self.entry.is_plain() { self.poll_feed(cx, format, max) } else { self.poll_rare(cx, format, max) }
     }
 
     #[inline]
     fn register(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.entry.has_change() {
-            return false;
+        if self.entry.is_plain() { self.register_feed(cx) } else { self.register_rare(cx) }
+    }
+
+    /// While a gap is on its way, the cursor is that of the client's request, which may be any.
+    fn acknowledge(&mut self, cursor: Cursor) {
+        if !self.feed.is_recovering() {
+            self.entry.track.acknowledge(cursor);
+            self.feed.acknowledge(cursor);
         }
-        let alert = Alert(&self.entry);
-        let waits = self.feed.register(cx);
-        std::mem::forget(alert);
-        if waits {
-            self.entry.track.caught_up();
-        }
-        waits
     }
 
     fn cursor(&self) -> Option<Cursor> {
@@ -140,6 +142,17 @@ impl Subscriber for MeteredSubscriber {
 }
 
 impl MeteredSubscriber {
+    #[inline]
+    pub(super) fn register_feed(&mut self, cx: &mut Context<'_>) -> bool {
+        let alert = Alert(&self.entry);
+        let waits = self.feed.register(cx);
+        std::mem::forget(alert);
+        if waits {
+            self.entry.note_caught_up();
+        }
+        waits
+    }
+
     #[inline(always)]
     pub(super) fn poll_feed(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
         let alert = Alert(&self.entry);
@@ -147,7 +160,7 @@ impl MeteredSubscriber {
         std::mem::forget(alert);
         match polled {
             Poll::Pending => {
-                self.entry.track.caught_up();
+                self.entry.note_caught_up();
                 Poll::Pending
             }
             Poll::Ready(Fetched::Events(events)) => {
@@ -156,7 +169,7 @@ impl MeteredSubscriber {
                     return Poll::Pending;
                 }
                 let cursor = self.feed.cursor();
-                self.entry.track.delivered(events.bytes.len(), events.events, events.conflated, cursor);
+                self.entry.note_events(events.bytes.len(), events.events, events.conflated, cursor);
                 Poll::Ready(EncodedDelivery::Events(events))
             }
             Poll::Ready(Fetched::Other(other)) if self.is_passed_on(&other) => Poll::Ready(*other),

@@ -15,6 +15,8 @@ mod info;
 mod lifecycle;
 mod live;
 mod metered;
+mod pace;
+mod paced;
 mod perform;
 mod polls;
 pub(crate) mod recovery;

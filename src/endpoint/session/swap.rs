@@ -55,7 +55,7 @@ impl MeteredSubscriber {
             if let Step::Over(Some(object)) = self.go_on(cx, polls_answer, format) {
                 return self.deliver(object);
             }
-            let polled = self.poll_feed(cx, format, max);
+            let polled = self.poll_paced(cx, format, max);
             if polled.is_ready() {
                 return polled;
             }
@@ -154,13 +154,14 @@ impl MeteredSubscriber {
         if !new.accepted.subscriber.skip_to(here) {
             return self.refuse_without_cursors(request, format);
         }
-        let lifetime = new.accepted.lifetime;
+        let (lifetime, throttle) = (new.accepted.lifetime, new.accepted.throttle);
         let feed = recovery::feed(&self.entry, None, new.accepted, Start::After(here));
         drop_catching(mem::replace(&mut self.feed, feed));
         let followed = self.feed.info().into_topics();
         let topics = request.map_or_else(|| followed.as_slice().into(), |request| request.topics);
         self.entry.session.follow(followed);
         self.begin();
+        self.follow_pace(throttle);
         if let Some(lifetime) = lifetime {
             self.entry.extend(lifetime);
         }

@@ -309,6 +309,15 @@ impl Subscriber for Subscription {
 }
 
 impl Pace for Subscription {
+    fn keeps_state(&self) -> bool {
+        let registry = &self.shared.registry;
+        self.shared.has_keyed
+            && match &self.kind {
+                Kind::Single(single) => registry.may_be_keyed(single.name()),
+                Kind::Multi(multi) => multi.names().any(|name| registry.may_be_keyed(name)),
+            }
+    }
+
     fn next_event_in(&self) -> Duration {
         let now = self.shared.now();
         match &self.kind {

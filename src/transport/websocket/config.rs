@@ -43,6 +43,9 @@ pub struct WebSocketConfig {
     /// Maximum number of bytes of events that are queued at once. Default: 64 KiB. A larger queue saves no time, and is held
     /// for each client that stalls.
     pub max_batch_bytes: usize,
+    /// Whether pings contain the client's cursor under [`Subprotocol::Raw`](super::Subprotocol::Raw), as they do under
+    /// `tidings.v1`. Default: `false`, because the cursor shows how many events the hub has.
+    pub raw_acknowledgements: bool,
 }
 
 impl Default for WebSocketConfig {
@@ -58,6 +61,7 @@ impl Default for WebSocketConfig {
             control_rate: 10,
             message_rate: 100,
             max_batch_bytes: BATCH,
+            raw_acknowledgements: false,
         }
     }
 }
@@ -121,5 +125,10 @@ impl WebSocketConfig {
     #[must_use]
     pub fn max_batch_bytes(self, max_batch_bytes: usize) -> Self {
         Self { max_batch_bytes, ..self }
+    }
+    /// Sets [`raw_acknowledgements`](Self::raw_acknowledgements).
+    #[must_use]
+    pub fn raw_acknowledgements(self, raw_acknowledgements: bool) -> Self {
+        Self { raw_acknowledgements, ..self }
     }
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
+
 use super::WebSocketConfig;
+use crate::model::Cursor;
 use crate::time::{Sleep, Timer};
 use crate::transport::limit::{FRAME, REPEATED_END};
 
@@ -28,21 +31,35 @@ pub(super) struct Deadlines {
     moved: bool,
     /// Next step of the liveness check: [`Due::Ping`] or [`Due::Pong`]. At the end [`Due::Pause`] or [`Due::Close`].
     awaited: Due,
-    /// Whether the client sent anything since the ping.
-    heard: bool,
+    /// [`HEARD`] and [`EXTENDS`].
+    flags: u8,
     /// Number of bytes that were written before the oldest unanswered ping, and that no pong has acknowledged.
     ahead: u32,
-    /// Whether `ahead` extends the deadline. It does not after the client was heard from, since it had the time to read
-    /// these bytes at the minimum rate.
-    extends: bool,
-    /// Payload of the unanswered pings. It changes with each answer.
+    /// First byte of the payload of the unanswered pings. It changes with each answer.
     round: u8,
+    /// Rest of the payload of the unanswered pings. Boxed, because most of the time there is none.
+    pinged: Option<Box<Cursor>>,
     /// Begin of the current step of the liveness check.
     since: Instant,
     /// Deadline of the incomplete message.
     message: Option<Instant>,
     /// Deadline of the pending write.
     stall: Option<Instant>,
+}
+
+/// The client sent something since the ping.
+const HEARD: u8 = 1;
+/// `ahead` extends the deadline. It does not after the client was heard from, since it had the time to read these bytes at
+/// the minimum rate.
+const EXTENDS: u8 = 2;
+
+/// Pong that answers the unanswered pings.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answered {
+    /// Number of bytes that it acknowledges.
+    pub(super) bytes: u32,
+    /// Cursor in the payload.
+    pub(super) cursor: Option<Cursor>,
 }
 
 /// Deadline that has passed.
@@ -73,10 +90,10 @@ impl Deadlines {
             armed: Some(armed),
             moved: false,
             awaited: Due::Ping,
-            heard: false,
+            flags: EXTENDS,
             ahead: 0,
-            extends: true,
             round: 0,
+            pinged: None,
             since,
             message: None,
             stall: None,
@@ -92,41 +109,49 @@ impl Deadlines {
         (self.since, self.moved) = (self.now(), true);
     }
 
-    /// Records a sent ping. `ahead` is the number of bytes written before it that no pong has acknowledged. Returns its
-    /// payload.
-    pub(super) fn pinged(&mut self, ahead: u32) -> u8 {
+    /// Records a sent ping. `ahead` is the number of bytes written before it that no pong has acknowledged, and `cursor` is to
+    /// be in the payload. Returns the payload, which is that of the oldest ping as long as none is answered.
+    pub(super) fn pinged(&mut self, ahead: u32, cursor: Option<Cursor>) -> BytesMut {
         // The next pong may answer an earlier ping, which acknowledges only the bytes before that ping.
         if self.awaited != Due::Pong {
-            (self.ahead, self.extends) = (ahead, true);
+            (self.ahead, self.flags) = (ahead, EXTENDS);
+            self.pinged = cursor.map(|cursor| Box::new(Cursor::new(cursor.epoch(), cursor.sequence())));
         }
-        (self.awaited, self.heard) = (Due::Pong, false);
+        (self.awaited, self.flags) = (Due::Pong, self.flags & !HEARD);
         (self.since, self.moved) = (self.now(), true);
-        self.round
+        self.payload()
     }
 
-    /// Records a pong. Returns the number of bytes that it acknowledges: 0 if it answers no ping of the current round, since
-    /// RFC 6455 §5.5.3 allows unsolicited pongs.
-    pub(super) fn ponged(&mut self, payload: &[u8]) -> u32 {
-        if self.awaited != Due::Pong || payload != [self.round] {
-            return 0;
+    fn payload(&self) -> BytesMut {
+        let mut payload = BytesMut::from(&[self.round][..]);
+        self.pinged.iter().for_each(|cursor| cursor.encode(&mut payload));
+        payload
+    }
+
+    /// Records a pong. `None` if it answers no ping of the current round: RFC 6455 §5.5.3 allows unsolicited pongs, and a client
+    /// may send any payload.
+    pub(super) fn ponged(&mut self, payload: &[u8]) -> Option<Answered> {
+        if self.awaited != Due::Pong || payload != self.payload() {
+            return None;
         }
         self.round = self.round.wrapping_add(1);
         // Resetting the sleep costs less than an early wake of the task.
         (self.awaited, self.armed, self.moved) = (Due::Ping, None, true);
-        std::mem::take(&mut self.ahead)
+        let cursor = self.pinged.take().map(|cursor| *cursor);
+        Some(Answered { bytes: std::mem::take(&mut self.ahead), cursor })
     }
 
     /// Records that the client sent bytes.
     #[inline]
     pub(super) fn heard(&mut self) {
-        self.heard = true;
+        self.flags |= HEARD;
     }
 
     /// Returns whether the client sent bytes since the ping, so that the wait for the pong is repeated.
     pub(super) fn take_heard(&mut self) -> bool {
-        let heard = std::mem::take(&mut self.heard);
+        let heard = self.flags & HEARD != 0;
         if heard {
-            self.extends = false;
+            self.flags = 0;
         }
         heard
     }
@@ -213,7 +238,7 @@ impl Deadlines {
 
     /// Returns the time in which a client at the minimum rate reads the bytes before the ping.
     fn read_time(&self, config: &WebSocketConfig) -> Duration {
-        let ahead = if self.extends { self.ahead.min(MAX_AHEAD) } else { 0 };
+        let ahead = if self.flags & EXTENDS != 0 { self.ahead.min(MAX_AHEAD) } else { 0 };
         (config.write_timeout.saturating_mul(ahead) / FRAME as u32).min(LONGEST_WAIT)
     }
 }

@@ -31,6 +31,17 @@
 //! The client's messages are its own. An answer to a message is an event without `id` and `topic`, see
 //! [`WebSocketSink::receive`].
 //!
+//! A ping has one byte as its payload, which changes with each answered ping. Under `tidings.v1`, and with
+//! [`raw_acknowledgements`](WebSocketConfig::raw_acknowledgements), the client's cursor follows, without its tag:
+//!
+//! ```text
+//! 89 05                        00 "7.a8"
+//! 8A 85                        the pong: the client has received everything up to 7.a8
+//! ```
+//!
+//! A pong whose payload is that of the unanswered ping is passed to
+//! [`Subscriber::acknowledge`](crate::Subscriber::acknowledge). Other pongs count as any byte of the client.
+//!
 //! # Changing topics
 //!
 //! A `tidings.v1` client of an [`Endpoint`](crate::Endpoint) changes its topics without a new connection. It sends the whole
@@ -211,6 +222,7 @@ mod mask;
 mod message_queue;
 mod outbox;
 mod pause;
+mod ping;
 mod reader;
 mod receive;
 mod scratch;

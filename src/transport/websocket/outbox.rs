@@ -129,8 +129,8 @@ impl Outbox {
     }
 
     /// Adds a ping.
-    pub(super) fn put_ping(&mut self, payload: u8) {
-        self.put(Kind::Control(Control::Ping), &[payload]);
+    pub(super) fn put_ping(&mut self, payload: &[u8]) {
+        self.put(Kind::Control(Control::Ping), payload);
     }
 
     /// Adds a pong at the end of the queue. It replaces a pong that is still queued (RFC 6455 §5.5.3).

@@ -153,8 +153,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             }
             Inbound::Pong(payload) => {
                 if self.count_control() {
-                    let taken = self.cold.deadlines.ponged(&payload);
-                    self.outbox.acknowledge(taken);
+                    self.ponged(&payload);
                 }
             }
             Inbound::Close(code) => {

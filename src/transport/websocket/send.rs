@@ -17,6 +17,20 @@ use crate::transport::object::{write_end, write_gap, write_topic_end};
 const BUDGET: u32 = 16;
 
 impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
+    /// Returns the number of [removals](crate::Event::removal) that were not sent, because raw frames have no form for them. At
+    /// most 4,294,967,295.
+    #[must_use]
+    pub fn unsent_removals(&self) -> u32 {
+        self.unsent_removals
+    }
+
+    /// Returns the number of removals that were not sent since the last call.
+    #[cfg(feature = "http")]
+    #[inline]
+    pub(crate) fn take_unsent_removals(&mut self) -> u32 {
+        std::mem::take(&mut self.unsent_removals)
+    }
+
     /// Writes until the subscriber is pending or the socket accepts no more bytes.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) {
         if self.phase != Phase::Over {

@@ -19,7 +19,7 @@ use super::{CloseCause, CloseCode, Closed, Subprotocol, WebSocketConfig};
 use crate::contract::{Message, Rejection, Subscriber};
 use crate::model::{Cursor, Event};
 use crate::time::{Rate, Timer};
-use crate::transport::object::{write_bye, write_heartbeat, write_hello};
+use crate::transport::object::{write_bye, write_hello};
 use crate::transport::wake_flag::FlaggedWaker;
 
 /// Adapter of a WebSocket: a future that carries a subscriber over a connection and is ready with its [`Closed`].
@@ -215,20 +215,6 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self.cold.message_queue.ignored()
     }
 
-    /// Returns the number of [removals](Event::removal) that were not sent, because raw frames have no form for them. At
-    /// most 4,294,967,295.
-    #[must_use]
-    pub fn unsent_removals(&self) -> u32 {
-        self.unsent_removals
-    }
-
-    /// Returns the number of removals that were not sent since the last call.
-    #[cfg(feature = "http")]
-    #[inline]
-    pub(crate) fn take_unsent_removals(&mut self) -> u32 {
-        std::mem::take(&mut self.unsent_removals)
-    }
-
     /// Writes queued frames in pieces of 64 KiB. Needed for an `Io` that accepts a write of any size, because only the next
     /// accepted piece shows that the client reads.
     #[cfg(feature = "http")]
@@ -368,14 +354,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             Due::Ping if !self.outbox.is_idle() => self.cold.deadlines.put_off(),
             // The pong may be among the bytes that were not read. Another ping still detects a broken connection.
             Due::Pong if !self.cold.has_input && !self.cold.deadlines.take_heard() => self.abandon(CloseCause::NoPong),
-            Due::Ping | Due::Pong => {
-                if self.has_objects() {
-                    let cursor = self.subscriber.cursor();
-                    self.outbox.put_text(|out| write_heartbeat(cursor, out));
-                }
-                let payload = self.cold.deadlines.pinged(self.outbox.unacknowledged());
-                self.outbox.put_ping(payload);
-            }
+            Due::Ping | Due::Pong => self.ping(),
             Due::Message => self.fail(Violation::MESSAGE_TOO_SLOW),
             Due::Stall => self.abandon(CloseCause::Stalled),
             Due::Pause => self.close_finished(),

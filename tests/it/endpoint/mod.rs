@@ -28,5 +28,8 @@ mod shared_encoding;
 mod starts;
 mod streams;
 mod takeover;
+mod throttle;
+mod throttle_polls;
+mod throttle_sequences;
 mod wire;
 mod without_publisher;

@@ -13,7 +13,9 @@ use tidings::{
 };
 
 use super::sequence_names::{NAMES, TOPICS};
-use crate::support::{CountingFormat, LineFormat, VirtualTimer, WakeCounter, cases, poll, poll_encoded, ready_texts};
+use crate::support::{
+    CountingFormat, LineFormat, VirtualTimer, WakeCounter, cases, poll, poll_encoded, ready_texts, texts,
+};
 
 fn is_visible(event: &EventRef<'_>) -> bool {
     event.event.tag() == Some("visible")
@@ -125,7 +127,10 @@ fn read(subscription: &mut Subscription, max: Option<usize>, deliveries: usize) 
         };
         match delivery {
             // The position of a filtered subscription before a gap is later.
-            Delivery::Gap(gap) => items.push(Item::Gap(Gap { missed: None, after: None, ..gap })),
+            Delivery::Gap(mut gap) => {
+                (gap.missed, gap.after) = (None, None);
+                items.push(Item::Gap(gap));
+            }
             Delivery::TopicEnd(end) => items.push(Item::TopicEnd(end)),
             Delivery::End(end) => {
                 items.push(Item::End(format!("{end:?}")));
@@ -263,8 +268,8 @@ fn thousand_filtered_subscribers_cost_one_encoding_of_each_event() {
 
 #[test]
 fn panic_of_the_predicate_moves_no_cursor_and_loses_no_event() {
-    let hub = LocalHub::new();
     for names in [vec!["a"], vec!["a", "b"], vec!["*"]] {
+        let hub = LocalHub::new();
         let is_broken = Arc::new(AtomicBool::new(true));
         let predicate = {
             let is_broken = Arc::clone(&is_broken);
@@ -277,14 +282,19 @@ fn panic_of_the_predicate_moves_no_cursor_and_loses_no_event() {
         for text in ["1", "2", "3", "4"] {
             hub.publish_now("a", text).unwrap();
         }
+        let mut got = Vec::new();
+        while let Ok(polled) = catch_unwind(AssertUnwindSafe(|| poll(&mut subscription))) {
+            let Poll::Ready(Delivery::Events(batch)) = polled else { panic!("{polled:?}") };
+            got.extend(texts(&batch));
+        }
         let before = subscription.cursor();
-        assert!(catch_unwind(AssertUnwindSafe(|| poll(&mut subscription))).is_err());
         assert!(
             catch_unwind(AssertUnwindSafe(|| poll_encoded(&mut subscription, &LineFormat::CACHED, 1_000))).is_err()
         );
         assert_eq!(subscription.cursor(), before);
         is_broken.store(false, Ordering::Relaxed);
-        assert_eq!(ready_texts(&mut subscription), ["1", "2", "3", "4"]);
+        got.extend(ready_texts(&mut subscription));
+        assert_eq!(got, ["1", "2", "3", "4"]);
     }
 }
 
@@ -349,7 +359,7 @@ fn gap_of_a_filtered_subscription_has_no_number_of_missed_events() {
     let hub = LocalHub::builder().retain(Retention::count(1)).live_buffer(0).build();
     for names in [vec!["a"], vec!["a", "b"], vec!["*"]] {
         let mut subscription = hub.subscribe(Subscribe::patterns(names).filter(|_| true)).unwrap();
-        (0..1_000).for_each(|_| _ = hub.publish_now("a", "x").unwrap());
+        (0..10_000).for_each(|_| _ = hub.publish_now("a", "x").unwrap());
         let Poll::Ready(Delivery::Gap(gap)) = poll(&mut subscription) else { panic!("a gap is first") };
         assert_eq!(gap.missed, None);
     }

@@ -3,10 +3,10 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use tidings::subscriber::{Delivery, EncodedDelivery, SubscriptionEnd};
+use tidings::subscriber::{Delivery, EncodedDelivery, SubscriberExt, SubscriptionEnd};
 use tidings::{
-    Cursor, EndReason, Event, Gap, GapReason, LocalHub, PublishError, Retention, Start, StateLimits, Subscribe,
-    Subscriber, Subscription,
+    Cursor, EndReason, Event, Gap, GapReason, LocalHub, PublishError, Retention, Snapshot, Start, StateLimits,
+    Subscribe, Subscriber, Subscription,
 };
 
 use crate::support::{CountingFormat, VirtualTimer, next_gap, poll, poll_encoded, ready_batches, topic};
@@ -314,6 +314,47 @@ fn added_topic_gets_its_whole_state_although_the_client_has_a_cursor() {
     let mut session = hub.subscribe(request).unwrap();
     assert_eq!(changes(&mut session), ["1=b", "2=c"]);
     assert_eq!(session.cursor(), Some(hub.cursor()));
+}
+
+/// Recovery that must not be asked.
+fn asked(gap: &Gap) -> std::future::Ready<Option<Snapshot>> {
+    panic!("asked for a snapshot at {gap:?}")
+}
+
+#[test]
+fn subscriber_with_keyed_topics_is_not_recovered_by_a_snapshot_of_the_application() {
+    let hub = hub(StateLimits::default().removals(0));
+    hub.publish_now("cars/a", set("1", "a")).unwrap();
+    hub.publish_now("cars/b", set("1", "a")).unwrap();
+    let cursor = hub.cursor();
+    for key in ["1", "2", "3"] {
+        hub.publish_now("cars/a", set(key, "b")).unwrap();
+        hub.publish_now("cars/a", removal(key)).unwrap();
+    }
+    let news =
+        LocalHub::builder().retain_for("cars/**", Retention::latest_per_key()).retain(Retention::count(0)).build();
+    for start in [Start::After(Cursor::new(7, 1)), Start::After(cursor), Start::Unreadable] {
+        let subscription = subscribe(&hub, start);
+        let mut client = subscription.recover_with(asked).with_start(start);
+        assert!(next_gap(&mut client).snapshot, "{start:?}");
+    }
+    news.publish_now("news", "a").unwrap();
+    let start = Start::After(Cursor::new(news.cursor().epoch(), 0));
+    let subscription = news.subscribe(Subscribe::topics(["news", "cars/a"]).start(start)).unwrap();
+    let mut client = subscription.recover_with(asked).with_start(start);
+    assert!(!next_gap(&mut client).snapshot, "the gap of the news alone");
+}
+
+#[test]
+fn snapshot_at_the_beginning_precedes_the_whole_state() {
+    let hub = hub(StateLimits::default());
+    hub.publish_now("cars/a", set("1", "a")).unwrap();
+    let snapshot = Snapshot::new([(topic(&"news"), "b".into())]).with_cursor(hub.cursor());
+    let subscription = hub.subscribe(Subscribe::topics(["news", "cars/a"])).unwrap();
+    let mut client = subscription.recover_with(|_: &Gap| async { None }).with_snapshot(snapshot);
+    let read: Vec<_> = ready_batches(&mut client).map(|batch| batch.topic().to_string()).collect();
+    assert_eq!(read, ["news", "cars/a"]);
+    assert_eq!(client.cursor(), Some(hub.cursor()));
 }
 
 #[test]

@@ -311,6 +311,33 @@ async fn client_whose_events_were_lost_in_a_panic_gets_them_after_resume() {
     }
 }
 
+/// A panic of a predicate ends one session. Its client resumes at the events that it did not get.
+#[tokio::test]
+async fn client_whose_predicate_panicked_gets_the_events_after_resume() {
+    for number in 0..ClientKind::ALL.len() * 2 {
+        let (counters, panics) = (Counters::new(100), Arc::new(AtomicBool::new(true)));
+        let endpoint = Endpoint::new({
+            let (counters, panics) = (counters.clone(), panics.clone());
+            move |request: SubscribeRequest| {
+                let (counters, panics) = (counters.clone(), panics.clone());
+                let subscribe = request.subscribe_to(["a"]).filter(move |_| {
+                    assert!(!panics.swap(false, Ordering::Relaxed), "on request");
+                    true
+                });
+                async move { Ok::<_, Rejection>(counters.hub().subscribe(subscribe)?) }
+            }
+        });
+        let route = Server::of(&endpoint).await.routes().nth(number).unwrap();
+        counters.count("a");
+        let before = counters.hub().cursor().to_string();
+        (0..3).for_each(|_| counters.count("a"));
+        let cursor = cursor_after_failure(route, &before).await;
+        assert!(!panics.load(Ordering::Relaxed), "{route:?}");
+        let mut reader = route.open(Some(&cursor)).await.unwrap();
+        timeout(PATIENCE, reader.count_to(4)).await.unwrap();
+    }
+}
+
 /// Poll replies, streams and WebSockets continue when the snapshot call has returned, and not before.
 #[tokio::test]
 async fn replies_and_streams_wait_for_the_snapshot_call() {

@@ -14,26 +14,26 @@ use crate::support::counting::{Counters, CursorLineFormat, TOPICS};
 
 /// A counter that panics once, at the call after a set number of calls. A negative number means never.
 #[derive(Debug, Clone)]
-struct PanicAfter(Arc<AtomicI32>);
+pub(super) struct PanicAfter(Arc<AtomicI32>);
 
 impl PanicAfter {
-    fn new(after: i32) -> Self {
+    pub(super) fn new(after: i32) -> Self {
         Self(Arc::new(after.into()))
     }
 
-    fn set(&self, after: i32) {
+    pub(super) fn set(&self, after: i32) {
         self.0.store(after, Ordering::Relaxed);
     }
 
-    fn call(&self) {
+    pub(super) fn call(&self) {
         assert_ne!(self.0.fetch_sub(1, Ordering::Relaxed), 0, "on request");
     }
 }
 
 /// [`CursorLineFormat`], which panics in the middle of an event.
-struct PanickingFormat {
-    panics: PanicAfter,
-    slot: Option<Slot>,
+pub(super) struct PanickingFormat {
+    pub(super) panics: PanicAfter,
+    pub(super) slot: Option<Slot>,
 }
 
 impl Format for PanickingFormat {

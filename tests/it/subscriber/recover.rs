@@ -308,3 +308,16 @@ fn gap_of_a_hub_carries_the_cursor_before_it() {
         }
     }
 }
+
+/// A snapshot without a cursor may be older than the event. Such a gap is of an event after the subscription began.
+#[test]
+fn gap_of_a_too_large_event_after_a_snapshot_without_a_cursor_is_delivered() {
+    let feed = Feed::new(EPOCH);
+    let mut subscriber = recovering(&feed, None).with_snapshot(snapshot(2));
+    assert_eq!(lines(&mut subscriber, 100).len(), 2);
+    feed.gap(GapReason::TooLarge, Some(1));
+    let mut subscriber = recovering(&feed, None).with_snapshot(snapshot(2));
+    feed.event("a", "later");
+    let lines = lines(&mut subscriber, 100);
+    assert_eq!(lines[2..], ["gap 7.a1 false".to_owned(), format!("{} a later", at(2))], "{lines:?}");
+}

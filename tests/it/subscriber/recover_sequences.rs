@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,7 +12,8 @@ use proptest::prelude::*;
 use tidings::subscriber::{Delivery, EncodedDelivery, Recover, SubscriberExt};
 use tidings::{Cursor, Gap, GapReason, Snapshot, Start, Subscribe, Subscriber, Subscription, TopicEnd};
 
-use crate::support::counting::{Counters, CountingClient, CursorLineFormat, TOPICS};
+use super::panics::{PanicAfter, PanickingFormat};
+use crate::support::counting::{Counters, CountingClient, TOPICS};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -40,6 +42,12 @@ enum Step {
     /// The client resumes without a cursor.
     Forget,
     Restart,
+    /// The format panics after this number of events, or the next call of the recovery or its future panics.
+    Panic {
+        format: Option<i32>,
+        call: bool,
+        future: bool,
+    },
     /// A topic ends, other than the first one, which goes on.
     Finish(usize),
 }
@@ -58,6 +66,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Forget),
         1 => Just(Step::Restart),
         2 => (1..TOPICS.len()).prop_map(Step::Finish),
+        3 => (prop::option::of(0..6_i32), any::<bool>(), any::<bool>())
+            .prop_map(|(format, call, future)| Step::Panic { format, call, future }),
     ]
 }
 
@@ -121,6 +131,7 @@ struct World {
     /// Topics whose ends the client got since it started over.
     ended: BTreeSet<String>,
     subscriber: Recover<Subscription, Snapshots>,
+    format: PanickingFormat,
 }
 
 /// Source of snapshots.
@@ -129,6 +140,8 @@ struct SnapshotSource {
     application: Application,
     open: AtomicBool,
     calls: AtomicUsize,
+    /// Panics of the call, and of its future.
+    panics: [PanicAfter; 2],
 }
 
 type Snapshots = Box<dyn FnMut(&Gap) -> Pin<Box<dyn Future<Output = Option<Snapshot>> + Send>> + Send>;
@@ -138,8 +151,10 @@ impl SnapshotSource {
     fn snapshots(self: &Arc<Self>) -> Snapshots {
         let source = self.clone();
         Box::new(move |_| {
+            source.panics[0].call();
             let (source, number) = (source.clone(), source.calls.fetch_add(1, Ordering::Relaxed));
             Box::pin(async move {
+                source.panics[1].call();
                 poll_fn(|_| if source.open.load(Ordering::Relaxed) { Poll::Ready(()) } else { Poll::Pending }).await;
                 (number % source.application.one_of == 0).then(|| match source.application.lag {
                     0 => source.snapshot(),
@@ -157,12 +172,17 @@ impl SnapshotSource {
 impl World {
     fn new(retain: usize, application: Application) -> Self {
         let counters = Counters::new(retain);
-        let source =
-            SnapshotSource { counters: counters.clone(), application, open: AtomicBool::new(true), calls: 0.into() };
-        let source = Arc::new(source);
+        let source = Arc::new(SnapshotSource {
+            counters: counters.clone(),
+            application,
+            open: AtomicBool::new(true),
+            calls: 0.into(),
+            panics: [-1, -1].map(PanicAfter::new),
+        });
         let subscriber = subscribe(&counters, &source, Start::Now);
         let client = CountingClient::new(!application.has_cursor);
-        Self { counters, application, source, client, is_ahead: false, ended: BTreeSet::new(), subscriber }
+        let format = PanickingFormat { panics: PanicAfter::new(-1), slot: None };
+        Self { counters, application, source, client, is_ahead: false, ended: BTreeSet::new(), subscriber, format }
     }
 
     fn step(&mut self, step: &Step) {
@@ -207,6 +227,12 @@ impl World {
                 self.counters.restart();
                 self.resume();
             }
+            Step::Panic { format, call, future } => {
+                format.into_iter().for_each(|after| self.format.panics.set(after));
+                for (panics, is_set) in self.source.panics.iter().zip([call, future]) {
+                    panics.set(if is_set { 0 } else { -1 });
+                }
+            }
             Step::Finish(topic) => self.counters.finish(TOPICS[topic]),
         }
     }
@@ -232,40 +258,58 @@ impl World {
         let mut cx = Context::from_waker(Waker::noop());
         let whole = read == u8::MAX;
         if encoded {
-            match self.subscriber.poll_encoded(&mut cx, &CursorLineFormat, max) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(EncodedDelivery::Events(events)) => {
-                    let lines = events.bytes.iter().filter(|&&byte| byte == b'\n').count();
-                    assert_eq!(events.events as usize, lines);
-                    let text = std::str::from_utf8(&events.bytes).unwrap();
-                    assert!(!text.contains("reset") || text.contains("done"), "the snapshot is cut");
-                    let len = if whole { text.len() } else { text.len() * usize::from(read) / 256 };
-                    self.client.read(&events.bytes[..len]);
-                }
-                Poll::Ready(EncodedDelivery::Gap(gap)) => self.gap(whole, &gap),
-                Poll::Ready(EncodedDelivery::TopicEnd(end)) => self.end(whole, &end),
-                Poll::Ready(other) => panic!("{other:?}"),
+            let (subscriber, format) = (&mut self.subscriber, &self.format);
+            match catch_unwind(AssertUnwindSafe(|| subscriber.poll_encoded(&mut cx, format, max))) {
+                Err(_) => return self.panicked(max % 2 == 0),
+                Ok(encoded) => match encoded {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(EncodedDelivery::Events(events)) => {
+                        let lines = events.bytes.iter().filter(|&&byte| byte == b'\n').count();
+                        assert_eq!(events.events as usize, lines);
+                        let text = std::str::from_utf8(&events.bytes).unwrap();
+                        assert!(!text.contains("reset") || text.contains("done"), "the snapshot is cut");
+                        let len = if whole { text.len() } else { text.len() * usize::from(read) / 256 };
+                        self.client.read(&events.bytes[..len]);
+                    }
+                    Poll::Ready(EncodedDelivery::Gap(gap)) => self.gap(whole, &gap),
+                    Poll::Ready(EncodedDelivery::TopicEnd(end)) => self.end(whole, &end),
+                    Poll::Ready(other) => panic!("{other:?}"),
+                },
             }
         } else {
-            match self.subscriber.poll_next(&mut cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Delivery::Events(batch)) => {
-                    assert!(!batch.is_empty());
-                    let len = if whole { batch.len() } else { batch.len() * usize::from(read) / 256 };
-                    for event in batch.iter().take(len) {
-                        let cursor = event.cursor.map(|cursor| cursor.to_string());
-                        self.client.event(cursor.as_deref(), event.topic.as_str(), event.event.as_str().unwrap());
+            let subscriber = &mut self.subscriber;
+            match catch_unwind(AssertUnwindSafe(|| subscriber.poll_next(&mut cx))) {
+                Err(_) => return self.panicked(max % 2 == 0),
+                Ok(polled) => match polled {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Delivery::Events(batch)) => {
+                        assert!(!batch.is_empty());
+                        let len = if whole { batch.len() } else { batch.len() * usize::from(read) / 256 };
+                        for event in batch.iter().take(len) {
+                            let cursor = event.cursor.map(|cursor| cursor.to_string());
+                            self.client.event(cursor.as_deref(), event.topic.as_str(), event.event.as_str().unwrap());
+                        }
                     }
-                }
-                Poll::Ready(Delivery::Gap(gap)) => self.gap(whole, &gap),
-                Poll::Ready(Delivery::TopicEnd(end)) => self.end(whole, &end),
-                Poll::Ready(other) => panic!("{other:?}"),
+                    Poll::Ready(Delivery::Gap(gap)) => self.gap(whole, &gap),
+                    Poll::Ready(Delivery::TopicEnd(end)) => self.end(whole, &end),
+                    Poll::Ready(other) => panic!("{other:?}"),
+                },
             }
         }
         match whole {
             // A client with a cursor has the cursor of the subscriber.
             true => assert!(self.client.cursor.is_none() || self.at() == self.client.cursor, "{self:?}"),
             false => self.resume(),
+        }
+        Poll::Ready(())
+    }
+
+    /// A panic loses nothing: the client goes on, or resumes with the cursor of that moment. The cursor may have moved past
+    /// events that a snapshot contains.
+    fn panicked(&mut self, is_cut: bool) -> Poll<()> {
+        if is_cut {
+            self.step(&Step::Heartbeat);
+            self.resume();
         }
         Poll::Ready(())
     }

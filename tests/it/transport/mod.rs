@@ -4,6 +4,8 @@
 mod chunked;
 #[cfg(feature = "full")]
 mod ends;
+#[cfg(feature = "full")]
+mod filtered;
 #[cfg(feature = "long-poll")]
 mod long_poll;
 #[cfg(feature = "short-poll")]

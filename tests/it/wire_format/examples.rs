@@ -205,6 +205,32 @@ async fn frames(feed: &Feed, messages: &[&str], count: usize) -> String {
     all
 }
 
+/// Returns the first ping of a WebSocket and its answer, after which the session has acknowledged its cursor.
+async fn pings() -> String {
+    let endpoint = builder(&news()).build();
+    let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
+    client.send(upgrade_request("/events", "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
+    client.head().await;
+    let payload = loop {
+        let frame = client.frame().await;
+        if frame.0 == 0x89 {
+            break frame.1;
+        }
+    };
+    client.send(frame(10, &payload)).await;
+    let payload = format!("{:02x} {}", payload[0], std::str::from_utf8(&payload[1..]).unwrap());
+    loop {
+        let acknowledged = endpoint.sessions()[0].acknowledged;
+        match acknowledged {
+            None => tokio::task::yield_now().await,
+            Some(cursor) => {
+                assert!(payload.ends_with(&cursor.to_string()), "{payload} {cursor}");
+                return format!("ping {payload}\npong {payload}\n");
+            }
+        }
+    }
+}
+
 /// Message of a client that changes its topics.
 const CHANGE: &str = r#"{"tidings":"topics","topics":["news","alerts"]}"#;
 
@@ -267,6 +293,7 @@ async fn exchanges() -> Vec<(&'static str, String)> {
         ("controls-off", body(&ended, "transport=sse&controls=off").await),
         ("returned", body(&ended, "transport=sse&cursor=7.a4").await),
         ("tidings.v1", frames(&ending(), &[], 6).await),
+        ("ping", pings().await),
     ]
 }
 

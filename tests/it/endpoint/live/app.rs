@@ -17,7 +17,8 @@ use crate::support::http::{TestClient, settle};
 ///
 /// `forbidden` and `busy` are refused, `panic` panics, `never` has no answer, `slow` has it at the fourth poll, `wait` waits for a
 /// [release](Self::release), `now` starts at the present whatever the client's cursor, `cursorless` is of a source without
-/// cursors. Other topics are followed. `?key=` is the limit key, `?lifetime=` that of the authorization in milliseconds, and
+/// cursors. Other topics are followed. `?key=` is the limit key, `?lifetime=` that of the authorization in milliseconds,
+/// `?throttle=` the least time between two deliveries in milliseconds, and
 /// `?renew=` decides about its renewal: a number of milliseconds, `no`, `never`, `slow`, `wait` or `panic`.
 #[derive(Clone)]
 pub(super) struct LiveApp(Arc<Inner>);
@@ -164,6 +165,9 @@ impl Publisher for LiveApp {
         let mut accepted = Accepted::new(self.0.hub.subscribe(subscribe)?.boxed());
         if let Some(lifetime) = request.query("lifetime") {
             accepted = accepted.with_lifetime(Duration::from_millis(lifetime.parse().unwrap()));
+        }
+        if let Some(throttle) = request.query("throttle") {
+            accepted = accepted.with_throttle(Duration::from_millis(throttle.parse().unwrap()));
         }
         Ok(accepted.with_data(request.query("renew").unwrap_or_default().into_owned()))
     }

@@ -7,4 +7,5 @@ mod renewals;
 mod resubscribe;
 mod scripted;
 mod sequences;
+mod throttle;
 mod topics;

@@ -1,12 +1,14 @@
 //! Random sequences of changes, by the client and by the application, against a model: an event is delivered exactly if its
 //! topic was in the set that was in force at its place in the hub's order.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use serde_json::json;
 use tidings::{Cursor, SessionId, Subscribe};
 
 use super::app::LiveApp;
-use crate::support::http::{TestClient, runtime, settle};
+use crate::support::http::{TestClient, pass, runtime};
 
 const TOPICS: [&str; 6] = ["a", "b", "c", "now", "wait", "slow"];
 
@@ -20,6 +22,8 @@ enum Step {
     Release,
     /// Tasks run this many times.
     Run(u8),
+    /// This many milliseconds pass.
+    Pass(u8),
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -29,6 +33,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (1..16_u8).prop_map(Step::Resubscribe),
         2 => Just(Step::Release),
         5 => (1..6_u8).prop_map(Step::Run),
+        2 => (1..30_u8).prop_map(Step::Pass),
     ]
 }
 
@@ -36,10 +41,10 @@ fn named(bits: u8) -> Vec<&'static str> {
     TOPICS.into_iter().enumerate().filter(|(at, _)| bits >> at & 1 == 1).map(|(_, topic)| topic).collect()
 }
 
-async fn run(steps: &[Step]) {
+async fn run(steps: &[Step], throttle: u64) {
     let app = LiveApp::new();
     let endpoint = app.builder().max_message_rate(10_000).max_batch_bytes(200).build();
-    let mut client = TestClient::open_objects(&endpoint, "/?topic=a&topic=b").await;
+    let mut client = TestClient::open_objects(&endpoint, &format!("/?topic=a&topic=b&throttle={throttle}")).await;
     let begin = app.hub().cursor().sequence();
     let mut published = Vec::new();
     for step in steps {
@@ -64,10 +69,13 @@ async fn run(steps: &[Step]) {
                     tokio::task::yield_now().await;
                 }
             }
+            Step::Pass(millis) => pass(Duration::from_millis(millis.into())).await,
         }
     }
     app.release(100).await;
-    settle().await;
+    // Each change waits for at most one delivery, and at most three have not ended: one of the application, one that is under
+    // way, and one that waits.
+    pass(Duration::from_millis(10 + 5 * throttle)).await;
     assert_eq!(client.end(), None);
     // Sets with the sequence up to which the one before was in force.
     let (mut sets, mut received, mut last) = (vec![(begin, named(3))], Vec::new(), begin);
@@ -104,7 +112,10 @@ async fn run(steps: &[Step]) {
 
 proptest! {
     #[test]
-    fn event_is_delivered_exactly_if_its_topic_is_in_the_set_in_force(steps in prop::collection::vec(any_step(), 0..40)) {
-        runtime().block_on(run(&steps));
+    fn event_is_delivered_exactly_if_its_topic_is_in_the_set_in_force(
+        steps in prop::collection::vec(any_step(), 0..40),
+        throttle in prop_oneof![Just(0), Just(20_u64)],
+    ) {
+        runtime().block_on(run(&steps, throttle));
     }
 }

@@ -1,5 +1,6 @@
 //! Sessions of every transport from beginning to end.
 
+mod acknowledged;
 mod concurrent_polls;
 mod counts;
 mod deadlines;

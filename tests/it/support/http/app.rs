@@ -22,8 +22,9 @@ use crate::support::http::SessionEvent;
 ///
 /// The parameters of the query: `topic` names topics, `news` without any; `pattern` adds a pattern; `key` is the limit key,
 /// see [`App::with_limit_key`]; `lifetime` is that of the authorization in milliseconds; `user` is the session's data;
-/// `oldest` starts at the oldest events instead of now; `overflow=disconnect` ends slow subscriptions; `panic` lets the
-/// subscriber panic at an event that contains `panic`.
+/// `oldest` starts at the oldest events instead of now; `overflow=disconnect` ends slow subscriptions, `overflow=latest`
+/// conflates; `throttle` is the least time between two deliveries in milliseconds; `panic` lets the subscriber panic at an
+/// event that contains `panic`.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) hub: LocalHub,
@@ -170,6 +171,9 @@ impl Publisher for App {
         if let Some(lifetime) = request.query("lifetime") {
             accepted = accepted.with_lifetime(Duration::from_millis(lifetime.parse().unwrap()));
         }
+        if let Some(throttle) = request.query("throttle") {
+            accepted = accepted.with_throttle(Duration::from_millis(throttle.parse().unwrap()));
+        }
         if let Some(user) = request.query("user") {
             accepted = accepted.with_data(user.into_owned());
         }
@@ -215,6 +219,7 @@ fn subscribe(request: &SubscribeRequest) -> Subscribe {
     });
     match request.query("overflow").as_deref() {
         Some("disconnect") => subscribe.overflow(Overflow::Disconnect),
+        Some("latest") => subscribe.overflow(Overflow::Latest),
         _ => subscribe,
     }
 }

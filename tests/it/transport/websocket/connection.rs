@@ -42,6 +42,7 @@ pub(super) struct Received(Arc<Mutex<Vec<Message>>>);
 pub(super) struct Counts {
     polls: Arc<AtomicUsize>,
     releases: Arc<AtomicUsize>,
+    acknowledged: Arc<Mutex<Vec<Cursor>>>,
 }
 
 /// A reader that counts its calls.
@@ -190,13 +191,19 @@ impl From<tungstenite::Message> for Frame {
         match message {
             tungstenite::Message::Text(text) => Self::Text(text.to_string()),
             tungstenite::Message::Binary(bytes) => Self::Binary(bytes.to_vec()),
-            tungstenite::Message::Ping(payload) if payload.len() == 1 => Self::Ping,
+            tungstenite::Message::Ping(payload) if is_ping(&payload) => Self::Ping,
             tungstenite::Message::Pong(payload) => Self::Pong(payload.to_vec()),
             tungstenite::Message::Close(None) => Self::Close(0, String::new()),
             tungstenite::Message::Close(Some(close)) => Self::Close(close.code.into(), close.reason.to_string()),
             other => panic!("unexpected {other:?}"),
         }
     }
+}
+
+/// Returns whether a payload is one byte, and a cursor or nothing.
+fn is_ping(payload: &[u8]) -> bool {
+    let [_, cursor @ ..] = payload else { return false };
+    cursor.is_empty() || Cursor::parse(cursor).is_ok()
 }
 
 /// Returns a masked frame with this first byte (FIN, reserved bits and opcode).
@@ -260,6 +267,11 @@ impl Counts {
     pub(super) fn releases(&self) -> usize {
         self.releases.swap(0, Ordering::Relaxed)
     }
+
+    /// Returns the acknowledged cursors.
+    pub(super) fn acknowledged(&self) -> Vec<String> {
+        self.acknowledged.lock().unwrap().iter().map(ToString::to_string).collect()
+    }
 }
 
 impl Subscriber for CountedReader {
@@ -274,6 +286,10 @@ impl Subscriber for CountedReader {
 
     fn cursor(&self) -> Option<Cursor> {
         self.0.cursor()
+    }
+
+    fn acknowledge(&mut self, cursor: Cursor) {
+        self.1.acknowledged.lock().unwrap().push(cursor);
     }
 
     fn release(&mut self) {

@@ -1,5 +1,6 @@
 //! The WebSocket adapter at its public API, with tungstenite as the client.
 
+mod acknowledgements;
 mod answers;
 mod close;
 mod close_now;
