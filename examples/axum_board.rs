@@ -12,7 +12,7 @@
 //! ```
 //!
 //! The third curl prints both scores at once. The fourth, in another shell, lets it print
-//! `{"id":"…","topic":"scores","key":"red","removed":true}`. A client that comes later gets blue alone.
+//! `{"id":"…","topic":"scores","key":"red","removed":true}`. The state is then blue alone.
 
 use axum::Router;
 use axum::extract::{Path, State};

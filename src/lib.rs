@@ -71,7 +71,7 @@
 //! # State for new clients
 //!
 //! With [`Retention::latest_per_key`] the hub keeps the newest event of each key of a topic, whatever its age. A new client gets
-//! these first, and then each change. [`EndpointBuilder::presence`] publishes in this way who is connected.
+//! these first, and then each change. [`EndpointBuilder::presence`] publishes the connected users in this way.
 //!
 //! ```
 //! use tidings::{Event, LocalHub, Retention};

@@ -58,6 +58,8 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N]
                                     &lastEventId=, or the headers Last-Event-ID and If-None-Match
          &last=N                    without a cursor: begin with the last N events of each topic, at
                                     most 1000; &start=oldest: with the oldest that is kept
+         &tag=TAG                   only events that were published with this tag; all events of a
+                                    key, and its removal, need the same tag
          &wait=SECONDS              a long poll that is held for at most this time; also the header
                                     Prefer: wait=
          &session=NAME              the client's name for its polls, which makes them one session

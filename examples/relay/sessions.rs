@@ -9,7 +9,7 @@ use crate::peer::Peer;
 use crate::problem::Problem;
 use crate::{Relay, request};
 
-/// A publisher that gives each client the topics that it names, and can log sessions.
+/// A publisher that gives each client the topics that it names, or the events of them with a tag, and can log sessions.
 pub(crate) struct OpenTopics {
     pub(crate) hub: LocalHub,
     pub(crate) log: bool,
@@ -23,7 +23,15 @@ impl Publisher for OpenTopics {
     }
 
     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
-        Ok(self.hub.subscribe(request.subscribe_to(request.topics()))?.into())
+        let subscribe = request.subscribe_to(request.topics());
+        let subscribe = match request.query("tag") {
+            Some(tag) => {
+                let tag = tag.into_owned();
+                subscribe.filter(move |event| event.event.tag() == Some(&*tag))
+            }
+            None => subscribe,
+        };
+        Ok(self.hub.subscribe(subscribe)?.into())
     }
 
     fn joined(&self, session: &Session) {

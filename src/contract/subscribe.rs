@@ -23,9 +23,8 @@ pub struct Subscribe {
     invalid: Option<SubscribeError>,
 }
 
-/// Start of a subscription. A [keyed](crate::Retention::latest_per_key) topic begins with its whole state for every start that
-/// is not a cursor. A start that is not a cursor precedes the [end](crate::subscriber::Delivery::TopicEnd) of a topic
-/// that has ended, whenever that was.
+/// Start of a subscription. One that is not a cursor begins with the whole state of each [keyed](crate::Retention::latest_per_key)
+/// topic, and precedes the [end](crate::subscriber::Delivery::TopicEnd) of a topic that has ended, whenever that was.
 ///
 /// ```
 /// use tidings::{LocalHub, Start, Subscribe, Subscriber};

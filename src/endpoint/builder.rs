@@ -74,8 +74,8 @@ use crate::time::Timer;
 /// | time between the announcement of a drain and the first end | at once | [`drain_delay`](Self::drain_delay) | only the operator knows how often the load balancer asks whether the server is ready |
 /// | time after which a client without a session is absent | 5 s | [`reconnect_grace`](Self::reconnect_grace) | a page that is reloaded, or whose stream breaks, is back within [`retry`](Self::retry) |
 /// | changes of the presence of one key | 1 a second | fixed | a client that connects again and again must not flood the others |
-/// | changes of its topics by a WebSocket client | 10 a second | fixed | each is a call of the publisher; a page that changes them at each keystroke sends less |
-/// | time before the end of an authorization at which it is to be renewed | a tenth of its length, at most 30 s; up to half as much again | fixed | three calls of 10 s, and sessions that began together are not renewed together |
+/// | changes of its topics by a WebSocket client | 10 a second | fixed | each is a call of the publisher, and a user selects a few views in a second at most |
+/// | time before the end of an authorization at which it is to be renewed | a tenth of its length, at most 30 s; up to half as much again | fixed | time for a call and for its wait, and sessions that began together are not renewed together |
 /// | time for a drain | 10 s | [`drain_timeout`](Self::drain_timeout) | below the 30 s after which orchestrators kill a process |
 ///
 /// The limits of a hub are set by its builder: [`Retention`](crate::Retention) and

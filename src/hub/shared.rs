@@ -11,7 +11,7 @@ use crate::hub::log::eviction::Swept;
 use crate::hub::log::log::{Follower, Log, LogState};
 use crate::hub::log::seek::{EndAhead, StartPoint};
 use crate::hub::log::segment::{FreedSegment, nanos};
-use crate::hub::log::state::placing::Starts;
+use crate::hub::log::state_start::Starts;
 use crate::hub::sync::{Count, Mutex, MutexGuard, Watermark};
 use crate::hub::topics::recent::{Block, Recent};
 use crate::hub::topics::registry::{Registry, Released};

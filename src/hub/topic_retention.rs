@@ -4,8 +4,8 @@ use std::sync::Arc;
 #[cfg(feature = "http")]
 use crate::hub::local::LocalHub;
 use crate::hub::log::eviction::Swept;
+use crate::hub::log::keyed_state::KeyedState;
 use crate::hub::log::log::Log;
-use crate::hub::log::state::keyed_state::KeyedState;
 use crate::hub::shared::Shared;
 use crate::hub::topics::registry::Registry;
 use crate::model::{Retention, Topic};

@@ -91,8 +91,7 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         self
     }
 
-    /// Sets a snapshot that is yielded before the first event. Load the snapshot after the subscriber was created, and call
-    /// this before the first poll.
+    /// Sets a snapshot that is yielded before the first event. Load it after the subscriber was created, and set it before a poll.
     #[must_use]
     pub fn with_snapshot(mut self, snapshot: Snapshot) -> Self {
         if !snapshot.is_nothing() {

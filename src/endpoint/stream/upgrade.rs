@@ -143,9 +143,8 @@ impl WebSocketTask {
                         announce_end(sink, order, self.guard.entry(), cx);
                     }
                     let polled = Pin::new(&mut *sink).poll(cx);
-                    match sink.take_unsent_removals() {
-                        0 => {}
-                        unsent => self.shared.counters.unsent_removals(unsent),
+                    if sink.unsent_removals() != 0 {
+                        self.shared.counters.unsent_removals(sink.take_unsent_removals());
                     }
                     let closed = ready!(polled);
                     if closed.cause == CloseCause::Stalled {

@@ -5,10 +5,10 @@ use crate::contract::Entry;
 use crate::hub::budget::footprint;
 use crate::hub::budget::logs_by_size::FileAt;
 use crate::hub::log::eviction::EVICTED;
+use crate::hub::log::keyed_state::KeyedState;
 use crate::hub::log::log::{Follower, Log, LogState};
 use crate::hub::log::segment::{FreedSegment, Segment};
 use crate::hub::log::segment_sizing::SegmentSizing;
-use crate::hub::log::state::keyed_state::KeyedState;
 use crate::model::{StateLimits, Topic};
 
 /// Number of the hub's events after which an event has its topic filed again, as one in use.

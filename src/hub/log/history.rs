@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
+use crate::hub::log::keyed_state::KeyedState;
 use crate::hub::log::latest_by_key::LatestByKey;
 use crate::hub::log::segment::Segment;
 use crate::hub::log::segment_queue::SegmentQueue;
 use crate::hub::log::segment_sizing::SegmentSizing;
-use crate::hub::log::state::keyed_state::KeyedState;
 
 /// Events of a log in memory. Not allocated for a topic that never had an event, unless it conflates.
 #[derive(Debug)]

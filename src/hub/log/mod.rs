@@ -7,8 +7,10 @@ pub(crate) mod end_mark;
 pub(crate) mod ending;
 pub(crate) mod eviction;
 pub(crate) mod filing;
+pub(crate) mod fill;
 pub(crate) mod history;
 pub(crate) mod kept;
+pub(crate) mod keyed_state;
 pub(crate) mod latest_by_key;
 pub(crate) mod live_buffer;
 #[expect(clippy::module_inception, reason = "the type gives the folder its name")]
@@ -19,4 +21,5 @@ pub(crate) mod seek;
 pub(crate) mod segment;
 pub(crate) mod segment_queue;
 pub(crate) mod segment_sizing;
-pub(crate) mod state;
+pub(crate) mod state_chain;
+pub(crate) mod state_start;

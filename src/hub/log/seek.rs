@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use crate::contract::Start;
+use crate::hub::log::fill::is_fill;
 use crate::hub::log::log::{Log, LogState};
 use crate::hub::log::segment::Segment;
-use crate::hub::log::state::fill::is_fill;
 use crate::model::Overflow;
 
 /// Start of a subscription in a log.

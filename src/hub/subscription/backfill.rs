@@ -2,7 +2,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::hub::log::seek::StartAt;
-use crate::hub::log::state::placing::{Starts, StateStart};
+use crate::hub::log::state_start::{Starts, StateStart};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::reader::{Lost, Reader};
 use crate::hub::subscription::state_position::state_gap;

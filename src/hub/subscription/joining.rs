@@ -1,6 +1,6 @@
 use crate::contract::{Start, SubscribeError, SubscribeOptions};
 use crate::hub::log::seek::{EndAhead, StartAt, StartPoint};
-use crate::hub::log::state::placing::{Starts, StateStart};
+use crate::hub::log::state_start::{Starts, StateStart};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::backfill::Backfill;
 use crate::hub::subscription::reader::Reader;

@@ -11,8 +11,8 @@ use crate::hub::log::seek::Found;
 use crate::hub::shared::Shared;
 use crate::hub::subscription::followed::{Beside, FollowedLog};
 use crate::hub::subscription::joining::JoinedLogs;
-use crate::hub::subscription::output::Output;
-use crate::hub::subscription::state_position::state_gap;
+use crate::hub::subscription::output::{Output, poll_later};
+use crate::hub::subscription::state_position::{evicted_gap, state_gap};
 use crate::hub::wake::inbox::Inbox;
 use crate::hub::wake::waiters::Waiters;
 use crate::model::{GapReason, Overflow, Pattern, TopicEnd};
@@ -73,10 +73,7 @@ impl MultiTopic {
         let began = earliest.map_or(sequence, |head| sequence.min(head - 1));
         let (end, finished) = (joined.first_end(), joined.finished());
         let topics = joined.topics.into_iter().map(|(reader, point)| {
-            let gap = point.gap.map(|sequence| match reader.log.is_keyed() {
-                true => state_gap(shared, &reader.log, GapReason::Evicted, sequence),
-                false => reader.log.gap(GapReason::Evicted, shared.cursor(sequence)),
-            });
+            let gap = point.gap.map(|sequence| evicted_gap(shared, &reader.log, sequence));
             FollowedLog::new(reader, options, gap.map(Beside::Gap))
         });
         let patterns = joined.patterns.into_iter();
@@ -126,10 +123,7 @@ impl MultiTopic {
                     };
                     match O::events(events) {
                         Some(delivery) => return Poll::Ready(delivery),
-                        None if output.is_spent() => {
-                            cx.waker().wake_by_ref();
-                            return Poll::Pending;
-                        }
+                        None if output.is_spent() => return poll_later(cx),
                         None => {}
                     }
                 }

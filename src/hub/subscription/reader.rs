@@ -2,10 +2,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::hub::log::fill::{Fill, WHOLE, fill_after, fill_after_place, filled_up_to, is_fill};
 use crate::hub::log::log::{Log, LogState};
 use crate::hub::log::seek::{EndAhead, Found, StartAt, StartPoint};
 use crate::hub::log::segment::Segment;
-use crate::hub::log::state::fill::{Fill, WHOLE, fill_after, fill_after_place, filled_up_to, is_fill};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::delivery_filter::DeliveryFilter;
 use crate::hub::subscription::segment_slice::SegmentSlice;

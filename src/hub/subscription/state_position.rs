@@ -5,6 +5,15 @@ use crate::model::{Cursor, Gap, GapReason};
 /// Cursor of a client that has received nothing of a state: no hub has this epoch.
 pub(crate) const NOWHERE: Cursor = Cursor::new(0, 0);
 
+/// Returns the gap of a topic at the start: of events up to a sequence, or of forgotten removals in a keyed topic.
+#[cold]
+pub(crate) fn evicted_gap(shared: &Shared, log: &Log, sequence: u64) -> Gap {
+    match log.is_keyed() {
+        true => state_gap(shared, log, GapReason::Evicted, sequence),
+        false => log.gap(GapReason::Evicted, shared.cursor(sequence)),
+    }
+}
+
 /// Returns the gap of a keyed topic whose removals were forgotten up to a sequence. The whole state follows, so the cursor is
 /// before all events: a client that is cut there gets the gap again.
 #[cold]

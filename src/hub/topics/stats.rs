@@ -1,5 +1,5 @@
+use crate::hub::log::keyed_state::KeyedState;
 use crate::hub::log::log::{Log, LogState};
-use crate::hub::log::state::keyed_state::KeyedState;
 
 /// Statistics of a hub.
 ///

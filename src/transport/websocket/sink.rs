@@ -62,7 +62,6 @@ pub struct WebSocketSink<S, Io> {
     pub(super) config: Arc<WebSocketConfig>,
     pub(super) subprotocol: Subprotocol,
     pub(super) phase: Phase,
-    /// Number of removals without a frame.
     pub(super) unsent_removals: u32,
     pub(super) outbox: Outbox,
     pub(super) io: Io,

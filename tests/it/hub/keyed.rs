@@ -106,7 +106,7 @@ fn forgotten_removal_is_a_gap_with_a_snapshot_and_the_whole_state() {
         hub.publish_now("cars/a", set("4", value)).unwrap();
     }
     let check = |gap: &Gap, reason| {
-        assert_eq!((gap.reason, gap.snapshot, &gap.topic), (reason, true, &Some(topic(&"cars/a"))));
+        assert_eq!((gap.reason, gap.snapshot, &gap.topic), (reason, true, &Some(topic("cars/a"))));
         assert_eq!((gap.cursor.sequence(), gap.gone.unwrap().sequence(), gap.after), (0, 4, Some(cursor)));
     };
     let mut resumed = subscribe(&hub, Start::After(cursor));
@@ -173,7 +173,7 @@ fn polls_that_receive_the_state_in_parts_get_all_of_it_although_removals_are_for
 #[test]
 fn events_that_a_topic_does_not_take_are_refused_with_their_whole_batch() {
     let hub = hub(StateLimits::default().keys(2).bytes(20));
-    let (cars, plain) = (topic(&"cars/a"), topic(&"news"));
+    let (cars, plain) = (topic("cars/a"), topic("news"));
     let expiring = set("1", "a").with_ttl(Duration::from_secs(1));
     let full = PublishError::StateFull { topic: cars.clone() };
     for (bad, error) in [
@@ -209,7 +209,7 @@ fn states_take_at_most_half_of_the_budget_and_are_not_evicted() {
         assert!(kept < 1_000, "half of the budget is full");
     }
     let refused = hub.publish_now("cars/9", set("1", &"x".repeat(500)));
-    assert_eq!(refused, Err(PublishError::StateFull { topic: topic(&"cars/9") }));
+    assert_eq!(refused, Err(PublishError::StateFull { topic: topic("cars/9") }));
     let full = hub.stats();
     assert!((40_000..=50_000).contains(&full.state_bytes), "{full:?}");
     for n in 0..1_000 {
@@ -310,7 +310,7 @@ fn added_topic_gets_its_whole_state_although_the_client_has_a_cursor() {
     hub.publish_now("cars/b", set("1", "b")).unwrap();
     hub.publish_now("cars/b", set("2", "c")).unwrap();
     let names = ["cars/a", "cars/b"];
-    let request = Subscribe::topics(names).start(Start::After(hub.cursor())).added([topic(&"cars/b")]);
+    let request = Subscribe::topics(names).start(Start::After(hub.cursor())).added([topic("cars/b")]);
     let mut session = hub.subscribe(request).unwrap();
     assert_eq!(changes(&mut session), ["1=b", "2=c"]);
     assert_eq!(session.cursor(), Some(hub.cursor()));
@@ -349,7 +349,7 @@ fn subscriber_with_keyed_topics_is_not_recovered_by_a_snapshot_of_the_applicatio
 fn snapshot_at_the_beginning_precedes_the_whole_state() {
     let hub = hub(StateLimits::default());
     hub.publish_now("cars/a", set("1", "a")).unwrap();
-    let snapshot = Snapshot::new([(topic(&"news"), "b".into())]).with_cursor(hub.cursor());
+    let snapshot = Snapshot::new([(topic("news"), "b".into())]).with_cursor(hub.cursor());
     let subscription = hub.subscribe(Subscribe::topics(["news", "cars/a"])).unwrap();
     let mut client = subscription.recover_with(|_: &Gap| async { None }).with_snapshot(snapshot);
     let read: Vec<_> = ready_batches(&mut client).map(|batch| batch.topic().to_string()).collect();

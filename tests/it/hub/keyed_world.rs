@@ -67,7 +67,7 @@ impl World {
             (true, None) => Event::removal(&change.key).unwrap(),
             (false, payload) => Event::text(payload.clone().unwrap_or_default()),
         };
-        let topics = TOPICS.map(|name| topic(&name));
+        let topics = TOPICS.map(topic);
         let events: Vec<(Topic, Event)> = changes.iter().map(|c| (topics[c.topic].clone(), event(c))).collect();
         let before = self.hub.cursor();
         let refused = match self.hub.publish_batch(events) {
@@ -160,7 +160,7 @@ impl World {
         let added = added.map(|added| TOPICS[added]).filter(|name| !followed(&names).contains(&index_of(name)));
         names.extend(added);
         let cursor: Cursor = cursor.to_string().parse().unwrap();
-        let request = self.request(&names, Start::After(cursor)).added(added.map(|name| topic(&name)));
+        let request = self.request(&names, Start::After(cursor)).added(added.map(topic));
         let subscription = self.hub.subscribe(request).unwrap();
         let topics = followed(&names);
         let has_keyed = topics.iter().any(|&topic| topic < KEYED);

@@ -3,7 +3,7 @@
 //! `endpoint::drain_delay`, `max_event` in
 //! `endpoint::max_event`, `retry` in `row_16_`, `long_poll_timeout` and `max_long_poll_timeout` in `row_11_`,
 //! `max_fragments` and the default of `control_rate` in `row_13_14_15_`, `subscribe_timeout` and `max_soft_rejects` in
-//! `rejections`, and the one pong owed in `websocket::pressure`.
+//! `rejections`, changes of topics in `row_37_`, the time of a renewal in `endpoint::live`, and the one pong owed in `websocket::pressure`.
 
 use std::time::Duration;
 

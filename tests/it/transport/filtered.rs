@@ -14,7 +14,7 @@ use crate::support::{SseReader, Task, VirtualTimer, ready_texts};
 const INTERVAL: Duration = Duration::from_secs(10);
 
 fn hub() -> LocalHub {
-    LocalHub::builder().retain(Retention::count(10)).live_buffer(0).build()
+    LocalHub::builder().retain(Retention::count(10)).build()
 }
 
 fn subscribe(hub: &LocalHub, start: Start, is_filtered: bool) -> Subscription {
@@ -103,7 +103,8 @@ fn short_poll_of_hidden_events_moves_the_cursor_past_all_of_them() {
     assert_eq!(reply.cursor, Some(hub.cursor()));
     hide(&hub, 50_000);
     let reply = PollQueue::new(subscribe(&hub, start, true)).reply();
-    assert_eq!(reply.cursor.unwrap().sequence(), 16 * 4_096, "the work of one poll is bounded");
+    let looks = reply.cursor.unwrap().sequence();
+    assert!((16 * 4_096..16 * (4_096 + 256)).contains(&looks), "the work of one poll is bounded: {looks}");
 }
 
 #[test]

@@ -51,10 +51,11 @@ impl State {
             }
             Seen::Event(event) => match (&event.data, &event.topic, &event.key) {
                 (Data::Removed, Some(topic), Some(key)) => drop(self.0.remove(&format!("{topic} {key}"))),
-                (Data::Text(text), ..) => match text.split_once('=') {
-                    Some((name, _)) => drop(self.0.insert(name.to_owned(), text.clone())),
-                    None => {}
-                },
+                (Data::Text(text), ..) => {
+                    if let Some((name, _)) = text.split_once('=') {
+                        self.0.insert(name.to_owned(), text.clone());
+                    }
+                }
                 _ => return Err(format!("saw {event:?}")),
             },
             _ => return Err(format!("saw {seen:?}")),

@@ -14,13 +14,13 @@ use crate::hub::sync::Leaf;
 #[derive(Debug)]
 pub(crate) struct StateChain {
     /// Sequence up to which the chain is the state.
-    pub(super) watermark: u64,
+    pub(crate) watermark: u64,
     /// Index of the log's next event after the watermark.
-    pub(super) index: u64,
+    pub(crate) index: u64,
     /// Number of keys at that time.
-    pub(super) keys: usize,
+    pub(crate) keys: usize,
     /// Number of changes of the state at that time.
-    pub(super) changes: u64,
+    pub(crate) changes: u64,
     built: Leaf<Built>,
 }
 
@@ -35,7 +35,7 @@ struct Built {
 
 impl StateChain {
     /// Returns a chain without segments, which the budget may drop.
-    pub(super) fn new(watermark: u64, index: u64, keys: usize, changes: u64, budget: &Budget) -> Arc<Self> {
+    pub(crate) fn new(watermark: u64, index: u64, keys: usize, changes: u64, budget: &Budget) -> Arc<Self> {
         let this = Arc::new(Self { watermark, index, keys, changes, built: Leaf::default() });
         let weak: Weak<Self> = Arc::downgrade(&this);
         budget.caches.add_cold(weak);
@@ -43,17 +43,17 @@ impl StateChain {
     }
 
     /// Returns whether the segments were dropped.
-    pub(super) fn is_cleared(&self) -> bool {
+    pub(crate) fn is_cleared(&self) -> bool {
         self.built.lock().is_cleared
     }
 
     /// Returns the sequence up to which the chain is built.
-    pub(super) fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.built.lock().end
     }
 
     /// Returns the segment with the first event after a sequence, and the place of the event.
-    pub(super) fn after(&self, sequence: u64) -> Option<(Arc<Segment>, u32)> {
+    pub(crate) fn after(&self, sequence: u64) -> Option<(Arc<Segment>, u32)> {
         let built = self.built.lock();
         let is_before = |segment: &Arc<Segment>| segment.sequence(segment.len() - 1) <= sequence;
         let segment = built.segments.get(built.segments.partition_point(is_before))?;
@@ -61,7 +61,7 @@ impl StateChain {
     }
 
     /// Adds a segment, with which the chain is built up to `end`. Returns it if the chain was cleared meanwhile.
-    pub(super) fn push(&self, segment: Option<Arc<Segment>>, end: u64) -> Option<Arc<Segment>> {
+    pub(crate) fn push(&self, segment: Option<Arc<Segment>>, end: u64) -> Option<Arc<Segment>> {
         let mut built = self.built.lock();
         if built.is_cleared {
             return segment;

@@ -1,10 +1,16 @@
+//! Fills: the events of the state of a [keyed](crate::Retention::latest_per_key) topic, read in *fill segments*.
+//!
+//! A fill segment is a sealed segment with up to 256 events of the state, in the order of their sequences. A reader in a fill
+//! has a position by sequence and not by index. When it has read a fill segment, the log returns the next one, or the
+//! index at which the reader continues in the log.
+
 use std::sync::{Arc, Weak};
 
 use crate::contract::Entry;
 use crate::hub::holds::{STRETCH, count_steps};
 use crate::hub::log::log::{Log, LogState};
 use crate::hub::log::segment::{FreedSegment, Segment};
-use crate::hub::log::state::state_chain::StateChain;
+use crate::hub::log::state_chain::StateChain;
 
 /// Bit of the index of a reader in a fill. With a fill segment in hand, the other bits are the place in it. Without one, they
 /// are the sequence after which the reader continues.
@@ -59,22 +65,22 @@ pub(crate) enum Fill {
 
 /// Values that are dropped without a lock.
 #[derive(Debug, Default)]
-pub(crate) struct Replaced(Option<Arc<StateChain>>, Option<FreedSegment>);
+pub(crate) struct ReplacedChain(Option<Arc<StateChain>>, Option<FreedSegment>);
 
 impl LogState {
     /// Returns the continuation of a reader that has read everything up to `after`, of a state from which it needs no removal
     /// up to `base`. With the base [`WHOLE`] it has read nothing, and gets the whole state.
-    pub(crate) fn fill(&mut self, log: &Log, after: u64, base: u64) -> (Fill, Replaced) {
+    pub(crate) fn fill(&mut self, log: &Log, after: u64, base: u64) -> (Fill, ReplacedChain) {
         let (gone, next, last) = (self.gone, self.next, self.last());
         let in_log = |state: &Self, sequence| Fill::Log { index: state.index_after(sequence), sequence };
         let Some(keyed) = self.history.as_mut().and_then(|history| history.state.as_mut()) else {
-            return (in_log(self, after), Replaced::default());
+            return (in_log(self, after), ReplacedChain::default());
         };
         let changes = keyed.changes;
         let is_current = |chain: &Arc<StateChain>| {
             gone <= chain.watermark && 2 * (changes - chain.changes) <= chain.keys as u64 && !chain.is_cleared()
         };
-        let mut replaced = Replaced::default();
+        let mut replaced = ReplacedChain::default();
         if base == WHOLE && !keyed.chain.as_ref().is_some_and(is_current) {
             let chain = StateChain::new(last, next, keyed.keys(), changes, &log.pool.budget);
             replaced.0 = keyed.chain.replace(chain);

@@ -1,7 +1,7 @@
+use crate::hub::log::fill::{WHOLE, fill_after};
+use crate::hub::log::keyed_state::KeyedState;
 use crate::hub::log::log::{Log, LogState};
 use crate::hub::log::seek::{EndAhead, StartAt, StartPoint};
-use crate::hub::log::state::fill::{WHOLE, fill_after};
-use crate::hub::log::state::keyed_state::KeyedState;
 use crate::model::Overflow;
 
 /// Start of a subscription in a keyed topic.

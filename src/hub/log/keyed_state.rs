@@ -6,9 +6,8 @@ use crate::contract::Entry;
 use crate::hub::budget::budget::Budget;
 use crate::hub::budget::footprint;
 use crate::hub::holds::{STRETCH, count_steps};
-use crate::hub::log::eviction::spend;
 use crate::hub::log::segment::nanos;
-use crate::hub::log::state::state_chain::StateChain;
+use crate::hub::log::state_chain::StateChain;
 use crate::model::StateLimits;
 
 /// Newest event of each key of a topic, removals included. Trees, since a hash table moves all of its keys when it grows,
@@ -21,7 +20,7 @@ pub(crate) struct KeyedState {
     /// Sequence of the newest event of each key.
     by_key: BTreeMap<Box<str>, u64>,
     /// These events, by their sequences.
-    pub(super) newest: BTreeMap<u64, Entry>,
+    pub(crate) newest: BTreeMap<u64, Entry>,
     /// Sequences of the removals among them.
     removals: BTreeSet<u64>,
     /// Sum of the weights of the other events.
@@ -29,9 +28,9 @@ pub(crate) struct KeyedState {
     /// Sequence of the newest removal that was forgotten. It has left history, as has every removal before it.
     pub(crate) forgotten: u64,
     /// Number of changes.
-    pub(super) changes: u64,
+    pub(crate) changes: u64,
     /// Segments for subscriptions that begin.
-    pub(super) chain: Option<Arc<StateChain>>,
+    pub(crate) chain: Option<Arc<StateChain>>,
     /// Bytes that count in the budget.
     charged: u64,
     budget: Arc<Budget>,
@@ -74,7 +73,7 @@ impl KeyedState {
     }
 
     /// Returns the sequence of the first event after a sequence, or of an earlier one, not counting removals up to `needed`.
-    pub(super) fn first_after(&self, sequence: u64, needed: u64) -> Option<u64> {
+    pub(crate) fn first_after(&self, sequence: u64, needed: u64) -> Option<u64> {
         let is_wanted = |entry: &Entry| !entry.event.is_removal() || entry.sequence > needed;
         let mut looks = 0;
         let later = self.newest.range(sequence + 1..);
@@ -91,7 +90,7 @@ impl KeyedState {
     }
 
     /// Returns the sequence of the newest removal that may have been published.
-    pub(super) fn last_removal(&self) -> u64 {
+    pub(crate) fn last_removal(&self) -> u64 {
         self.removals.last().map_or(self.forgotten, |&last| last.max(self.forgotten))
     }
 
@@ -127,9 +126,10 @@ impl KeyedState {
         while let Some(&oldest) = self.removals.first().filter(|&&oldest| oldest <= evicted) {
             let at = self.newest.get(&oldest).map_or(0, |entry| entry.at);
             let is_kept = self.removals.len() <= limits.removals && now < at.saturating_add(age);
-            if is_kept || !spend(left, 1) {
+            if is_kept || *left == 0 {
                 return;
             }
+            *left -= 1;
             count_steps(1);
             if let Some(key) = self.take(oldest).as_ref().and_then(|entry| entry.event.key()) {
                 self.by_key.remove(key);
