@@ -47,6 +47,7 @@ pub(super) async fn state_gap() -> String {
     let hub = hub(Retention::count(1).state_limits(StateLimits::default().removals(0)));
     set(&hub, "43", 12);
     remove(&hub, "43");
+    set(&hub, "42", 80);
     set(&hub, "42", 88);
-    lines(&hub, "&cursor=7.a1", ".a3", || {}).await
+    lines(&hub, "&cursor=7.a1", ".a4", || {}).await
 }
