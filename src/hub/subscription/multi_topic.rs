@@ -11,7 +11,7 @@ use crate::hub::log::seek::Found;
 use crate::hub::shared::Shared;
 use crate::hub::subscription::followed::{Beside, FollowedLog};
 use crate::hub::subscription::joining::JoinedLogs;
-use crate::hub::subscription::output::Output;
+use crate::hub::subscription::output::{Output, poll_later};
 use crate::hub::subscription::state_position::{evicted_gap, state_gap};
 use crate::hub::wake::inbox::Inbox;
 use crate::hub::wake::waiters::Waiters;
@@ -123,10 +123,7 @@ impl MultiTopic {
                     };
                     match O::events(events) {
                         Some(delivery) => return Poll::Ready(delivery),
-                        None if output.is_spent() => {
-                            cx.waker().wake_by_ref();
-                            return Poll::Pending;
-                        }
+                        None if output.is_spent() => return poll_later(cx),
                         None => {}
                     }
                 }

@@ -1,6 +1,7 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 
@@ -83,6 +84,13 @@ pub(crate) trait Output: Copy {
 
     /// Returns the delivery of the end.
     fn end(end: SubscriptionEnd) -> Self::Delivery;
+}
+
+/// Wakes the task of `cx`, which polls again after others.
+#[cold]
+pub(crate) fn poll_later<T>(cx: &Context<'_>) -> Poll<T> {
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 /// Output of batches. They refer to their segment if they are in one range of it.

@@ -6,7 +6,7 @@ use crate::hub::log::end_mark::EndMark;
 use crate::hub::log::log::Log;
 use crate::hub::log::seek::{EndAhead, Found, StartPoint};
 use crate::hub::shared::Shared;
-use crate::hub::subscription::output::Output;
+use crate::hub::subscription::output::{Output, poll_later};
 use crate::hub::subscription::reader::{Look, Lost, Reader};
 use crate::hub::subscription::segment_slice::SegmentSlice;
 use crate::hub::subscription::state_position::{state_cursor, state_gap};
@@ -107,10 +107,7 @@ impl SingleTopic {
                 match unread.take(output, shared, self.overflow, waited) {
                     Some(taken) => match O::events(self.pass::<O>(taken, shared)) {
                         Some(delivery) => return Poll::Ready(delivery),
-                        None if output.is_spent() => {
-                            cx.waker().wake_by_ref();
-                            return Poll::Pending;
-                        }
+                        None if output.is_spent() => return poll_later(cx),
                         None => continue,
                     },
                     None => continue,

@@ -104,7 +104,8 @@ async fn run(steps: &[Step], throttle: u64) {
     let topics = endpoint.session(SessionId::from(1)).unwrap().session.topics();
     let mut followed: Vec<_> = topics.iter().map(|topic| topic.as_str()).collect();
     let mut newest = sets.pop().unwrap().1;
-    (followed.sort_unstable(), newest.sort_unstable());
+    followed.sort_unstable();
+    newest.sort_unstable();
     assert_eq!(followed, newest);
     assert_eq!(app.hub().stats().subscriptions, followed.len(), "one for each topic");
 }
