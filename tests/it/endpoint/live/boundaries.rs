@@ -151,8 +151,8 @@ async fn change_waits_for_a_snapshot_that_is_under_way() {
     app.release(1).await;
     let received = objects(&client);
     let cursor = app.hub().cursor().to_string();
-    assert_eq!((&objects[0]["gap"]["snapshot"], &objects[1]["data"]), (&json!(true), &json!("state")));
-    assert_eq!(objects[2..], [confirmed(&["b"], &cursor)]);
+    assert_eq!((&received[0]["gap"]["snapshot"], &received[1]["data"]), (&json!(true), &json!("state")));
+    assert_eq!(received[2..], [confirmed(&["b"], &cursor)]);
     assert_eq!(app.calls()[1].start, Start::After(app.hub().cursor()));
 }
 
