@@ -235,7 +235,7 @@ async fn end_of_the_topics_is_delivered() {
             hub.publish_now("news", "last").unwrap();
             pass(SECOND).await;
         }
-        hub.finish(&Topic::new("news").unwrap(), EndReason::Done).unwrap();
+        hub.finish(Topic::new("news").unwrap(), EndReason::Done).unwrap();
         let begin = Instant::now();
         while waits && !client.text().contains("last") {
             pass(Duration::from_millis(1)).await;
