@@ -10,7 +10,14 @@ use crate::model::{Overflow, Pattern, Topic};
 pub(crate) struct SubscribeOptions {
     start: Start,
     overflow: Overflow,
-    own: Option<BTreeMap<Pattern, Own>>,
+    /// Boxed because most subscriptions have none, and the options are moved.
+    rare: Option<Box<RareOptions>>,
+}
+
+/// Options that most subscriptions do not have.
+#[derive(Debug, Clone, Default)]
+struct RareOptions {
+    own: BTreeMap<Pattern, Own>,
     added: BTreeSet<Topic>,
     filter: Option<EventFilter>,
 }
@@ -49,11 +56,11 @@ impl SubscribeOptions {
     /// Returns whether the client did not follow the topic up to its cursor.
     #[must_use]
     pub(crate) fn is_added(&self, topic: &Topic) -> bool {
-        self.added.contains(topic)
+        self.rare.as_ref().is_some_and(|rare| rare.added.contains(topic))
     }
 
     fn own_of(&self, name: &Pattern) -> Option<&Own> {
-        self.own.as_ref()?.get(name)
+        self.rare.as_ref()?.own.get(name)
     }
 
     pub(super) fn set_start(&mut self, start: Start) {
@@ -61,17 +68,21 @@ impl SubscribeOptions {
     }
 
     pub(super) fn set_added(&mut self, topics: impl IntoIterator<Item = Topic>) {
-        self.added.extend(topics);
+        self.rare().added.extend(topics);
     }
 
     pub(super) fn set_filter(&mut self, filter: EventFilter) {
-        self.filter = Some(filter);
+        self.rare().filter = Some(filter);
     }
 
     /// Returns the predicate of the events that are delivered, if there is one.
     #[must_use]
     pub(crate) fn into_filter(self) -> Option<EventFilter> {
-        self.filter
+        self.rare?.filter
+    }
+
+    fn rare(&mut self) -> &mut RareOptions {
+        self.rare.get_or_insert_default()
     }
 
     pub(super) fn set_overflow(&mut self, overflow: Overflow) {
@@ -82,20 +93,20 @@ impl SubscribeOptions {
         if is_cursor(start) {
             return Err(SubscribeError::OwnCursor(name));
         }
-        self.own.get_or_insert_default().entry(name).or_default().start = Some(start);
+        self.rare().own.entry(name).or_default().start = Some(start);
         Ok(())
     }
 
     pub(super) fn set_overflow_of(&mut self, name: Pattern, overflow: Overflow) {
-        self.own.get_or_insert_default().entry(name).or_default().overflow = Some(overflow);
+        self.rare().own.entry(name).or_default().overflow = Some(overflow);
     }
 
     /// Checks that the names with their own options are names of the subscription, and that no other pattern covers them.
     #[inline]
     pub(super) fn check(&self, names: &[Pattern]) -> Result<(), SubscribeError> {
-        match &self.own {
+        match &self.rare {
             None => Ok(()),
-            Some(own) => Self::check_own(own, names),
+            Some(rare) => Self::check_own(&rare.own, names),
         }
     }
 

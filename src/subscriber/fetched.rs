@@ -14,4 +14,12 @@ impl Fetched {
             Self::Other(other) => *other,
         }
     }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn into_box(self) -> Box<EncodedDelivery> {
+        match self {
+            Self::Events(events) => Box::new(EncodedDelivery::Events(events)),
+            Self::Other(other) => other,
+        }
+    }
 }

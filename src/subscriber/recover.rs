@@ -69,7 +69,7 @@ pub struct Recover<S, F> {
     /// Maximum number of bytes of an encoded event. A larger event becomes a gap.
     max_event: usize,
     pub(super) inner: S,
-    recovery: F,
+    pub(super) recovery: F,
     /// Cursor of the client when it subscribed, or after the last snapshot or events of a stage.
     pub(super) held: Option<Cursor>,
 }

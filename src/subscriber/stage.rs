@@ -48,6 +48,13 @@ impl<S, F> Recover<S, F> {
     pub(crate) fn is_passing(&self) -> bool {
         self.stage.is_none()
     }
+
+    /// Returns the source of the snapshots.
+    #[cfg(feature = "http")]
+    #[inline]
+    pub(crate) fn recovery(&self) -> &F {
+        &self.recovery
+    }
 }
 
 /// Skips deliveries of a stage, but no snapshot, to a cursor to which the inner subscriber skipped.

@@ -94,7 +94,7 @@ impl SessionGuard {
         let acknowledged =
             start.cursor().filter(|cursor| self.entry.is_listed && accepted.subscriber.cursor() == Some(*cursor));
         let feed = recovery::feed(&self.entry, self.poll.clone(), accepted, start);
-        let mut subscriber = MeteredSubscriber::new(feed, &self.entry, self.poll.clone());
+        let mut subscriber = MeteredSubscriber::new(feed, &self.entry);
         acknowledged.inspect(|&cursor| self.entry.track.acknowledge(cursor));
         throttle.inspect(|&interval| subscriber.set_pace(interval));
         subscriber

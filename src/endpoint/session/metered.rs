@@ -2,8 +2,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::entry::SessionEntry;
-use super::paced::Extra;
-use super::polls::PollEntry;
+use super::pace::Pace;
 use super::recovery::Feed;
 use crate::contract::{Delivery, EncodedDelivery, Format, Subscriber, SubscriberInfo, SubscriptionEnd};
 use crate::endpoint::session::SessionEnd;
@@ -16,21 +15,19 @@ use crate::subscriber::Fetched;
 pub(crate) struct MeteredSubscriber {
     // In this order, beside what a delivery touches of the feed.
     pub(super) entry: Arc<SessionEntry>,
-    /// Boxed because most sessions need none of it.
-    pub(super) extra: Option<Box<Extra>>,
+    /// Boxed because most sessions have none.
+    pub(super) pace: Option<Box<Pace>>,
     pub(super) feed: Feed,
 }
 
 impl MeteredSubscriber {
-    pub(super) fn new(feed: Feed, entry: &Arc<SessionEntry>, poll: Option<Arc<PollEntry>>) -> Self {
-        let this = Self { feed, entry: entry.clone(), extra: poll.map(|poll| Box::new(Extra::of(poll))) };
-        this.begin();
-        this
+    pub(super) fn new(feed: Feed, entry: &Arc<SessionEntry>) -> Self {
+        Self::begin(&feed, entry);
+        Self { feed, entry: entry.clone(), pace: None }
     }
 
     /// Notes the position and the head of the source at the begin of the feed.
-    pub(super) fn begin(&self) {
-        let Self { feed, entry, .. } = self;
+    pub(super) fn begin(feed: &Feed, entry: &SessionEntry) {
         entry.track.moved(feed.cursor());
         if entry.is_listed {
             let head = feed.info().into_head();
@@ -48,7 +45,8 @@ impl MeteredSubscriber {
     /// through.
     #[inline]
     pub(super) fn is_shut(&self) -> bool {
-        self.entry.is_shut() || self.extra.as_ref().is_some_and(|extra| extra.has_expired(&self.entry))
+        self.entry.is_shut()
+            || self.feed.recovery().poll().is_some_and(|poll| poll.has_expired(&self.entry.shared.runtime.wheel))
     }
 
     /// Returns whether a delivery may go out, and notes it.
@@ -103,7 +101,11 @@ impl Subscriber for MeteredSubscriber {
 
     #[inline(always)]
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
-        if self.entry.is_plain() { self.poll_feed(cx, format, max) } else { self.poll_rare(cx, format, max) }
+        let fetched = match self.entry.is_plain() {
+            true => self.poll_feed(cx, format, max),
+            false => self.poll_rare(cx, format, max).map(Fetched::Other),
+        };
+        fetched.map(Fetched::into_delivery)
     }
 
     #[inline]
@@ -154,7 +156,7 @@ impl MeteredSubscriber {
     }
 
     #[inline(always)]
-    pub(super) fn poll_feed(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
+    pub(super) fn poll_feed(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Fetched> {
         let alert = Alert(&self.entry);
         let polled = self.feed.poll_fetched(cx, format, max);
         std::mem::forget(alert);
@@ -170,9 +172,9 @@ impl MeteredSubscriber {
                 }
                 let cursor = self.feed.cursor();
                 self.entry.note_events(events.bytes.len(), events.events, events.conflated, cursor);
-                Poll::Ready(EncodedDelivery::Events(events))
+                Poll::Ready(Fetched::Events(events))
             }
-            Poll::Ready(Fetched::Other(other)) if self.is_passed_on(&other) => Poll::Ready(*other),
+            Poll::Ready(Fetched::Other(other)) if self.is_passed_on(&other) => Poll::Ready(Fetched::Other(other)),
             Poll::Ready(Fetched::Other(_)) => Poll::Pending,
         }
     }

@@ -38,6 +38,14 @@ pub(super) fn feed(
     }
 }
 
+impl SessionRecovery {
+    /// Returns the poll of a poll session that the feed is for.
+    #[inline]
+    pub(super) fn poll(&self) -> Option<&PollEntry> {
+        self.poll.as_deref()
+    }
+}
+
 impl sealed::SealedRecovery for SessionRecovery {}
 
 impl Recovery for SessionRecovery {

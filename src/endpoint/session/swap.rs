@@ -37,7 +37,7 @@ impl MeteredSubscriber {
         cx: &mut Context<'_>,
         format: &dyn Format,
         max: usize,
-    ) -> Poll<EncodedDelivery> {
+    ) -> Poll<Box<EncodedDelivery>> {
         let entry = self.entry.clone();
         let alert = Alert(&entry);
         let polled = self.poll_change(cx, format, max);
@@ -45,7 +45,7 @@ impl MeteredSubscriber {
         polled
     }
 
-    fn poll_change(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
+    fn poll_change(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Box<EncodedDelivery>> {
         let mut polls_answer = true;
         loop {
             if self.is_shut() {
@@ -70,8 +70,11 @@ impl MeteredSubscriber {
     }
 
     /// Returns an object for the client as a delivery without events.
-    fn deliver(&self, object: Bytes) -> Poll<EncodedDelivery> {
-        if self.is_shut() { Poll::Pending } else { Poll::Ready(EncodedDelivery::Events(EncodedBatch::new(object, 0))) }
+    fn deliver(&self, object: Bytes) -> Poll<Box<EncodedDelivery>> {
+        match self.is_shut() {
+            true => Poll::Pending,
+            false => Poll::Ready(Box::new(EncodedDelivery::Events(EncodedBatch::new(object, 0)))),
+        }
     }
 
     /// Continues the changes as far as possible, or up to an object for the client.
@@ -160,7 +163,7 @@ impl MeteredSubscriber {
         let followed = self.feed.info().into_topics();
         let topics = request.map_or_else(|| followed.as_slice().into(), |request| request.topics);
         self.entry.session.follow(followed);
-        self.begin();
+        Self::begin(&self.feed, &self.entry);
         self.follow_pace(throttle);
         if let Some(lifetime) = lifetime {
             self.entry.extend(lifetime);

@@ -142,7 +142,10 @@ impl WebSocketTask {
                         self.order = Some(order);
                         announce_end(sink, order, self.guard.entry(), cx);
                     }
-                    let polled = Pin::new(&mut *sink).poll(cx);
+                    if sink.poll_quiet(cx) {
+                        return Poll::Pending;
+                    }
+                    let polled = sink.poll_all(cx);
                     if sink.unsent_removals() != 0 {
                         self.shared.counters.unsent_removals(sink.take_unsent_removals());
                     }

@@ -231,6 +231,7 @@ impl Reader {
     }
 
     /// Returns whether the reader is in a fill, or has just read one.
+    #[inline]
     pub(crate) fn is_in_fill(&self) -> bool {
         is_fill(self.next)
     }

@@ -64,8 +64,13 @@ impl SingleTopic {
         self
     }
 
-    /// Returns the cursor of the client.
+    /// Returns whether a state is delivered in part.
     #[inline]
+    pub(crate) fn is_in_fill(&self) -> bool {
+        self.reader.is_in_fill()
+    }
+
+    /// Returns the cursor of the client.
     pub(crate) fn cursor(&self, shared: &Shared) -> Cursor {
         match self.reader.is_in_fill() {
             false => shared.cursor(self.sequence),

@@ -127,8 +127,11 @@ impl Subscription {
             None => Kind::multi(&shared, names, &options),
         };
         let (opening, kind) = begun?;
+        let filter = options.into_filter();
         let mut this = Self { shared, rare: None, kind };
-        this.set_rare(opening, options.into_filter());
+        if opening.is_some() || filter.is_some() {
+            this.set_rare(opening, filter);
+        }
         Ok(this)
     }
 
@@ -199,6 +202,7 @@ impl Subscription {
         }
     }
 
+    #[cold]
     fn set_rare(&mut self, opening: Option<Gap>, filter: Option<EventFilter>) {
         let is_used = opening.is_some() || filter.is_some();
         self.rare = is_used.then(|| Box::new(Rare { opening: opening.map(Box::new), filter }));
@@ -217,8 +221,20 @@ impl Subscription {
         gap.map(|gap| *gap)
     }
 
+    #[inline]
     fn opening(&self) -> Option<&Gap> {
         self.rare.as_ref()?.opening.as_deref()
+    }
+
+    #[cold]
+    fn rare_cursor(&self) -> Option<Cursor> {
+        match self.opening() {
+            Some(Gap { reason: GapReason::Epoch | GapReason::Invalid, .. }) => None,
+            _ => Some(match &self.kind {
+                Kind::Single(single) => single.cursor(&self.shared),
+                Kind::Multi(multi) => multi.cursor(&self.shared),
+            }),
+        }
     }
 
     #[cold]
@@ -261,21 +277,21 @@ impl Subscriber for Subscription {
     }
 
     fn register(&mut self, cx: &mut Context<'_>) -> bool {
-        let has_opening = self.rare.is_some() && self.opening().is_some();
+        if self.opening().is_some() {
+            return false;
+        }
         match &mut self.kind {
-            Kind::Single(single) if !has_opening => single.register_unseen(&self.shared, cx),
-            _ => false,
+            Kind::Single(single) => single.register_unseen(&self.shared, cx),
+            Kind::Multi(_) => false,
         }
     }
 
     /// `None` until a client whose cursor is of another epoch, or unreadable, has got its gap.
+    #[inline]
     fn cursor(&self) -> Option<Cursor> {
-        match self.opening() {
-            Some(Gap { reason: GapReason::Epoch | GapReason::Invalid, .. }) => None,
-            _ => Some(match &self.kind {
-                Kind::Single(single) => single.cursor(&self.shared),
-                Kind::Multi(multi) => multi.cursor(&self.shared),
-            }),
+        match (&self.rare, &self.kind) {
+            (None, Kind::Single(single)) if !single.is_in_fill() => Some(self.shared.cursor(single.sequence)),
+            _ => self.rare_cursor(),
         }
     }
 

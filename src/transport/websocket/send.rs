@@ -26,9 +26,16 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
 
     /// Returns the number of removals that were not sent since the last call.
     #[cfg(feature = "http")]
-    #[inline]
     pub(crate) fn take_unsent_removals(&mut self) -> u32 {
         std::mem::take(&mut self.unsent_removals)
+    }
+
+    /// Writes the ready events. Returns `false` if more is to be done by [`poll_all`](Self::poll_all), or if there are
+    /// [removals](Self::unsent_removals) that were not sent.
+    #[inline]
+    pub(crate) fn poll_quiet(&mut self, cx: &mut Context<'_>) -> bool {
+        let is_quiet = !self.wake.take_for(cx) && self.phase == Phase::Open && self.outbox.is_idle();
+        is_quiet && self.write_ready(cx)
     }
 
     /// Writes until the subscriber is pending or the socket accepts no more bytes.
@@ -95,28 +102,27 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     #[inline]
     pub(super) fn write_ready(&mut self, cx: &mut Context<'_>) -> bool {
         let room = self.config.max_batch_bytes;
-        let (first, room) = match self.poll_events(cx, room) {
+        let format = self.format();
+        let (first, room, is_whole) = match self.subscriber.poll_encoded(cx, format, room) {
             Poll::Pending => return true,
             Poll::Ready(EncodedDelivery::Events(events)) if (1..room).contains(&events.bytes.len()) => {
                 let left = room - events.bytes.len();
-                if RawFormat::has_removals() {
-                    self.note_removals(&events.bytes, events.events);
-                }
-                (events.bytes, left)
+                let is_whole = !RawFormat::has_removals() || self.note_removals(&events.bytes, events.events);
+                (events.bytes, left, is_whole)
             }
             Poll::Ready(other) => {
                 self.queue(other);
                 return false;
             }
         };
-        if let Poll::Ready(second) = self.poll_events(cx, room) {
+        if let Poll::Ready(second) = self.subscriber.poll_encoded(cx, format, room) {
             self.outbox.push(first);
             let room = room.saturating_sub(self.queue(second));
             let more = room == 0 || !self.is_open() || self.fill_outbox(cx, room, PIECES - 2).is_ready();
-            return self.send(cx, more) && self.is_open();
+            return self.send(cx, more) && self.is_open() && self.unsent_removals == 0;
         }
         match self.outbox.poll_write_through(first, &mut self.io, &mut self.wake.context()) {
-            Poll::Ready(Ok(())) => return true,
+            Poll::Ready(Ok(())) => return is_whole,
             Poll::Ready(Err(_)) => self.abandon(CloseCause::Lost),
             Poll::Pending => {}
         }
@@ -126,7 +132,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Queues items of the subscriber, up to `room` bytes and `pieces` pieces. Pending if the subscriber has no more.
     fn fill_outbox(&mut self, cx: &mut Context<'_>, mut room: usize, pieces: usize) -> Poll<()> {
         for _ in 0..pieces {
-            let encoded = ready!(self.poll_events(cx, room));
+            let encoded = ready!(self.subscriber.poll_encoded(cx, self.format(), room));
             room = room.saturating_sub(self.queue(encoded));
             if room == 0 || !self.is_open() {
                 break;
@@ -136,18 +142,16 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     }
 
     #[inline]
-    fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<EncodedDelivery> {
-        let format: &dyn Format = if self.has_objects() { &ObjectFormat } else { &RawFormat };
-        self.subscriber.poll_encoded(cx, format, max)
+    fn format(&self) -> &'static dyn Format {
+        if self.has_objects() { &ObjectFormat } else { &RawFormat }
     }
 
-    /// Counts the events without a frame, which are removals in raw frames.
+    /// Counts the events without a frame, which are removals in raw frames. Returns `true` if there are none.
     #[cold]
-    fn note_removals(&mut self, frames: &[u8], events: u32) {
-        if !self.has_objects() {
-            let unsent = events.saturating_sub(frame::count(frames));
-            self.unsent_removals = self.unsent_removals.saturating_add(unsent);
-        }
+    fn note_removals(&mut self, frames: &[u8], events: u32) -> bool {
+        let unsent = if self.has_objects() { 0 } else { events.saturating_sub(frame::count(frames)) };
+        self.unsent_removals = self.unsent_removals.saturating_add(unsent);
+        unsent == 0
     }
 
     /// Queues an item of the subscriber. Returns the number of bytes of events in it.

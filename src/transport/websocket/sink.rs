@@ -321,7 +321,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     }
 
     /// Polls the connection, the handler, the subscriber and the deadlines.
-    fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
+    pub(crate) fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
         if self.phase == Phase::New {
             self.send_hello();
         }
@@ -374,11 +374,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> Future for WebSocketSink
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Closed> {
         let this = self.get_mut();
-        let quiet = !this.wake.take_for(cx) && this.phase == Phase::Open && this.outbox.is_idle();
-        if quiet && this.write_ready(cx) {
-            return Poll::Pending;
-        }
-        this.poll_all(cx)
+        if this.poll_quiet(cx) { Poll::Pending } else { this.poll_all(cx) }
     }
 }
 
