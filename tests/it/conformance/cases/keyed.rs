@@ -51,10 +51,11 @@ impl State {
             }
             Seen::Event(event) => match (&event.data, &event.topic, &event.key) {
                 (Data::Removed, Some(topic), Some(key)) => drop(self.0.remove(&format!("{topic} {key}"))),
-                (Data::Text(text), ..) => match text.split_once('=') {
-                    Some((name, _)) => drop(self.0.insert(name.to_owned(), text.clone())),
-                    None => {}
-                },
+                (Data::Text(text), ..) => {
+                    if let Some((name, _)) = text.split_once('=') {
+                        self.0.insert(name.to_owned(), text.clone());
+                    }
+                }
                 _ => return Err(format!("saw {event:?}")),
             },
             _ => return Err(format!("saw {seen:?}")),
@@ -147,7 +148,7 @@ pub(crate) async fn cut_before_the_state(cx: CaseContext<'_>) -> CaseResult {
     Ok(())
 }
 
-/// A client that is cut in the middle of the state goes on there on the other row, while the state changes.
+/// A client that is cut in the middle of the state continues there on the other row, while the state changes.
 pub(crate) async fn cut_in_the_state(cx: CaseContext<'_>) -> CaseResult {
     let mut state = State::default();
     for cut in [1, 3, 6] {
