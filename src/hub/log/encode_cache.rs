@@ -307,39 +307,45 @@ impl Window {
     /// Returns the bytes of the first kept events, their number, and the place after the last event that was looked at: at
     /// most that of the window's end. The bytes are shared if the events are adjacent, otherwise copied.
     fn cut_kept(&self, kept: &Kept, max: usize) -> (Bytes, u32, u32) {
-        let mut end = kept.range().end.min(self.end());
-        let (mut count, mut len) = (0, 0);
-        'full: for run in kept.runs() {
-            let run = run.start..run.end.min(end);
-            if run.is_empty() {
-                break;
-            }
-            let whole = (self.offset(run.end) - self.offset(run.start)) as usize;
-            if len + whole <= max {
-                (count, len) = (count + run.end - run.start, len + whole);
-                continue;
-            }
-            for place in run {
-                let one = (self.offset(place + 1) - self.offset(place)) as usize;
-                if count > 0 && len + one > max {
-                    end = place;
-                    break 'full;
-                }
-                (count, len) = (count + 1, len + one);
-            }
+        let Range { start, end } = kept.range();
+        let mut end = end.min(self.end());
+        let from = self.offset(start);
+        let whole = (self.offset(end) - from) as usize;
+        if whole > max {
+            end = self.end_of_fitting(kept, end, max);
         }
-        let runs = || kept.runs().map(|run| run.start..run.end.min(end)).take_while(|run| !run.is_empty());
-        let bytes_of = |run: Range<u32>| self.offset(run.start) as usize..self.offset(run.end) as usize;
-        let mut bytes = BytesMut::new();
-        for run in runs() {
-            if run.end - run.start == count {
-                return (self.bytes.slice(bytes_of(run)), count, end);
-            }
-            if bytes.is_empty() {
-                bytes.reserve(len);
-            }
-            bytes.extend_from_slice(&self.bytes[bytes_of(run)]);
+        let clip = |run: Range<u32>| run.start..run.end.min(end);
+        let mut runs = kept.runs().map(clip).take_while(|run| !run.is_empty());
+        let bytes_of = |run: &Range<u32>| self.offset(run.start) as usize..self.offset(run.end) as usize;
+        let Some(first) = runs.next() else {
+            return (Bytes::new(), 0, end);
+        };
+        let mut count = first.end - first.start;
+        let Some(second) = runs.next() else {
+            return (self.bytes.slice(bytes_of(&first)), count, end);
+        };
+        // About the length of the kept events: the client may hold the bytes for long.
+        let share = kept.count() as usize * whole.min(max) / (end - start) as usize;
+        let mut bytes = BytesMut::with_capacity(share.max(bytes_of(&first).len()));
+        bytes.extend_from_slice(&self.bytes[bytes_of(&first)]);
+        for run in std::iter::once(second).chain(runs) {
+            bytes.extend_from_slice(&self.bytes[bytes_of(&run)]);
+            count += run.end - run.start;
         }
         (bytes.freeze(), count, end)
+    }
+
+    /// Returns the place of the first kept event that does not fit, or `end`. The first kept event fits.
+    #[cold]
+    fn end_of_fitting(&self, kept: &Kept, end: u32, max: usize) -> u32 {
+        let mut len = 0;
+        for place in kept.runs().flatten().take_while(|&place| place < end) {
+            let one = (self.offset(place + 1) - self.offset(place)) as usize;
+            if len > 0 && len + one > max {
+                return place;
+            }
+            len += one;
+        }
+        end
     }
 }

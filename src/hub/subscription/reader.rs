@@ -249,8 +249,15 @@ impl Reader {
             self.next += u64::from(taken.count);
             return 0;
         };
+        let looked = filtered.next - self.next;
         self.next = filtered.next;
         self.leave_out(filtered.left_out, shared);
+        let LeftOut { expired, conflated } = filtered.left_out;
+        // An event may have been marked as replaced since it was taken.
+        let by_predicate = looked.saturating_sub([taken.count, expired, conflated].map(u64::from).iter().sum());
+        if by_predicate > 0 {
+            shared.filtered.add(by_predicate);
+        }
         if taken.count == 0 {
             return 0;
         }
@@ -285,7 +292,7 @@ impl Reader {
 
     fn leave_out(&mut self, left_out: LeftOut, shared: &Shared) {
         self.conflated = self.conflated.saturating_add(left_out.conflated);
-        left_out.count(&shared.expired, &shared.conflated, &shared.filtered);
+        left_out.count(&shared.expired, &shared.conflated);
     }
 
     /// Moves to the first event in memory after a sequence, if the reader is not past it. Returns the sequence of the last event

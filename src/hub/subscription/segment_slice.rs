@@ -87,13 +87,15 @@ impl<'a> SegmentSlice<'a> {
             let event = events.next();
             !is_out && event.is_some_and(|event| output.keeps(&event))
         });
-        output.looked(kept.range().end - kept.range().start);
-        let (events, count, end) = output.share_kept(segment, &kept, SliceReader { shared, log, waited });
-        let looked = kept.range().start..end;
-        let mut left_out = filter.map_or(LeftOut::default(), |filter| filter.left_out(looked.clone()));
-        let delivered_or_out = count + left_out.expired + left_out.conflated;
-        // An event may have been marked as replaced since.
-        left_out.filtered = (looked.end - looked.start).saturating_sub(delivered_or_out);
+        let (range, reader) = (kept.range(), SliceReader { shared, log, waited });
+        output.looked(range.end - range.start);
+        if kept.count() == range.end - range.start {
+            let start = range.start;
+            let (events, end) = output.share(segment, range, reader);
+            return Taken::filtered(events, segment, end - start, end, LeftOut::default());
+        }
+        let (events, count, end) = output.share_kept(segment, &kept, reader);
+        let left_out = filter.map_or(LeftOut::default(), |filter| filter.left_out(range.start..end));
         Taken::filtered(events, segment, count, end, left_out)
     }
 

@@ -18,7 +18,8 @@ pub(crate) struct Taken<E> {
 pub(crate) struct Filtered {
     /// Dense index after the last event that was taken.
     pub(crate) next: u64,
-    /// Events before it that were left out.
+    /// Events before it that were left out because they had expired or were replaced. The others that are not in the events
+    /// were left out by the subscription's predicate.
     pub(crate) left_out: LeftOut,
 }
 
@@ -27,8 +28,6 @@ pub(crate) struct Filtered {
 pub(crate) struct LeftOut {
     pub(crate) expired: u32,
     pub(crate) conflated: u32,
-    /// By the subscription's predicate.
-    pub(crate) filtered: u32,
 }
 
 impl<E> Taken<E> {
@@ -43,19 +42,16 @@ impl LeftOut {
     /// Returns the counts of these numbers of expired and of replaced events.
     pub(crate) fn new(expired: u64, conflated: u64) -> Self {
         let [expired, conflated] = [expired, conflated].map(|events| u32::try_from(events).unwrap_or(u32::MAX));
-        Self { expired, conflated, filtered: 0 }
+        Self { expired, conflated }
     }
 
     /// Adds the numbers to the counts of a hub.
-    pub(crate) fn count(self, expired: &Count, conflated: &Count, filtered: &Count) {
+    pub(crate) fn count(self, expired: &Count, conflated: &Count) {
         if self.expired > 0 {
             expired.add(self.expired.into());
         }
         if self.conflated > 0 {
             conflated.add(self.conflated.into());
-        }
-        if self.filtered > 0 {
-            filtered.add(self.filtered.into());
         }
     }
 }

@@ -126,12 +126,17 @@ fn read(subscription: &mut Subscription, max: Option<usize>, deliveries: usize) 
             },
         };
         match delivery {
-            // The position of a filtered subscription before a gap is later.
+            // The position of a filtered subscription before a gap is later. The epochs of two hubs differ.
             Delivery::Gap(mut gap) => {
                 (gap.missed, gap.after) = (None, None);
+                gap.cursor = Cursor::new(0, gap.cursor.sequence());
+                gap.gone = gap.gone.map(|gone| Cursor::new(0, gone.sequence()));
                 items.push(Item::Gap(gap));
             }
-            Delivery::TopicEnd(end) => items.push(Item::TopicEnd(end)),
+            Delivery::TopicEnd(mut end) => {
+                end.cursor = Cursor::new(0, end.cursor.sequence());
+                items.push(Item::TopicEnd(end));
+            }
             Delivery::End(end) => {
                 items.push(Item::End(format!("{end:?}")));
                 return items;
@@ -153,7 +158,8 @@ fn names() -> impl Strategy<Value = Vec<&'static str>> {
 proptest! {
     #![proptest_config(cases(384))]
 
-    /// Compared with a subscription without the predicate, which reads and resumes at the same moments.
+    /// Compared with a subscription without the predicate, which reads and resumes at the same moments, in a hub of its own: a
+    /// reader affects the events that are in memory for others.
     #[test]
     fn filtered_subscription_yields_the_events_of_an_unfiltered_one_for_which_the_predicate_holds(
         steps in prop::collection::vec(step(), 1..80),
@@ -163,18 +169,25 @@ proptest! {
         live_buffer in prop_oneof![Just(0_usize), Just(2_000), Just(1 << 20)],
     ) {
         let clock = VirtualTimer::new();
-        let hub = LocalHub::builder().retain(Retention::count(retained)).live_buffer(live_buffer).clock(clock.clone()).build();
+        let hubs: [LocalHub; 2] = std::array::from_fn(|_| {
+            let hub = LocalHub::builder().retain(Retention::count(retained)).live_buffer(live_buffer);
+            hub.clock(clock.clone()).build()
+        });
         let mut visible = std::collections::BTreeSet::new();
         let subscribe = |start| Subscribe::patterns(names.iter().copied()).start(start).overflow(overflow);
-        let both = |start| {
-            let plain = hub.subscribe(subscribe(start)).unwrap();
-            (plain, hub.subscribe(subscribe(start).filter(is_visible)).unwrap())
+        let both = |after: Option<u64>| {
+            let start = |hub: &LocalHub| match after {
+                Some(after) => Start::After(Cursor::new(hub.cursor().epoch(), after)),
+                None => Start::Now,
+            };
+            let plain = hubs[0].subscribe(subscribe(start(&hubs[0]))).unwrap();
+            (plain, hubs[1].subscribe(subscribe(start(&hubs[1])).filter(is_visible)).unwrap())
         };
-        let (mut plain, mut filtered) = both(Start::Now);
+        let (mut plain, mut filtered) = both(None);
         let mut publish = |topic: usize, event: Event, is_visible: bool| {
             let event = event.with_tag(if is_visible { "visible" } else { "hidden" }).unwrap();
-            if let Ok(receipt) = hub.publish_now(TOPICS[topic], event) {
-                if is_visible {
+            for hub in &hubs {
+                if let (Ok(receipt), true) = (hub.publish_now(TOPICS[topic], event.clone()), is_visible) {
                     visible.insert(receipt.cursor().unwrap().sequence());
                 }
             }
@@ -197,7 +210,9 @@ proptest! {
                         publish(topic, Event::text("burst"), event as u8 % 4 < visible);
                     }
                 }
-                Step::Finish { topic } => _ = hub.finish(TOPICS[topic], EndReason::Done).unwrap(),
+                Step::Finish { topic } => {
+                    hubs.iter().for_each(|hub| _ = hub.finish(TOPICS[topic], EndReason::Done).unwrap());
+                }
                 Step::Advance { millis } => clock.advance(Duration::from_millis(millis)),
                 Step::Release => {
                     plain.release();
@@ -206,16 +221,17 @@ proptest! {
                 Step::Read { max } => {
                     let expected = read(&mut plain, max, usize::MAX);
                     let got = read(&mut filtered, max, usize::MAX);
-                    prop_assert_eq!(plain.cursor(), filtered.cursor());
+                    let sequence = |subscription: &Subscription| subscription.cursor().unwrap().sequence();
+                    prop_assert_eq!(sequence(&plain), sequence(&filtered));
                     check.push((got, expected, u64::MAX));
                 }
                 Step::Cut { deliveries, max } => {
                     let got = read(&mut filtered, max, deliveries);
-                    let cursor = filtered.cursor().unwrap();
+                    let cursor = filtered.cursor().unwrap().sequence();
                     let expected = read(&mut plain, None, usize::MAX);
-                    check.push((got, expected, cursor.sequence()));
-                    let cursor: Cursor = cursor.to_string().parse().unwrap();
-                    (plain, filtered) = both(Start::After(cursor));
+                    check.push((got, expected, cursor));
+                    drop((plain, filtered));
+                    (plain, filtered) = both(Some(cursor));
                 }
             }
         }
