@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{EventFilter, Start, SubscribeError};
-use crate::model::{Overflow, Pattern, Topic};
+use crate::model::{Overflow, Pattern};
 
 /// Start and overflow of a subscription's topics: the common ones, and those of topics that have their own.
 ///
@@ -11,7 +11,7 @@ pub(crate) struct SubscribeOptions {
     start: Start,
     overflow: Overflow,
     own: Option<BTreeMap<Pattern, Own>>,
-    added: BTreeSet<Topic>,
+    added: BTreeSet<Pattern>,
     filter: Option<EventFilter>,
 }
 
@@ -46,10 +46,10 @@ impl SubscribeOptions {
         self.own_of(name).filter(|_| !is_cursor(self.start)).and_then(|own| own.start)
     }
 
-    /// Returns whether the client did not follow the topic up to its cursor.
+    /// Returns whether the client did not follow the topic or pattern up to its cursor.
     #[must_use]
-    pub(crate) fn is_added(&self, topic: &Topic) -> bool {
-        self.added.contains(topic)
+    pub(crate) fn is_added(&self, name: &Pattern) -> bool {
+        self.added.contains(name)
     }
 
     fn own_of(&self, name: &Pattern) -> Option<&Own> {
@@ -60,8 +60,8 @@ impl SubscribeOptions {
         self.start = start;
     }
 
-    pub(super) fn set_added(&mut self, topics: impl IntoIterator<Item = Topic>) {
-        self.added.extend(topics);
+    pub(super) fn set_added(&mut self, names: impl IntoIterator<Item = Pattern>) {
+        self.added.extend(names);
     }
 
     pub(super) fn set_filter(&mut self, filter: EventFilter) {

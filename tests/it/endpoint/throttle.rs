@@ -281,7 +281,7 @@ async fn gap_and_its_snapshot_are_one_delivery() {
     let mut body = stream(&endpoint, "/?transport=chunked").await;
     hub.publish_now("news", "first").unwrap();
     assert!(next(&mut body).await.contains("first"));
-    (0..9).for_each(|number| drop(hub.publish_now("news", format!("<{number}>")).unwrap()));
+    (0..9).for_each(|number| _ = hub.publish_now("news", format!("<{number}>")).unwrap());
     let begin = Instant::now();
     let mut read = next(&mut body).await;
     assert!(read.contains(r#""snapshot":true"#), "{read}");
