@@ -219,7 +219,7 @@ impl Subscribe {
     /// ```
     ///
     /// - An event that is left out is no [gap](crate::Gap), and the subscription's cursor moves past it. Gaps and
-    ///   [ends of topics](crate::subscriber::Delivery::TopicEnd) are delivered whatever the predicate returns. A gap has no
+    ///   [ends of topics](crate::subscriber::Delivery::TopicEnd) are delivered without a call of the predicate. A gap has no
     ///   number of missing events, and may be of events that the predicate would have left out.
     /// - The predicate must return the same for the same event each time, also for the subscription with which a client
     ///   resumes. Otherwise events are lost without a gap. For a permission that changes, end the session or change its

@@ -79,9 +79,9 @@ impl<S> Accepted<S> {
     /// delivered at once if no event waits before it, and otherwise together with these events. The interval may be longer
     /// than keep-alives and the write timeout, which apply to the bytes that were sent. At most a year counts.
     ///
-    /// A [change of topics](crate::transport::websocket#changing-topics) is made and confirmed at once, and the interval goes
-    /// on: events of the new topics come with the next delivery. The confirmation waits for that delivery if the state of an
-    /// added keyed topic precedes it. If the change has a throttle of its own, that is the session's from then on, counted
+    /// A [change of topics](crate::transport::websocket#changing-topics) is made and confirmed at once, and the interval
+    /// continues: events of the new topics come with the next delivery. The confirmation waits for that delivery if the state
+    /// of an added keyed topic precedes it. If the change has a throttle of its own, that is the session's from then on, counted
     /// from the last delivery, and 0 ends it.
     ///
     /// ```

@@ -50,7 +50,7 @@
 //! A **control object**. A stream begins with `hello`, whose `cursor` is the position where it begins, and whose
 //! `heartbeat_ms` is the longest silence that the client can observe, `null` if heartbeats are not visible. `bye` is the
 //! last object, and asks the client to reconnect after `retry_ms`. `error` rejects a message of a WebSocket client; only the
-//! code `busy` has a `retry_ms`. `topics` tells a WebSocket client its new topics.
+//! code `busy` has a `retry_ms`. `topics` confirms the new topics of a WebSocket client.
 //!
 //! ```json
 //! {"tidings":"hello","cursor":"7.a3","heartbeat_ms":15000}

@@ -80,7 +80,7 @@ impl TopicsChange {
 }
 
 impl Changes {
-    /// Takes the change that goes on. Also returns the one that it replaces, to be dropped under no lock.
+    /// Takes the change under way. Also returns the one that it replaces, to be dropped under no lock.
     fn take(&mut self) -> (Option<TopicsChange>, Option<TopicsChange>) {
         let under_way = self.under_way.take();
         if let Some(TopicsChange::Swapped(..)) = under_way {
@@ -141,7 +141,7 @@ impl SessionEntry {
         is_of_source && (!is_position(cursor) || subscriber.skip_to(cursor))
     }
 
-    /// Takes the change that goes on, for the session's task.
+    /// Takes the change under way, for the session's task.
     pub(super) fn take_change(&self) -> Option<TopicsChange> {
         let mut locked = self.locked.lock();
         let (change, replaced) = locked.live().map(|live| live.changes.take()).unwrap_or_default();

@@ -74,7 +74,7 @@ const NEEDS_DRIVER: u8 = 8;
 pub(super) const REGISTERS: u8 = 16;
 /// The publisher was asked to renew the authorization: the session's task is to poll its answer.
 pub(super) const RENEWS: u8 = 32;
-/// The topics are to be changed: the next poll of the subscriber goes on with that.
+/// The topics are to be changed: the next poll of the subscriber continues the change.
 pub(super) const CHANGES: u8 = 64;
 /// A subscriber of the session has a [pace](super::pace::Pace). The bit is never cleared.
 pub(super) const PACES: u8 = 128;
@@ -163,7 +163,7 @@ impl SessionEntry {
         self.signals.load(Ordering::Relaxed) & (CHANGES | PACES) == 0
     }
 
-    /// Returns whether the subscriber's next poll goes on with a change of the topics.
+    /// Returns whether the subscriber's next poll continues a change of the topics.
     #[inline]
     pub(super) fn has_change(&self) -> bool {
         self.signals.load(Ordering::Relaxed) & CHANGES != 0

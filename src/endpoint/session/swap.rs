@@ -30,7 +30,7 @@ enum Step {
 }
 
 impl MeteredSubscriber {
-    /// Polls a subscriber whose session has a change. The change goes on before the poll, and after one that is pending.
+    /// Polls a subscriber whose session has a change. The change continues before the poll, and after one that is pending.
     #[cold]
     pub(super) fn poll_changing(
         &mut self,
@@ -74,7 +74,7 @@ impl MeteredSubscriber {
         if self.is_shut() { Poll::Pending } else { Poll::Ready(EncodedDelivery::Events(EncodedBatch::new(object, 0))) }
     }
 
-    /// Goes on with the changes as far as possible, or up to an object for the client.
+    /// Continues the changes as far as possible, or up to an object for the client.
     fn go_on(&mut self, cx: &mut Context<'_>, polls_answer: bool, format: &dyn Format) -> Step {
         let mut reached = Step::Idle;
         while let Some(change) = self.entry.take_change() {
@@ -113,7 +113,7 @@ impl MeteredSubscriber {
     }
 
     /// Returns whether another subscriber may take over: the client receives neither a snapshot nor the state of a keyed
-    /// topic, and was not told that the stream ends.
+    /// topic, and has not received the end of the stream.
     fn is_at_boundary(&self) -> bool {
         self.feed.is_passing()
             && self.feed.cursor().is_none_or(is_position)

@@ -14,8 +14,8 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         if self.has_objects() {
             self.outbox.put_text(|out| write_heartbeat(cursor, out));
         }
-        let is_told = self.has_objects() || self.config.raw_acknowledgements;
-        let payload = self.cold.deadlines.pinged(self.outbox.unacknowledged(), cursor.filter(|_| is_told));
+        let shows_cursor = self.has_objects() || self.config.raw_acknowledgements;
+        let payload = self.cold.deadlines.pinged(self.outbox.unacknowledged(), cursor.filter(|_| shows_cursor));
         self.outbox.put_ping(&payload);
     }
 

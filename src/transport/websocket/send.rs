@@ -97,11 +97,11 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         let room = self.config.max_batch_bytes;
         let (first, room) = match self.poll_events(cx, room) {
             Poll::Pending => return true,
-            // Removals are counted where deliveries are queued.
-            Poll::Ready(EncodedDelivery::Events(events))
-                if events.bytes.len() < room && (!RawFormat::has_removals() || self.has_objects()) =>
-            {
+            Poll::Ready(EncodedDelivery::Events(events)) if (1..room).contains(&events.bytes.len()) => {
                 let left = room - events.bytes.len();
+                if RawFormat::has_removals() {
+                    self.note_removals(&events.bytes, events.events);
+                }
                 (events.bytes, left)
             }
             Poll::Ready(other) => {

@@ -29,6 +29,7 @@ mod starts;
 mod streams;
 mod takeover;
 mod throttle;
+mod throttle_parts;
 mod throttle_polls;
 mod throttle_sequences;
 mod wire;

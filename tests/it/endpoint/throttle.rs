@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tidings::subscriber::{
-    BoxSubscriber, Delivery, EncodedDelivery, Format, SubscriberExt, SubscriberInfo, from_stream,
-};
+use tidings::subscriber::{Delivery, EncodedDelivery, Format, SubscriberInfo};
 use tidings::{
     Accepted, Body, BodyError, Cursor, EndReason, Endpoint, Event, Gap, LocalHub, Overflow, Publisher, Rejection,
     Retention, Session, SessionEnd, Snapshot, SubscribeRequest, Subscriber, Subscription, Topic, Transport,
@@ -16,18 +14,18 @@ use tokio::time::Instant;
 
 use crate::support::http::{App, TestClient, To, get, pass, piece};
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 /// One tick of the timer wheel and one of tokio's timer.
-const SLACK: Duration = Duration::from_millis(6);
+pub(super) const SLACK: Duration = Duration::from_millis(6);
 const STREAMS: [Transport; 3] = [Transport::Sse, Transport::Chunked, Transport::WebSocket];
 
 /// Returns the next piece of a stream.
-async fn next(body: &mut Body) -> String {
+pub(super) async fn next(body: &mut Body) -> String {
     piece(body).await.unwrap().unwrap()
 }
 
 /// Returns a stream after its hello.
-async fn stream(endpoint: &Endpoint, target: &str) -> Body {
+pub(super) async fn stream(endpoint: &Endpoint, target: &str) -> Body {
     let mut body = get(target).to(endpoint).await.into_body();
     next(&mut body).await;
     body
@@ -116,6 +114,26 @@ async fn events_in_the_interval_neither_poll_the_subscriber_nor_wake_the_session
         pass(5 * SECOND).await;
         assert!((0..500).all(|number| client.text().contains(&format!("<{number}>"))), "{transport:?}");
         assert!(calls.take().0 < 20, "{transport:?}");
+    }
+}
+
+/// The head of the hub, at which a delivery ends, is then behind the last event of the session's topic.
+#[tokio::test(start_paused = true)]
+async fn interval_begins_though_other_topics_have_newer_events() {
+    for transport in STREAMS {
+        let hub = LocalHub::new();
+        let (endpoint, _) = counted(&hub, 10 * SECOND);
+        let client = TestClient::open(&endpoint, transport, "/").await;
+        for topic in ["news", "other"] {
+            hub.publish_now(topic, "first").unwrap();
+        }
+        pass(SECOND).await;
+        assert!(client.text().contains("first"), "{transport:?}");
+        hub.publish_now("news", "second").unwrap();
+        pass(8 * SECOND).await;
+        assert!(!client.text().contains("second"), "{transport:?}");
+        pass(2 * SECOND).await;
+        assert!(client.text().contains("second"), "{transport:?}");
     }
 }
 
@@ -217,7 +235,7 @@ async fn end_of_the_topics_is_delivered() {
             hub.publish_now("news", "last").unwrap();
             pass(SECOND).await;
         }
-        hub.finish(&Topic::new("news").unwrap(), EndReason::Done).unwrap();
+        hub.finish(Topic::new("news").unwrap(), EndReason::Done).unwrap();
         let begin = Instant::now();
         while waits && !client.text().contains("last") {
             pass(Duration::from_millis(1)).await;
@@ -269,7 +287,7 @@ impl Publisher for Snapshots {
     }
 
     async fn snapshot(&self, _: &Session, _: &Gap) -> Option<Snapshot> {
-        tokio::time::sleep(SECOND).await;
+        pass(SECOND).await;
         Some(Snapshot::new([(Topic::new("news").unwrap(), "<state>".into())]).with_cursor(self.0.cursor()))
     }
 }
@@ -281,7 +299,9 @@ async fn gap_and_its_snapshot_are_one_delivery() {
     let mut body = stream(&endpoint, "/?transport=chunked").await;
     hub.publish_now("news", "first").unwrap();
     assert!(next(&mut body).await.contains("first"));
-    (0..9).for_each(|number| _ = hub.publish_now("news", format!("<{number}>")).unwrap());
+    for number in 0..9 {
+        hub.publish_now("news", format!("<{number}>")).unwrap();
+    }
     let begin = Instant::now();
     let mut read = next(&mut body).await;
     assert!(read.contains(r#""snapshot":true"#), "{read}");
@@ -296,47 +316,6 @@ async fn gap_and_its_snapshot_are_one_delivery() {
         read += &next(&mut body).await;
     }
     assert!((5 * SECOND..5 * SECOND + SLACK).contains(&begin.elapsed()), "{:?}", begin.elapsed());
-}
-
-#[tokio::test(start_paused = true)]
-async fn client_that_resumes_gets_its_whole_history_at_once() {
-    let app = App::with_hub(LocalHub::builder().retain(Retention::count(1_000)).build());
-    let endpoint = app.builder().max_batch_bytes(1_000).build();
-    let start = app.hub.cursor();
-    (0..500).for_each(|number| drop(app.publish(&format!("<{number}>{}", "x".repeat(100)))));
-    let (begin, mut read) = (Instant::now(), String::new());
-    let mut body = stream(&endpoint, &format!("/?transport=chunked&throttle=60000&cursor={start}")).await;
-    while !read.contains("<499>") {
-        read += &next(&mut body).await;
-    }
-    assert_eq!(begin.elapsed(), Duration::ZERO);
-}
-
-/// A stream of events has no head that ends a delivery.
-#[tokio::test(start_paused = true)]
-async fn source_without_a_head_gives_one_batch_an_interval() {
-    struct Numbers(u32);
-    impl futures_core::Stream for Numbers {
-        type Item = Event;
-
-        fn poll_next(mut self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Event>> {
-            self.0 += 1;
-            Poll::Ready((self.0 <= 100).then(|| Event::text(format!("<{}>", self.0))))
-        }
-    }
-    let endpoint = Endpoint::new(|_: SubscribeRequest| async {
-        let subscriber: BoxSubscriber = from_stream(Topic::new("news").unwrap(), Numbers(0)).boxed();
-        Ok::<_, Rejection>(Accepted::new(subscriber).with_throttle(SECOND))
-    });
-    let mut body = stream(&endpoint, "/?transport=chunked").await;
-    let begin = Instant::now();
-    let first = next(&mut body).await;
-    assert!(first.contains("<64>") && !first.contains("<65>"));
-    assert!(next(&mut body).await.contains("<100>"));
-    assert!((SECOND..SECOND + SLACK).contains(&begin.elapsed()), "{:?}", begin.elapsed());
-    assert!(next(&mut body).await.contains(r#""end":{"topic":"news""#));
-    assert_eq!(piece(&mut body).await, None);
-    assert!(begin.elapsed() < SECOND + SLACK, "the end does not wait");
 }
 
 #[tokio::test(start_paused = true)]

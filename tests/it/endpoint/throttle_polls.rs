@@ -6,11 +6,8 @@ use http::StatusCode;
 use tidings::Transport;
 use tokio::time::Instant;
 
+use super::throttle::{SECOND, SLACK};
 use crate::support::http::{App, TestClient, To, get, header, pass, text};
-
-const SECOND: Duration = Duration::from_secs(1);
-/// One tick of the timer wheel and one of tokio's timer.
-const SLACK: Duration = Duration::from_millis(6);
 
 #[tokio::test(start_paused = true)]
 async fn short_poll_is_answered_at_once_and_names_a_time_of_at_least_the_interval() {

@@ -202,7 +202,7 @@ proptest! {
             pass(Duration::from_millis(1)).await;
             let times = publish(app.hub.clone(), publications.clone(), begin).await;
             for topic in &TOPICS[..FOLLOWED] {
-                app.hub.finish(&Topic::new(*topic).unwrap(), EndReason::Done).unwrap();
+                app.hub.finish(Topic::new(*topic).unwrap(), EndReason::Done).unwrap();
             }
             (times, reader.await.unwrap())
         });

@@ -13,13 +13,13 @@ use crate::support::http::{
 };
 
 /// Gap that a client with a cursor gets, and the events after it.
-type Told = (Option<&'static str>, &'static [&'static str]);
+type Expected = (Option<&'static str>, &'static [&'static str]);
 
 /// Returns cursors that a client may send to an application that has published "one" and "two".
-fn forgeries(first: &str, last: &str) -> Vec<(Vec<u8>, Told)> {
+fn forgeries(first: &str, last: &str) -> Vec<(Vec<u8>, Expected)> {
     let (epoch, invalid) = (first.split_once('.').unwrap().0, (Some("invalid"), &[][..]));
     let foreign = (Some("epoch"), &["one", "two"][..]);
-    let forged = |text: String, reported: Told| (text.into_bytes(), reported);
+    let forged = |text: String, reported: Expected| (text.into_bytes(), reported);
     vec![
         // Valid ones.
         forged(first.to_owned(), (None, &["two"])),

@@ -17,7 +17,7 @@ use crate::support::http::{
 
 /// One call of the hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Told {
+struct Reported {
     cause: RefusalCause,
     /// The HTTP status or the close code.
     code: Option<u16>,
@@ -28,7 +28,7 @@ struct Told {
 
 /// Calls of a hook since they were last taken, in order, and the number of all calls for each cause.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<(Vec<Told>, [u64; RefusalCause::ALL.len()])>>);
+struct Log(Arc<Mutex<(Vec<Reported>, [u64; RefusalCause::ALL.len()])>>);
 
 impl Log {
     fn of(builder: EndpointBuilder) -> (Self, EndpointBuilder) {
@@ -36,7 +36,7 @@ impl Log {
         let book = log.clone();
         let builder = builder.on_refusal(move |refused| {
             let status = refused.status().map(|status| status.as_u16());
-            let reported = Told {
+            let reported = Reported {
                 cause: refused.cause(),
                 code: status.or(refused.close_code()),
                 transport: refused.transport(),
@@ -50,12 +50,12 @@ impl Log {
         (log, builder)
     }
 
-    fn all(&self) -> Vec<Told> {
+    fn all(&self) -> Vec<Reported> {
         self.0.lock().unwrap().0.clone()
     }
 
     /// Takes the one call since the last time.
-    fn one(&self, of: &str) -> Told {
+    fn one(&self, of: &str) -> Reported {
         let mut reported = std::mem::take(&mut self.0.lock().unwrap().0);
         assert_eq!(reported.len(), 1, "{of}: {reported:?}");
         reported.remove(0)
@@ -371,7 +371,7 @@ proptest! {
         });
         let reported = log.all();
         prop_assert_eq!(reported.len(), 2);
-        for Told { line, .. } in reported {
+        for Reported { line, .. } in reported {
             prop_assert!(!line.chars().any(|it| it.is_control() || matches!(it, '\u{2028}' | '\u{202e}')), "{line:?}");
             prop_assert!(!line.contains("qZx7"), "{line}");
             // Display and Debug, with two texts each: escaping makes at most six bytes of one.

@@ -304,7 +304,7 @@ impl World {
         Poll::Ready(())
     }
 
-    /// A panic loses nothing: the client goes on, or resumes with the cursor of that moment. The cursor may have moved past
+    /// A panic loses nothing: the client continues, or resumes with the cursor of that moment. The cursor may have moved past
     /// events that a snapshot contains.
     fn panicked(&mut self, is_cut: bool) -> Poll<()> {
         if is_cut {

@@ -148,7 +148,7 @@ pub(crate) async fn cut_before_the_state(cx: CaseContext<'_>) -> CaseResult {
     Ok(())
 }
 
-/// A client that is cut in the middle of the state goes on there on the other row, while the state changes.
+/// A client that is cut in the middle of the state continues there on the other row, while the state changes.
 pub(crate) async fn cut_in_the_state(cx: CaseContext<'_>) -> CaseResult {
     let mut state = State::default();
     for cut in [1, 3, 6] {

@@ -149,10 +149,10 @@ async fn change_waits_for_a_snapshot_that_is_under_way() {
     change(&mut client, &["b"]).await;
     assert_eq!((app.running(), app.calls().len()), (1, 1), "the client has no position yet");
     app.release(1).await;
-    let objects = objects(&client);
+    let received = objects(&client);
     let cursor = app.hub().cursor().to_string();
-    assert_eq!((&objects[0]["gap"]["snapshot"], &objects[1]["data"]), (&json!(true), &json!("state")));
-    assert_eq!(objects[2..], [confirmed(&["b"], &cursor)]);
+    assert_eq!((&received[0]["gap"]["snapshot"], &received[1]["data"]), (&json!(true), &json!("state")));
+    assert_eq!(received[2..], [confirmed(&["b"], &cursor)]);
     assert_eq!(app.calls()[1].start, Start::After(app.hub().cursor()));
 }
 
@@ -259,10 +259,10 @@ async fn session_whose_topics_have_ended_ends_in_spite_of_a_change() {
     app.hub().finish("a", tidings::EndReason::Done).unwrap();
     resubscribe(&endpoint, &app, &["b"]);
     settle().await;
-    let told = objects(&client);
+    let received = objects(&client);
     match client.finish().await.as_str() {
-        // The end was told first, and is final.
-        "1000 finished" => assert_eq!(told.len(), 1),
-        other => panic!("{other}: {told:?} {:?}", data(&told)),
+        // The end came first, and is final.
+        "1000 finished" => assert_eq!(received.len(), 1),
+        other => panic!("{other}: {received:?} {:?}", data(&received)),
     }
 }

@@ -143,7 +143,7 @@ async fn answer_to_an_earlier_call_has_no_effect_after_extend() {
         let mut client = TestClient::open(&endpoint, transport, "/?topic=a&lifetime=100000&renew=wait").await;
         pass(seconds(91)).await;
         assert_eq!(app.running(), 1);
-        // The application knows better.
+        // The application has ended it already.
         assert!(endpoint.extend(ID(1), seconds(2)));
         assert_eq!(app.running(), 0, "the call is dropped");
         pass(seconds(3)).await;

@@ -132,5 +132,5 @@ async fn end_of_the_new_topics_in_the_interval_is_delivered_at_once() {
     change(&mut client, &["b"]).await;
     app.hub().finish("b", EndReason::Done).unwrap();
     settle().await;
-    assert!(objects(&client).iter().any(|object| object["tidings"] == "end"), "{:?}", objects(&client));
+    assert!(objects(&client).iter().any(|object| object["end"]["topic"] == "b"), "{:?}", objects(&client));
 }

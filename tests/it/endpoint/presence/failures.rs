@@ -119,7 +119,7 @@ async fn panic_of_the_closure_affects_one_session_only() {
     assert_eq!(log.take(), ["closure of the presence panicked"]);
     app.publish("one");
     pass(Duration::from_millis(100)).await;
-    assert!(bad.text().contains("one"), "the session goes on");
+    assert!(bad.text().contains("one"), "the session continues");
     bad.disconnect().await;
     ann.disconnect().await;
     pass(Duration::from_secs(6)).await;
