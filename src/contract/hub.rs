@@ -170,7 +170,7 @@ pub enum PublishError {
         "events create {topics} topics; the limit of the hub is {limit}. Publish fewer at once or raise `max_topics`"
     )]
     TooManyTopics {
-        /// Number of topics without history among those of the events.
+        /// Number of topics without history, or without a state, among those of the events.
         topics: usize,
         /// Limit of the hub.
         limit: usize,

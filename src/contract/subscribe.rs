@@ -176,24 +176,21 @@ impl Subscribe {
         self
     }
 
-    /// Marks topics of the subscription that the client did not follow up to its cursor. A
-    /// [keyed](crate::Retention::latest_per_key) topic among them begins with its whole state, although the client has a
-    /// cursor.
+    /// Marks topics and patterns of the subscription that the client did not follow up to its cursor. A
+    /// [keyed](crate::Retention::latest_per_key) topic that one of them matches begins with its whole state, although the
+    /// client has a cursor.
     ///
-    /// [`SubscribeRequest::subscribe_to`](crate::SubscribeRequest::subscribe_to) does so for the topics that a session adds.
-    pub fn added<I>(mut self, topics: I) -> Self
-    where
-        I: IntoIterator<Item = Topic>,
-    {
-        self.options.set_added(topics);
+    /// [`SubscribeRequest::subscribe_to`](crate::SubscribeRequest::subscribe_to) does so for those that a session adds.
+    pub fn added<I: IntoIterator<Item: Into<Pattern>>>(mut self, names: I) -> Self {
+        self.options.set_added(names.into_iter().map(Into::into));
         self
     }
 
-    /// Marks the topics that none of these patterns matches as [added](Self::added).
+    /// Marks the topics and patterns that none of these patterns covers as [added](Self::added).
     #[cfg(feature = "http")]
     pub(crate) fn added_to(mut self, known: &[Pattern]) -> Self {
-        let topics = self.patterns.iter().filter_map(Pattern::as_topic);
-        let added: Vec<_> = topics.filter(|topic| !known.iter().any(|name| name.matches(topic))).cloned().collect();
+        let is_known = |name: &&Pattern| known.iter().any(|other| other.covers(name));
+        let added: Vec<_> = self.patterns.iter().filter(|name| !is_known(name)).cloned().collect();
         self.options.set_added(added);
         self
     }
@@ -231,6 +228,7 @@ impl Subscribe {
     ///   newest one, nothing is delivered for the key. In a topic that keeps the
     ///   [newest event of each key](crate::Retention::latest_per_key) it must depend on the topic and the key alone. If it
     ///   left out a later event of a key, the client would keep the earlier one.
+    /// - [`Start::Last`] counts events before the predicate is asked, so a client may get fewer.
     /// - An event is encoded once for each format, whatever the number of subscriptions and predicates. The bytes that a
     ///   subscription gets are copied from that encoding, unless they are adjacent.
     /// - It runs without a lock of the hub. After a panic the subscription is at the same position, and asks again. A session of

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{EventFilter, Start, SubscribeError};
-use crate::model::{Overflow, Pattern, Topic};
+use crate::model::{Overflow, Pattern};
 
 /// Start and overflow of a subscription's topics: the common ones, and those of topics that have their own.
 ///
@@ -18,7 +18,7 @@ pub(crate) struct SubscribeOptions {
 #[derive(Debug, Clone, Default)]
 struct RareOptions {
     own: BTreeMap<Pattern, Own>,
-    added: BTreeSet<Topic>,
+    added: BTreeSet<Pattern>,
     filter: Option<EventFilter>,
 }
 
@@ -53,10 +53,10 @@ impl SubscribeOptions {
         self.own_of(name).filter(|_| !is_cursor(self.start)).and_then(|own| own.start)
     }
 
-    /// Returns whether the client did not follow the topic up to its cursor.
+    /// Returns whether the client did not follow the topic or pattern up to its cursor.
     #[must_use]
-    pub(crate) fn is_added(&self, topic: &Topic) -> bool {
-        self.rare.as_ref().is_some_and(|rare| rare.added.contains(topic))
+    pub(crate) fn is_added(&self, name: &Pattern) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.added.contains(name))
     }
 
     fn own_of(&self, name: &Pattern) -> Option<&Own> {
@@ -67,8 +67,8 @@ impl SubscribeOptions {
         self.start = start;
     }
 
-    pub(super) fn set_added(&mut self, topics: impl IntoIterator<Item = Topic>) {
-        self.rare().added.extend(topics);
+    pub(super) fn set_added(&mut self, names: impl IntoIterator<Item = Pattern>) {
+        self.rare().added.extend(names);
     }
 
     pub(super) fn set_filter(&mut self, filter: EventFilter) {

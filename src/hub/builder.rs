@@ -150,6 +150,9 @@ impl LocalHubBuilder {
     /// [`SubscribeError::TooManyTopics`](crate::SubscribeError::TooManyTopics), so that subscriptions never refuse a
     /// publisher. A batch that begins more topics than the limit is refused with
     /// [`PublishError::TooManyTopics`](crate::PublishError::TooManyTopics).
+    ///
+    /// It is also the largest number of topics with a [state](crate::Retention::latest_per_key), which are not evicted: a
+    /// publish that begins one more is refused with that error.
     pub fn max_topics(self, topics: usize) -> Self {
         Self { max_topics: topics, ..self }
     }

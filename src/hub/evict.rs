@@ -57,7 +57,7 @@ impl Shared {
         events: impl Iterator<Item = (&'a Arc<Log>, &'a Event)> + Clone,
     ) -> Result<Option<Reserved<'_>>, PublishError> {
         let most = |(log, event): (&Arc<Log>, &Event)| {
-            let state = if log.is_keyed() { footprint::state(event) } else { 0 };
+            let state = if log.is_keyed() { footprint::MOST_OF_STATE + footprint::state(event) } else { 0 };
             footprint::most(event, LARGEST_SEGMENT).saturating_mul(1 + log.pattern_logs()).saturating_add(state)
         };
         let (most, topics) =

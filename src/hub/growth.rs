@@ -18,7 +18,7 @@ pub(crate) struct Growth {
 
 struct TopicGrowth {
     grown: LogGrowth,
-    /// Bytes of the events in the state, if the topic is keyed. Events that they replace are not subtracted.
+    /// Bytes of the state and of the events in it, if the topic is keyed. Events that they replace are not subtracted.
     state: usize,
     pattern_logs: Box<[Arc<Log>]>,
 }
@@ -62,7 +62,9 @@ impl Growth {
             let topic = this.topics.entry(log.slot).or_insert_with(|| {
                 let pattern_logs =
                     if log.pattern_logs() > 0 { log.state().pattern_logs.clone() } else { Box::default() };
-                TopicGrowth { grown: LogGrowth::new(log, sizing(log)), state: 0, pattern_logs }
+                let begins = log.is_keyed() && log.state().keyed().is_none();
+                let state = if begins { footprint::topic_with_state(&log.name) } else { 0 };
+                TopicGrowth { grown: LogGrowth::new(log, sizing(log)), state, pattern_logs }
             });
             topic.grown.add(event, None);
             if log.is_keyed() {

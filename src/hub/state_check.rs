@@ -23,6 +23,8 @@ struct Trials<'a> {
     by_slot: BTreeMap<u32, Trial<'a>>,
     /// Bytes that the events add to the states of all topics, at most.
     bytes: u64,
+    /// Number of topics that get a state.
+    topics: usize,
 }
 
 /// Events that keyed topics do not take.
@@ -50,17 +52,31 @@ impl Shared {
                     return Err(PublishError::TtlUnsupported(topic.clone()));
                 }
                 (Some(limits), Some(key)) => {
+                    trials.begin(log);
                     if !trials.fits(self, log, limits, key, event) {
                         return Err(PublishError::StateFull { topic: Topic::clone(topic) });
                     }
                 }
             }
         }
-        Ok(())
+        let (topics, limit) = (trials.topics, self.pool.max_topics);
+        // States are not evicted, so no topic gives way to another.
+        match self.budget.topics_with_state.load().saturating_add(topics as u64) > limit as u64 && topics > 0 {
+            true => Err(PublishError::TooManyTopics { topics, limit }),
+            false => Ok(()),
+        }
     }
 }
 
 impl<'a> Trials<'a> {
+    /// Counts the topic if it has no state yet.
+    fn begin(&mut self, log: &Log) {
+        if !self.by_slot.contains_key(&log.slot) && log.state().keyed().is_none() {
+            self.topics += 1;
+            self.bytes += footprint::topic_with_state(&log.name) as u64;
+        }
+    }
+
     /// Adds an event. Returns whether the state of its topic has room for it. A removal always has, and so has an event that is
     /// no larger than the one that it replaces.
     fn fits(&mut self, shared: &Shared, log: &Log, limits: StateLimits, key: &'a str, event: &'a Event) -> bool {

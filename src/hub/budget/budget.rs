@@ -28,6 +28,8 @@ pub(crate) struct Budget {
     cached: Count,
     /// Bytes of the states of keyed topics, which are not evicted.
     pub(crate) states: Count,
+    /// Number of keyed topics that have had an event.
+    pub(crate) topics_with_state: Count,
     /// Bytes that publishers which make room at this moment are about to add.
     reserved: Count,
     pub(crate) caches: CacheQueue,
@@ -96,6 +98,7 @@ impl Budget {
             pinned: Count::new(0),
             cached: Count::new(0),
             states: Count::new(0),
+            topics_with_state: Count::new(0),
             reserved: Count::new(0),
             caches: CacheQueue::default(),
         })

@@ -12,6 +12,8 @@ const LABELS: usize = 160;
 const SEGMENT: usize = 160;
 /// Size of an event and of its key in the trees of a topic's state, beyond their bytes.
 const STATE: usize = 240;
+/// Size of a topic's state beyond its events: the first nodes of its trees.
+const FIRST_STATE: usize = 1_100;
 /// Size of a log, its name, its entries in the registry, and its share of the index of recent events.
 const TOPIC: usize = 404;
 
@@ -29,6 +31,14 @@ pub(crate) fn event(event: &Event, topic: Option<&Topic>) -> usize {
 pub(crate) fn state(event: &Event) -> usize {
     STATE + self::event(event, None) + event.key().map_or(0, str::len)
 }
+
+/// Returns the size of a topic with a state, without its events. The topic may hold no other events.
+pub(crate) fn topic_with_state(name: &Pattern) -> usize {
+    FIRST_STATE + topic(name)
+}
+
+/// Largest size that the first event of a topic's state adds for the topic.
+pub(crate) const MOST_OF_STATE: usize = FIRST_STATE + FIRST_EVENT;
 
 /// Returns the size of a topic that holds events, or of a pattern's log, without its segments.
 pub(crate) fn topic(name: &Pattern) -> usize {

@@ -165,8 +165,10 @@ impl LogState {
     #[inline(never)]
     fn put_in_state(&mut self, log: &Log, entry: &Entry, limits: StateLimits) -> Option<Box<Entry>> {
         let evicted = self.evicted;
-        let state =
-            self.history_mut().state.get_or_insert_with(|| Box::new(KeyedState::new(evicted, &log.pool.budget)));
+        let state = self
+            .history_mut()
+            .state
+            .get_or_insert_with(|| Box::new(KeyedState::new(&log.name, evicted, &log.pool.budget)));
         let replaced = state.put(entry);
         state.trim(limits, evicted, entry.at, &mut { TRIMMED });
         replaced.map(Box::new)

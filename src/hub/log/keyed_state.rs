@@ -8,7 +8,7 @@ use crate::hub::budget::footprint;
 use crate::hub::holds::{STRETCH, count_steps};
 use crate::hub::log::segment::nanos;
 use crate::hub::log::state_chain::StateChain;
-use crate::model::StateLimits;
+use crate::model::{Pattern, StateLimits};
 
 /// Newest event of each key of a topic, removals included. Trees, since a hash table moves all of its keys when it grows,
 /// under the log's lock.
@@ -37,8 +37,11 @@ pub(crate) struct KeyedState {
 }
 
 impl KeyedState {
-    /// Returns an empty state. Removals up to `forgotten` may have been forgotten.
-    pub(crate) fn new(forgotten: u64, budget: &Arc<Budget>) -> Self {
+    /// Returns the empty state of a topic. Removals up to `forgotten` may have been forgotten.
+    pub(crate) fn new(topic: &Pattern, forgotten: u64, budget: &Arc<Budget>) -> Self {
+        let charged = footprint::topic_with_state(topic) as u64;
+        budget.states.add(charged);
+        budget.topics_with_state.add(1);
         Self {
             by_key: BTreeMap::new(),
             newest: BTreeMap::new(),
@@ -47,7 +50,7 @@ impl KeyedState {
             forgotten,
             changes: 0,
             chain: None,
-            charged: 0,
+            charged,
             budget: Arc::clone(budget),
         }
     }
@@ -154,5 +157,6 @@ impl KeyedState {
 impl Drop for KeyedState {
     fn drop(&mut self) {
         self.budget.states.sub(self.charged);
+        self.budget.topics_with_state.sub(1);
     }
 }

@@ -305,6 +305,11 @@ impl Backfill {
         self.unread().any(|unread| unread.reader.is_in_fill())
     }
 
+    /// Returns whether the client lacks a state up to the position of its reader.
+    pub(crate) fn lacks_state(&self) -> bool {
+        self.unread().any(|unread| unread.reader.lacks_state())
+    }
+
     /// Returns the sequence up to which the client needs no removal: 0 before a gap at which it forgets a state. Of topics
     /// that are read the client has everything up to the boundary.
     pub(crate) fn base(&self) -> u64 {
@@ -338,7 +343,7 @@ impl Backfill {
             .take()
             .into_iter()
             .chain(rest)
-            .partition(|unread| unread.last > sequence || unread.reader.is_in_fill());
+            .partition(|unread| unread.last > sequence || unread.reader.lacks_state());
         for mut unread in unread {
             if let Some(gone) = unread.reader.skip_to(sequence, overflow) {
                 let topic = unread.reader.log.name.as_topic().cloned();

@@ -78,6 +78,14 @@ impl FollowedLog {
         }
     }
 
+    /// Returns whether the client lacks a state up to the position of its reader.
+    pub(crate) fn lacks_state(&self) -> bool {
+        match self.beside.as_deref() {
+            Some(Beside::Backfill(backfill)) => backfill.lacks_state(),
+            _ => self.reader.lacks_state(),
+        }
+    }
+
     /// Returns the sequence up to which the client needs no removal: 0 before a gap at which it forgets its state, `None`
     /// without keyed topics.
     pub(crate) fn base(&self) -> Option<u64> {

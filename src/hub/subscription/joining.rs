@@ -5,7 +5,7 @@ use crate::hub::shared::Shared;
 use crate::hub::subscription::backfill::Backfill;
 use crate::hub::subscription::reader::Reader;
 use crate::hub::subscription::state_position::NOWHERE;
-use crate::model::{Gap, GapReason, Overflow, Pattern, Topic};
+use crate::model::{Gap, GapReason, Overflow, Pattern};
 
 /// Logs of a subscription, with its position in each.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ impl JoinedLogs {
         let all = beginning.from;
         let from = |name: &Pattern| options.own_start(name).map_or(all, |own| StartAt::start(own, published));
         for (name, topic) in names.iter().filter_map(|name| Some((name, name.as_topic()?))) {
-            let starts = beginning.starts(topic, options);
+            let starts = beginning.starts(name, options);
             let plain = options.own_start(name).map_or(starts.plain, |own| StartAt::start(own, published));
             let (log, point) = shared.join(topic, Starts { plain, ..starts }, options.overflow_of(name))?;
             self.topics.push((Reader::new(log, &point), point));
@@ -47,7 +47,8 @@ impl JoinedLogs {
         for (reader, backfill) in &mut self.patterns {
             let name = &reader.log.name;
             let unsure;
-            let starts = Starts { plain: from(name), keyed: beginning.state };
+            let keyed = beginning.starts(name, options).keyed;
+            let starts = Starts { plain: from(name), keyed };
             (*backfill, unsure) = Backfill::begin(shared, name, starts, published, options.overflow_of(name));
             reader.skip_to(published, Overflow::Gap);
             beginning.gap = match (beginning.gap, unsure) {
@@ -174,10 +175,10 @@ impl Beginning {
         Self { from, state, sequence, gap: reason.map(|reason| Gap::new(reason, shared.cursor(sequence))), is_new }
     }
 
-    /// Returns the start in a topic that has no start of its own.
+    /// Returns the start in a topic or pattern that has no start of its own.
     #[inline]
-    pub(crate) fn starts(&self, topic: &Topic, options: &SubscribeOptions) -> Starts {
-        match options.is_added(topic) {
+    pub(crate) fn starts(&self, name: &Pattern, options: &SubscribeOptions) -> Starts {
+        match options.is_added(name) {
             true => Starts::whole(self.from.added()),
             false => Starts { plain: self.from, keyed: self.state },
         }

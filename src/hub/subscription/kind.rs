@@ -30,7 +30,7 @@ impl Kind {
     ) -> Result<(Option<Gap>, Self), SubscribeError> {
         let overflow = options.overflow_of(name);
         let beginning = Beginning::new(shared, options.start_of(name), shared.published.load());
-        let (log, point) = shared.join(topic, beginning.starts(topic, options), overflow)?;
+        let (log, point) = shared.join(topic, beginning.starts(name, options), overflow)?;
         if log.is_keyed() {
             return Ok(Self::single_with_state(shared, beginning, log, &point, overflow));
         }

@@ -297,9 +297,10 @@ impl Reader {
 
     /// Moves to the first event in memory after a sequence, if the reader is not past it. Returns the sequence of the last event
     /// between them that is gone. In the log of a pattern it moves to the first such event, which it looks for in the topics.
-    /// A fill is not skipped.
+    /// A state that the client lacks is not skipped.
     pub(crate) fn skip_to(&mut self, sequence: u64, overflow: Overflow) -> Option<u64> {
         if self.is_in_fill() {
+            self.skip_fill(sequence);
             return None;
         }
         let in_hand = self.segment.as_deref().map(|segment| (segment.index_after(sequence), segment.end()));
@@ -328,6 +329,31 @@ impl Reader {
             self.segment = None;
         }
         gap
+    }
+
+    #[cold]
+    fn skip_fill(&mut self, sequence: u64) {
+        if self.lacks_state() {
+            return;
+        }
+        self.release();
+        if filled_up_to(self.next) < sequence {
+            (self.next, self.stepped) = (fill_after(sequence), self.stepped.max(sequence));
+        }
+    }
+
+    /// Returns whether the reader is in a fill of a state that the client does not have up to the reader's position: it began
+    /// without a cursor, or in the middle of the state.
+    pub(crate) fn lacks_state(&self) -> bool {
+        self.is_in_fill() && self.stepped > self.filled()
+    }
+
+    /// Returns the sequence up to which everything is read, in a fill.
+    fn filled(&self) -> u64 {
+        match self.segment.as_deref() {
+            Some(segment) => filled_up_to(fill_after_place(segment, self.place_in(segment))),
+            None => filled_up_to(self.next),
+        }
     }
 
     /// Releases the segment if it is sealed. Called when all events of the segment are read.

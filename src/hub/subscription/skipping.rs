@@ -41,7 +41,7 @@ impl SingleTopic {
     /// Skips to a sequence. Returns a gap if events after it are gone.
     pub(crate) fn skip_to(&mut self, sequence: u64, shared: &Shared) -> Option<Gap> {
         // The cursor of a client is that of the state until it has the whole state.
-        let has_state = !self.reader.is_in_fill();
+        let has_state = !self.reader.lacks_state();
         let gone = self.reader.skip_to(sequence, self.overflow);
         if has_state {
             self.sequence = self.sequence.max(sequence);
@@ -53,7 +53,7 @@ impl SingleTopic {
 impl MultiTopic {
     /// Skips to a sequence.
     pub(crate) fn skip_to(&mut self, sequence: u64, shared: &Shared) {
-        let has_state = !self.topics.iter().any(FollowedLog::is_in_fill);
+        let has_state = !self.topics.iter().any(FollowedLog::lacks_state);
         for followed in &mut self.topics {
             followed.skip_to(sequence, shared);
         }
@@ -82,7 +82,6 @@ impl FollowedLog {
                 gap.missed = None;
                 Some(gap.cursor.sequence())
             }
-            Some(Beside::Gap(gap)) if gap.snapshot => return,
             Some(Beside::Gap(_)) => {
                 *beside = None;
                 None

@@ -176,7 +176,7 @@ impl Registry {
         let end = topics.ended.get(topic).cloned();
         match limit {
             None if end.is_some() => return Err(NoLog::Finished),
-            Some(limit) if topics.live.len() as u64 >= self.pool.by_size.topics().saturating_add(limit as u64) => {
+            Some(limit) if topics.live.len() as u64 >= self.topics_with_events().saturating_add(limit as u64) => {
                 return Err(NoLog::TooManyTopics { limit });
             }
             _ => {}
@@ -189,6 +189,11 @@ impl Registry {
         topics.live.insert(Named(Arc::clone(&log)));
         topics.names.insert(Named(Arc::clone(&log)), ());
         Ok(log)
+    }
+
+    /// Returns an upper bound of the number of topics with history or a state: those with both count twice.
+    fn topics_with_events(&self) -> u64 {
+        self.pool.by_size.topics().saturating_add(self.pool.budget.topics_with_state.load())
     }
 
     /// Returns the retention of a topic.

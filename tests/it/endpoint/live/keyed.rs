@@ -1,6 +1,6 @@
 //! Keyed topics among those that a change adds.
 
-use tidings::{Event, LocalHub, Retention};
+use tidings::{EndpointBuilder, Event, LocalHub, Rejection, Retention, SubscribeRequest};
 
 use super::app::{LiveApp, change, data, objects};
 use crate::support::http::{TestClient, settle};
@@ -63,4 +63,25 @@ async fn change_during_the_first_state_follows_it() {
     let objects = objects(&client);
     assert_eq!(data(&objects), keys);
     assert_eq!((objects.len(), &objects[200]["topics"][0]), (201, &"a".into()));
+}
+
+/// The publisher follows each room by a pattern.
+#[tokio::test(start_paused = true)]
+async fn added_pattern_sends_the_states_of_its_topics_before_the_confirmation() {
+    let app = app();
+    let rooms = async |request: SubscribeRequest| {
+        let patterns: Vec<_> = request.topics().iter().map(|room| format!("{room}/*")).collect();
+        Ok::<_, Rejection>(request.subscribe_to_patterns(patterns))
+    };
+    let endpoint = EndpointBuilder::from_fn(app.hub(), rooms).build();
+    set(&app, "keyed/1", "x", "x1");
+    let mut client = TestClient::open_objects(&endpoint, "/?topic=a").await;
+    app.publish("a/1", "a1");
+    settle().await;
+    change(&mut client, &["a", "keyed"]).await;
+    set(&app, "keyed/1", "x", "x2");
+    settle().await;
+    let objects = objects(&client);
+    assert_eq!(data(&objects), ["a1", "x1", "x2"]);
+    assert_eq!(objects[2]["tidings"], "topics");
 }
