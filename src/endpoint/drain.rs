@@ -101,6 +101,7 @@ impl Endpoint {
             endpoint.drain().await;
         }
     }
+
     /// Returns whether a [drain](Self::drain) was announced: `true` from the call of `drain` on, also during the
     /// [`drain_delay`](crate::EndpointBuilder::drain_delay). It stays `true`.
     ///

@@ -70,7 +70,7 @@ impl Backfill {
     ) -> (Self, Option<Gap>) {
         let mut this = Self::none(boundary);
         let after = starts.plain.after();
-        let is_whole = shared.has_keyed && matches!(starts.keyed, StateStart::Whole);
+        let is_whole = shared.has_keyed && starts.is_whole();
         if after.is_some_and(|after| after >= boundary) && !(is_whole && shared.registry.may_be_keyed(pattern)) {
             return (this, None);
         }
@@ -114,7 +114,7 @@ impl Backfill {
         // All events after this that are gone are missed.
         let after = from.after().unwrap_or(u64::MAX);
         // Only topics with an event after this are looked at. The state of a topic may be older.
-        let is_whole = shared.has_keyed && matches!(starts.keyed, StateStart::Whole);
+        let is_whole = shared.has_keyed && starts.is_whole();
         let had_event_after = from.after().filter(|_| !is_whole);
         let (now, boundary) = (shared.now(), self.boundary);
         let (mut unread, mut found) = (Vec::new(), LookUp { events: 0, forgotten: 0, unsure: None });

@@ -179,7 +179,7 @@ impl Beginning {
     #[inline]
     pub(crate) fn starts(&self, name: &Pattern, options: &SubscribeOptions) -> Starts {
         match options.is_added(name) {
-            true => Starts::whole(self.from.added()),
+            true => Starts::added(self.from),
             false => Starts { plain: self.from, keyed: self.state },
         }
     }

@@ -120,8 +120,6 @@ proptest! {
         let mut world = World::new(removals, live_buffer);
         let (names, topics) = names;
         let added: Vec<_> = added.into_iter().filter(|name| names.contains(name)).collect();
-        // No state is empty.
-        world.publish(&[(0, 9, false), (1, 9, false)]);
         world.publish(&before);
         let from = world.hub.cursor();
         world.publish(&between);
