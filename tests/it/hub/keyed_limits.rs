@@ -41,7 +41,7 @@ fn topics_with_a_state_count_in_the_bytes_of_the_states() {
     let published = (0..10_000).take_while(|topic| hub.publish_now(format!("cars/{topic}"), set("1")).is_ok());
     assert!((1..1 << 9).contains(&published.count()), "{:?}", hub.stats());
     let stats = hub.stats();
-    assert!(stats.state_bytes >= stats.keys as usize * 1_000 && stats.bytes <= 1 << 20, "{stats:?}");
+    assert!(stats.state_bytes >= stats.keys * 1_000 && stats.bytes <= 1 << 20, "{stats:?}");
 }
 
 #[test]

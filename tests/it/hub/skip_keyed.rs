@@ -124,7 +124,7 @@ proptest! {
         let from = world.hub.cursor();
         world.publish(&between);
         let request = Subscribe::patterns(names.iter().copied()).start(Start::After(from));
-        let mut subscription = world.hub.subscribe(request.added(added.iter().map(|name| topic(name)))).unwrap();
+        let mut subscription = world.hub.subscribe(request.added(added.iter().map(topic))).unwrap();
         world.publish(&meanwhile);
         let last = world.hub.cursor().sequence();
         let to = from.sequence() + (last - from.sequence()) * to / 100;
