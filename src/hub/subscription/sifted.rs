@@ -1,11 +1,17 @@
 use std::cell::Cell;
 use std::ops::Range;
+use std::task::{Context, Poll};
 
 use crate::contract::{EventFilter, EventRef, SubscriptionEnd};
 use crate::hub::log::kept::Kept;
 use crate::hub::log::segment::Segment;
+use crate::hub::shared::Shared;
+use crate::hub::subscription::kind::Kind;
 use crate::hub::subscription::output::Output;
+use crate::hub::subscription::reader::Look;
+use crate::hub::subscription::segment_slice::SegmentSlice;
 use crate::hub::subscription::slice_reader::SliceReader;
+use crate::hub::subscription::taken::{LeftOut, Taken};
 use crate::model::{Gap, TopicEnd};
 
 /// Number of events that a poll looks at without a delivery.
@@ -18,6 +24,65 @@ pub(crate) struct Sifted<'a, O> {
     pub(crate) filter: &'a EventFilter,
     /// Number of events that the poll has looked at.
     pub(crate) looks: &'a Cell<u32>,
+}
+
+/// Polls a subscription with a predicate, as [`Subscription`](crate::Subscription) does without one: most polls look at the
+/// segment in hand, and at nothing else.
+#[inline(always)]
+pub(crate) fn poll_sifted<O: Output>(
+    kind: &mut Kind,
+    shared: &Shared,
+    cx: &mut Context<'_>,
+    output: O,
+    filter: &EventFilter,
+) -> Poll<O::Delivery> {
+    if let Kind::Single(single) = kind {
+        match single.look() {
+            Look::Unread(unread) => {
+                let (kept, waited) = (unread.kept(|_, event| filter.keeps(event)), single.has_waited());
+                let taken = match kept.is_none() || kept.is_all() {
+                    true => unread.take_all_or_none(kept, output, shared, waited),
+                    false => take_some(unread, kept, output, shared, waited),
+                };
+                if let Some(delivery) = single.pass::<Sifted<'_, O>>(taken, shared).and_then(O::events) {
+                    return Poll::Ready(delivery);
+                }
+            }
+            Look::Nothing => {}
+            Look::Unclear => return find_sifted(kind, shared, cx, output, filter),
+        }
+        if single.register(shared, cx) {
+            return Poll::Pending;
+        }
+    }
+    find_sifted(kind, shared, cx, output, filter)
+}
+
+/// Takes some of the events that were looked at.
+#[inline(never)]
+fn take_some<O: Output>(
+    unread: SegmentSlice<'_>,
+    kept: Kept,
+    output: O,
+    shared: &Shared,
+    waited: bool,
+) -> Taken<Option<O::Events>> {
+    let taken = unread.take_kept(kept, output, shared, waited, |_| LeftOut::default());
+    let is_none = taken.count == 0;
+    taken.map(|events| (!is_none).then_some(events))
+}
+
+/// Finds the next delivery.
+#[inline(never)]
+fn find_sifted<O: Output>(
+    kind: &mut Kind,
+    shared: &Shared,
+    cx: &mut Context<'_>,
+    output: O,
+    filter: &EventFilter,
+) -> Poll<O::Delivery> {
+    let looks = Cell::new(0);
+    kind.poll(shared, cx, Sifted { output, filter, looks: &looks })
 }
 
 impl<O: Output> Output for Sifted<'_, O> {
@@ -38,16 +103,24 @@ impl<O: Output> Output for Sifted<'_, O> {
         self.filter.keeps(event)
     }
 
-    fn share_kept(self, segment: &Segment, kept: &Kept, reader: SliceReader<'_>) -> (Option<O::Events>, u32, u32) {
-        if kept.count() == 0 {
-            return (None, 0, kept.range().end);
+    fn share_kept(
+        self,
+        segment: &Segment,
+        kept: Kept,
+        unread: Range<u32>,
+        reader: SliceReader<'_>,
+    ) -> (Option<O::Events>, u32, u32) {
+        let Range { start, end } = kept.range();
+        self.looks.set(self.looks.get().saturating_add(end - start));
+        if kept.is_none() {
+            return (None, 0, end);
         }
-        let (events, count, end) = self.output.share_kept(segment, kept, reader);
+        if kept.is_all() {
+            let (events, end) = self.output.share(segment, start..end, reader);
+            return (Some(events), end - start, end);
+        }
+        let (events, count, end) = self.output.share_kept(segment, kept, unread, reader);
         (Some(events).filter(|_| count > 0), count, end)
-    }
-
-    fn looked(self, events: u32) {
-        self.looks.set(self.looks.get().saturating_add(events));
     }
 
     fn is_spent(self) -> bool {

@@ -1,4 +1,3 @@
-use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,7 +11,7 @@ use crate::hub::shared::Shared;
 use crate::hub::subscription::kind::Kind;
 use crate::hub::subscription::output::{Batches, InFormat, Output};
 use crate::hub::subscription::reader::Look;
-use crate::hub::subscription::sifted::Sifted;
+use crate::hub::subscription::sifted::poll_sifted;
 use crate::hub::subscription::skipping::{opening_after, sequence_of};
 use crate::model::{Cursor, Gap, GapReason};
 
@@ -139,7 +138,10 @@ impl Subscription {
     // it.
     #[inline(always)]
     fn poll<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
-        if let (None, Kind::Single(single)) = (&self.rare, &mut self.kind) {
+        if self.rare.is_some() {
+            return self.poll_rare(cx, output);
+        }
+        if let Kind::Single(single) = &mut self.kind {
             match single.look() {
                 Look::Unread(unread) if O::IN_PLACE => {
                     let taken = unread.take_whole(output, &self.shared, single.has_waited());
@@ -181,25 +183,29 @@ impl Subscription {
         if waits { Poll::Pending } else { self.find(cx, output) }
     }
 
-    /// Finds the next delivery.
+    /// Finds the next delivery, without an opening gap and a filter.
     #[inline(never)]
     fn find<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
-        if self.rare.is_some() { self.find_rare(cx, output) } else { self.kind.poll(&self.shared, cx, output) }
+        self.kind.poll(&self.shared, cx, output)
     }
 
     #[inline(never)]
-    fn find_rare<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
-        if let Some(gap) = self.take_opening() {
-            let gap = self.open(gap);
-            return Poll::Ready(if self.is_filtered() { O::gap(Gap { missed: None, ..gap }) } else { O::gap(gap) });
-        }
-        match self.rare.as_deref().and_then(|rare| rare.filter.as_ref()) {
-            Some(filter) => {
-                let looks = Cell::new(0);
-                self.kind.poll(&self.shared, cx, Sifted { output, filter, looks: &looks })
+    fn poll_rare<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
+        match self.rare.as_deref() {
+            Some(Rare { opening: None, filter: Some(filter) }) => {
+                poll_sifted(&mut self.kind, &self.shared, cx, output, filter)
             }
-            None => self.kind.poll(&self.shared, cx, output),
+            _ => self.poll_opening(cx, output),
         }
+    }
+
+    #[cold]
+    fn poll_opening<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
+        let Some(gap) = self.take_opening() else {
+            return self.find(cx, output);
+        };
+        let gap = self.open(gap);
+        Poll::Ready(if self.is_filtered() { O::gap(Gap { missed: None, ..gap }) } else { O::gap(gap) })
     }
 
     #[cold]
