@@ -183,8 +183,14 @@ impl SubscribeRequest {
     }
 
     /// Marks the topics that the session adds, if this is a change.
+    #[inline]
     fn marked(&self, subscribe: Subscribe) -> Subscribe {
-        match self.session().filter(|_| self.0.is_change) {
+        if self.0.is_change { self.marked_change(subscribe) } else { subscribe }
+    }
+
+    #[cold]
+    fn marked_change(&self, subscribe: Subscribe) -> Subscribe {
+        match self.session() {
             Some(session) => subscribe.added_to(&session.topics()),
             None => subscribe,
         }

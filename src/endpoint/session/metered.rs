@@ -27,6 +27,7 @@ impl MeteredSubscriber {
     }
 
     /// Notes the position and the head of the source at the begin of the feed.
+    #[inline(always)]
     pub(super) fn begin(feed: &Feed, entry: &SessionEntry) {
         entry.track.moved(feed.cursor());
         if entry.is_listed {

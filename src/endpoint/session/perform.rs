@@ -99,7 +99,7 @@ impl SessionEntry {
         self.write_signals(&locked.lifecycle, needs_driver);
         let stream = if takes_stream { locked.stream.take() } else { None };
         let head = if ends { locked.head.take() } else { None };
-        let dropped = self.update_live(&mut locked, renews);
+        let unused = self.update_live(&mut locked, renews);
         let reason = locked.lifecycle.reason();
         let connection = if stalls_body { locked.body.stall(&self.shared.counters) } else { None };
         drop(locked);
@@ -109,8 +109,8 @@ impl SessionEntry {
         if reason == Some(SessionEnd::Stalled) {
             stream.iter().for_each(EventStream::note_stall);
         }
-        if stream.is_some() || head.is_some() || !dropped.is_nothing() {
-            drop_catching((stream, head, dropped));
+        if stream.is_some() || head.is_some() || unused.is_some() {
+            drop_catching((stream, head, unused));
         }
         self.shared.counters.sent(sent);
         if counts_stall {

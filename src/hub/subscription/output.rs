@@ -276,7 +276,7 @@ struct JoinedBytes {
 }
 
 impl JoinedBytes {
-    #[inline]
+    #[inline(always)]
     fn add(&mut self, events: &EncodedBatch) {
         if self.all.is_empty() {
             self.all.reserve(self.size);
