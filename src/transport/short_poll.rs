@@ -119,7 +119,7 @@ impl<S: Subscriber> PollQueue<S> {
     /// and delivered none.
     #[cold]
     fn collect_filtered(&mut self, cx: &mut Context<'_>) {
-        for _ in 0..ROUNDS {
+        for _ in 1..ROUNDS {
             let before = self.subscriber.cursor();
             let progress = self.draft.collect(&mut self.subscriber, cx);
             if progress != Progress::Nothing || self.subscriber.cursor() == before {

@@ -13,7 +13,7 @@ use super::polls::PollEntry;
 use super::recovery;
 use super::session_table::NoPlace;
 use super::{Session, SessionEnd};
-use crate::contract::{BoxSubscriber, Start};
+use crate::contract::{BoxSubscriber, Start, Subscriber};
 use crate::endpoint::accepted::Accepted;
 use crate::endpoint::shared::Shared;
 
@@ -91,11 +91,11 @@ impl SessionGuard {
     /// Returns the subscriber that the session's transport reads.
     pub(crate) fn subscriber(&self, mut accepted: Accepted<BoxSubscriber>, start: Start) -> MeteredSubscriber {
         let throttle = accepted.take_throttle();
+        let acknowledged =
+            start.cursor().filter(|cursor| self.entry.is_listed && accepted.subscriber.cursor() == Some(*cursor));
         let feed = recovery::feed(&self.entry, self.poll.clone(), accepted, start);
         let mut subscriber = MeteredSubscriber::new(feed, &self.entry);
-        if self.entry.is_listed && !subscriber.is_recovering() {
-            start.cursor().inspect(|&cursor| self.entry.track.acknowledge_start(cursor));
-        }
+        acknowledged.inspect(|&cursor| self.entry.track.acknowledge(cursor));
         throttle.inspect(|&interval| subscriber.set_pace(interval));
         subscriber
     }

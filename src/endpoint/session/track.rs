@@ -114,13 +114,6 @@ impl Track {
         self.epoch.store(cursor.epoch(), Ordering::Relaxed);
     }
 
-    /// Notes that the client is known to have everything up to its cursor, if the source starts there.
-    pub(super) fn acknowledge_start(&self, cursor: Cursor) {
-        if self.cursor() == Some(cursor) {
-            self.acknowledged.store(cursor.sequence().saturating_add(1), Ordering::Relaxed);
-        }
-    }
-
     /// Notes that the client is known to have everything up to a cursor. Does nothing if less is known to have been sent.
     pub(super) fn acknowledge(&self, cursor: Cursor) {
         let is_sent =
