@@ -82,6 +82,7 @@ mod admit;
 pub(crate) mod body;
 mod build;
 pub(crate) mod builder;
+mod call;
 mod catch_panic;
 mod check;
 mod config;

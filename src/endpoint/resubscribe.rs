@@ -1,6 +1,5 @@
 use super::accepted::IntoAccepted;
 use super::service::Endpoint;
-use crate::contract::Transport;
 use crate::endpoint::session::SessionId;
 
 /// Error of [`Endpoint::resubscribe`].
@@ -73,7 +72,7 @@ impl Endpoint {
     /// when the change is made, the session keeps its topics and [`on_refusal`](crate::EndpointBuilder::on_refusal) is called.
     pub fn resubscribe(&self, id: SessionId, accepted: impl IntoAccepted) -> Result<(), ResubscribeError> {
         let entry = self.shared().sessions.get(id).ok_or(ResubscribeError::NotFound)?;
-        if matches!(entry.transport(), Transport::ShortPoll | Transport::LongPoll) {
+        if entry.transport().is_poll() {
             return Err(ResubscribeError::Poll);
         }
         let mut accepted = accepted.into_accepted().boxed();

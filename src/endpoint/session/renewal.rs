@@ -7,11 +7,8 @@ use std::time::Duration;
 use super::Session;
 use super::entry::{RENEWS, SessionEntry, drop_catching};
 use super::lifecycle::{Input, Validity};
-use crate::endpoint::catch_panic::catch_future_panic;
 use crate::endpoint::refused::Refused;
-use crate::endpoint::reject::RefusalCause;
 use crate::endpoint::shared::Shared;
-use crate::endpoint::time::timeout::timeout;
 
 /// Future of the publisher's answer whether it renews the authorization of a session, and for how long.
 pub(super) type Renewal = Pin<Box<dyn Future<Output = Option<Duration>> + Send>>;
@@ -63,20 +60,11 @@ impl SessionEntry {
 /// Asks the publisher to renew the authorization of a session. Waits for a place among the publisher's calls. The end of the
 /// authorization drops the future.
 async fn ask(shared: Arc<Shared>, session: Session) -> Option<Duration> {
-    let refuse = |cause, text: &str| shared.report_refusal(&Refused::new(cause, text).of_session(&session));
     let key = session.shared_key();
     let _permit = shared.calls.enter(key.as_ref()).await;
-    let limit = shared.config.subscribe_timeout;
-    let renewal = catch_future_panic(async { shared.publisher.renew(&session).await });
-    match timeout(&shared.runtime.wheel, limit, renewal).await {
-        Some(Ok(lifetime)) => lifetime,
-        Some(Err(_)) => {
-            refuse(RefusalCause::Publisher, "renew: publisher panicked");
-            None
-        }
-        None => {
-            refuse(RefusalCause::Busy, &format!("renew timed out after {limit:?} (subscribe_timeout)"));
-            None
-        }
-    }
+    shared.call(|| shared.publisher.renew(&session)).await.unwrap_or_else(|failed| {
+        let text = failed.text("renew");
+        shared.report_refusal(&Refused::new(failed.cause(), &text).of_session(&session));
+        None
+    })
 }
