@@ -1,7 +1,6 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -119,7 +118,7 @@ impl Endpoint {
     /// ```
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.shared().drain.is_announced.load(Ordering::Acquire)
+        self.shared().drain.begin.get().is_some()
     }
 
     /// Waits for `signal`, announces a drain, and waits until the [`drain_delay`](crate::EndpointBuilder::drain_delay) has
@@ -152,28 +151,25 @@ impl Endpoint {
 
 /// Progress of an endpoint's drain.
 pub(crate) struct DrainState {
-    is_announced: AtomicBool,
     /// Time of the first end, once the drain is announced.
-    begin: Mutex<Option<Instant>>,
+    begin: OnceLock<Instant>,
     /// Alarm at that time. It ends the sessions if the future of the drain was dropped.
     alarm: Mutex<Alarm>,
 }
 
 impl DrainState {
     pub(crate) fn new(wheel: &Wheel) -> Self {
-        Self { is_announced: AtomicBool::new(false), begin: Mutex::default(), alarm: Mutex::new(wheel.alarm()) }
+        Self { begin: OnceLock::new(), alarm: Mutex::new(wheel.alarm()) }
     }
 }
 
 impl Shared {
     /// Announces a drain, unless one was announced. Returns the time, and that of the first end.
     fn announce_drain(&self) -> (Instant, Instant) {
-        // The application's clock is read under no lock. First the begin, which is not after the time without a delay.
+        // The begin first, so that it is not after the time if there is no delay.
         let begin = self.runtime.wheel.after(self.config.drain_delay);
         let now = self.runtime.wheel.now();
-        let begin = *self.drain.begin.lock().get_or_insert(begin);
-        self.drain.is_announced.store(true, Ordering::Release);
-        (now, begin)
+        (now, *self.drain.begin.get_or_init(|| begin))
     }
 
     /// Ends the sessions at this time.
