@@ -180,7 +180,7 @@ fn outcome_of(error: &PublishError) -> Outcome {
 impl Shared {
     /// Notes the begin of a session, if there is presence.
     #[inline]
-    pub(crate) fn presence_begins(self: &Arc<Self>, session: &Session) {
+    pub(crate) fn begin_presence(self: &Arc<Self>, session: &Session) {
         if let Some(presence) = &self.presence {
             presence.begin(self, session);
         }
@@ -188,7 +188,7 @@ impl Shared {
 
     /// Notes the end of a session, if there is presence.
     #[inline]
-    pub(crate) fn presence_ends(self: &Arc<Self>, session: &Session) {
+    pub(crate) fn end_presence(self: &Arc<Self>, session: &Session) {
         if let Some(presence) = &self.presence {
             presence.end(self, session);
         }

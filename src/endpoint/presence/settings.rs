@@ -1,9 +1,10 @@
+use std::borrow::Borrow;
+
 use super::table::KeyName;
 use crate::endpoint::builder::EndpointBuilder;
 use crate::endpoint::session::Session;
 use crate::hub::LocalHub;
 use crate::model::{Event, IntoTopic};
-use std::borrow::Borrow;
 
 /// Hub of presence, and the closure that names the keys of a session.
 pub(crate) struct PresenceRule {
@@ -100,7 +101,7 @@ impl EndpointBuilder {
     {
         let present = move |session: &Session| {
             let items = present(session).into_iter();
-            items.map(|(topic, key, event)| named(topic, key.as_ref(), event.into())).collect()
+            items.map(|(topic, key, event)| check(topic, key.as_ref(), event.into())).collect()
         };
         self.presence = Some(PresenceRule { hub: hub.clone(), present: Box::new(present) });
         self
@@ -108,7 +109,7 @@ impl EndpointBuilder {
 }
 
 /// Checks what the closure returned.
-fn named(topic: impl IntoTopic, key: &str, event: Event) -> Result<(KeyName, Event), String> {
+fn check(topic: impl IntoTopic, key: &str, event: Event) -> Result<(KeyName, Event), String> {
     let topic = topic.into_topic().map_err(|error| format!("topic of the presence: {error}"))?.borrow().clone();
     let of_topic = |error: &dyn std::fmt::Display| format!("presence in topic `{topic}`: {error}");
     if event.is_removal() {

@@ -30,7 +30,7 @@ pub(super) struct KeyName {
     pub(super) key: Box<str>,
 }
 
-/// KeyChange of a key that the caller publishes under no lock, and then [finishes](PresenceTable::finish).
+/// Change of a key that the caller publishes under no lock, and then [finishes](PresenceTable::finish).
 #[derive(Debug)]
 pub(super) struct KeyChange {
     pub(super) name: Arc<KeyName>,
@@ -40,7 +40,7 @@ pub(super) struct KeyChange {
     pub(super) began: Instant,
 }
 
-/// PresenceWork that follows from an input, for the caller to do under no lock.
+/// Work that follows from an input, for the caller to do under no lock.
 #[derive(Debug, Default)]
 pub(super) struct PresenceWork {
     pub(super) changes: Vec<KeyChange>,

@@ -26,7 +26,7 @@ impl SessionEntry {
             return Err(no_place);
         }
         let _ = catch_panic(|| self.shared.publisher.joined(&self.session));
-        self.shared.presence_begins(&self.session);
+        self.shared.begin_presence(&self.session);
         let mut locked = self.locked.lock();
         let actions = locked.lifecycle.handle(joined, now, &self.shared.timeouts);
         // Most sessions have no timer and nothing to do.
@@ -162,7 +162,7 @@ impl SessionEntry {
         }
         self.shared.sessions.remove(self, state, why);
         let _ = catch_panic(|| self.shared.publisher.left(&self.session, why));
-        self.shared.presence_ends(&self.session);
+        self.shared.end_presence(&self.session);
         self.shared.sessions.note_left();
     }
 }
