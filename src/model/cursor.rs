@@ -65,6 +65,11 @@ impl Cursor {
         self.sequence
     }
 
+    /// Returns whether a client at this cursor has everything up to another one. `false` if that is of another epoch.
+    pub(crate) fn reaches(self, other: Self) -> bool {
+        self.epoch == other.epoch && self.sequence >= other.sequence
+    }
+
     /// Returns the tag, if the hub has set one.
     #[must_use]
     pub fn tag(self) -> Option<u64> {

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::entry::{CHANGES, REGISTERS, SessionEntry, drop_catching};
-use super::lifecycle::Phase;
 use crate::contract::{BoxSubscriber, Rejection, Subscriber};
 use crate::endpoint::accepted::Accepted;
 use crate::model::{Cursor, Pattern};
@@ -103,8 +102,7 @@ impl SessionEntry {
     pub(crate) fn change_topics(self: &Arc<Self>, request: ChangeRequest, rate: u32) -> bool {
         let now = self.shared.runtime.wheel.now();
         let mut locked = self.locked.lock();
-        let is_open = locked.lifecycle.phase() == Phase::Open;
-        let Some(live) = locked.live_or_new().filter(|_| is_open) else { return true };
+        let Some(live) = locked.open_live() else { return true };
         if !live.changes.rate.admit(now, rate) {
             return false;
         }
@@ -120,8 +118,7 @@ impl SessionEntry {
     pub(crate) fn give_subscriber(self: &Arc<Self>, accepted: Accepted<BoxSubscriber>) -> bool {
         let given = NewSubscriber::new(accepted);
         let mut locked = self.locked.lock();
-        let is_open = locked.lifecycle.phase() == Phase::Open;
-        let Some(live) = locked.live_or_new().filter(|_| is_open) else { return false };
+        let Some(live) = locked.open_live() else { return false };
         let replaced = live.changes.given.replace(given);
         self.set_signal(CHANGES | REGISTERS, true);
         drop(locked);
@@ -156,8 +153,7 @@ impl SessionEntry {
     /// Puts back the change that the session's task took. It is dropped if the session is no longer open.
     pub(super) fn put_change(&self, change: TopicsChange) {
         let mut locked = self.locked.lock();
-        let is_open = locked.lifecycle.phase() == Phase::Open;
-        match locked.live().filter(|_| is_open) {
+        match locked.open_live() {
             Some(live) => live.changes.under_way = Some(change),
             None => {
                 drop(locked);

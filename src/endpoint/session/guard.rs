@@ -96,7 +96,7 @@ impl SessionGuard {
         let feed = recovery::feed(&self.entry, self.poll.clone(), accepted, start);
         let mut subscriber = MeteredSubscriber::new(feed, &self.entry);
         acknowledged.inspect(|&cursor| self.entry.track.acknowledge(cursor));
-        throttle.inspect(|&interval| subscriber.set_pace(interval));
+        throttle.inspect(|&interval| subscriber.set_throttle(interval));
         subscriber
     }
 

@@ -116,7 +116,7 @@ impl Session {
     }
 
     /// Returns the topics and patterns of the session, also after a change. Those of a poll session are of its last poll.
-    /// Empty if the [subscriber](crate::Subscriber::info) does not tell its topics.
+    /// Empty if the [subscriber](crate::Subscriber::info) does not describe its topics.
     #[must_use]
     pub fn topics(&self) -> Arc<[Pattern]> {
         self.0.topics.lock().unwrap_or_else(PoisonError::into_inner).shared()

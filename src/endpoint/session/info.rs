@@ -53,8 +53,8 @@ pub struct SessionInfo {
     /// Number of events that were left out because newer ones of their keys replaced them.
     pub conflated: u64,
     /// Upper bound of the events that the source has and the connection was not given. Events of topics that the session
-    /// does not follow count too. 0 if the session had everything when it last read. `None` if the source does not
-    /// tell its head.
+    /// does not follow count too. 0 if the session had everything when it last read. `None` if the head of the
+    /// source is not known.
     pub lag: Option<u64>,
 }
 

@@ -163,7 +163,7 @@ impl Lifecycle {
             // A stream whose client takes nothing is not polled, so it cannot end by itself.
             self.timers.arm_after(SessionTimer::Cutoff, now, timeouts.write);
         }
-        self.tell_or_end(why, actions);
+        self.wake_or_end(why, actions);
     }
 
     fn cut(&mut self, why: SessionEnd, actions: &mut Actions) {
@@ -179,7 +179,7 @@ impl Lifecycle {
     }
 
     /// Wakes the session's tasks, or ends a session that has none.
-    fn tell_or_end(&mut self, why: SessionEnd, actions: &mut Actions) {
+    fn wake_or_end(&mut self, why: SessionEnd, actions: &mut Actions) {
         match self.is_idle() {
             true => self.end(why, actions),
             false => actions.wakes = true,

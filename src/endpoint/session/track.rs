@@ -51,7 +51,7 @@ impl SessionEntry {
     }
 
     #[cold]
-    pub(super) fn record_gap(&self, gap: &Gap, cursor: Option<Cursor>) {
+    pub(super) fn note_gap(&self, gap: &Gap, cursor: Option<Cursor>) {
         self.add(&self.track.gaps, 1);
         // A snapshot stands for these events, so the client misses none of them.
         let missed = gap.missed.filter(|_| !gap.snapshot).unwrap_or(0);
@@ -86,7 +86,7 @@ impl SessionEntry {
     /// Returns an upper bound of the number of events between the client and the head of the source.
     pub(super) fn lag(&self, head: Option<&dyn Head>) -> Option<u64> {
         let (client, head) = (self.track.read().cursor?, head?.cursor());
-        match self.is_behind.load(Ordering::Relaxed) || self.is_paced.load(Ordering::Relaxed) {
+        match self.is_behind.load(Ordering::Relaxed) || self.is_throttled.load(Ordering::Relaxed) {
             false => Some(0),
             true => (client.epoch() == head.epoch()).then(|| head.sequence().saturating_sub(client.sequence())),
         }
@@ -116,9 +116,7 @@ impl Track {
 
     /// Notes that the client is known to have everything up to a cursor. Does nothing if less is known to have been sent.
     pub(super) fn acknowledge(&self, cursor: Cursor) {
-        let is_sent =
-            self.cursor().is_some_and(|sent| sent.epoch() == cursor.epoch() && cursor.sequence() <= sent.sequence());
-        if is_sent {
+        if self.cursor().is_some_and(|sent| sent.reaches(cursor)) {
             self.acknowledged.fetch_max(cursor.sequence().saturating_add(1), Ordering::Relaxed);
         }
     }

@@ -23,7 +23,7 @@ impl Lifecycle {
         } else {
             self.phase = Phase::Revoked;
         }
-        self.tell_or_end(SessionEnd::Revoked, actions);
+        self.wake_or_end(SessionEnd::Revoked, actions);
     }
 
     pub(super) fn expire(&mut self, now: Instant, actions: &mut Actions) {
