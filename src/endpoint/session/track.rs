@@ -19,12 +19,12 @@ pub(super) struct Track {
     events: AtomicU64,
     /// Epoch of the last position in a hub. 0 if there was none, because the source has no cursors.
     epoch: AtomicU64,
-    /// Sequence of the position of the last delivery. [`NOWHERE`]: the client would start over.
+    /// Sequence of the position of the last delivery. [`STARTS_OVER`]: the client has none.
     sequence: AtomicU64,
 }
 
 /// Sequence of a client that would start over, because it has only part of a snapshot.
-const NOWHERE: u64 = u64::MAX;
+const STARTS_OVER: u64 = u64::MAX;
 
 /// Values of a track at one moment.
 #[derive(Debug, Clone, Copy)]
@@ -108,7 +108,7 @@ impl Track {
     #[cold]
     fn enter(&self, cursor: Cursor) {
         if cursor.epoch() == 0 {
-            return self.sequence.store(NOWHERE, Ordering::Relaxed);
+            return self.sequence.store(STARTS_OVER, Ordering::Relaxed);
         }
         self.acknowledged.store(0, Ordering::Relaxed);
         self.epoch.store(cursor.epoch(), Ordering::Relaxed);
@@ -123,7 +123,7 @@ impl Track {
 
     fn cursor(&self) -> Option<Cursor> {
         let cursor = Cursor::new(self.epoch.load(Ordering::Relaxed), self.sequence.load(Ordering::Relaxed));
-        Some(cursor).filter(|cursor| cursor.epoch() != 0 && cursor.sequence() != NOWHERE)
+        Some(cursor).filter(|cursor| cursor.epoch() != 0 && cursor.sequence() != STARTS_OVER)
     }
 
     pub(super) fn bytes(&self) -> u64 {
