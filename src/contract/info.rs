@@ -125,8 +125,8 @@ impl<'a> SubscriberInfo<'a> {
     }
 
     /// Marks the subscriber as filtered: its cursor also moves past events of its topics that it leaves out, as with
-    /// [`Subscribe::filter`](crate::Subscribe::filter). Keep-alives of a stream then have the cursor, so that a client which
-    /// resumes receives no gap for such events. Default: not filtered.
+    /// [`Subscribe::filter`](crate::Subscribe::filter). Keep-alives of a stream then have the cursor, so that a client
+    /// which resumes receives no gap for such events. Default: not filtered.
     pub fn with_filter(self) -> Self {
         Self { is_filtered: true, ..self }
     }
@@ -153,8 +153,8 @@ impl<'a> SubscriberInfo<'a> {
         matches!(self.next_event, NextEvent::Of(source) if source.keeps_state())
     }
 
-    /// Returns whether there may be [removals](crate::Event::removal) among the events: `false` only for a hub without keyed
-    /// topics.
+    /// Returns whether there may be [removals](crate::Event::removal) among the events: `false` only for a hub without
+    /// keyed topics.
     #[cfg(feature = "websocket")]
     pub(crate) fn may_have_removals(&self) -> bool {
         !matches!(self.next_event, NextEvent::Of(source) if !source.may_have_removals())

@@ -220,8 +220,8 @@ impl Config {
         self.max_session_age.map(|max| max.min(MAX_AGE).mul_f64(0.9 + 0.1 * fastrand::f64()))
     }
 
-    /// Returns a random time before the end of an authorization of this length: a tenth of the length or 30 s, whichever is
-    /// less, and up to half as much again.
+    /// Returns a random time before the end of an authorization of this length: a tenth of the length or 30 s,
+    /// whichever is less, and up to half as much again.
     pub(crate) fn jittered_renewal_lead(&self, lifetime: Duration) -> Duration {
         MAX_RENEWAL_LEAD.min(lifetime / 10).mul_f64(1.0 + 0.5 * fastrand::f64())
     }

@@ -20,12 +20,12 @@ impl Endpoint {
     /// so that clients do not reconnect together. The future is ready when the last session and the last refused client
     /// are gone, or when that time is over.
     ///
-    /// The drain begins with the call, not with the first poll of the future: [`is_draining`](Self::is_draining) is `true`
-    /// from then on. With a [`drain_delay`](crate::EndpointBuilder::drain_delay) all requests are answered as before until
-    /// the delay has passed, and no session is ended. The `drain_timeout` begins after the delay.
+    /// The drain begins with the call, not with the first poll of the future: [`is_draining`](Self::is_draining) is
+    /// `true` from then on. With a [`drain_delay`](crate::EndpointBuilder::drain_delay) all requests are answered as
+    /// before until the delay has passed, and no session is ended. The `drain_timeout` begins after the delay.
     ///
-    /// Then sessions are ended, and new clients get a time at which to retry; these times are spread as widely as the ends of
-    /// the sessions. POSTs are still answered. Each transport announces the end:
+    /// Then sessions are ended, and new clients get a time at which to retry; these times are spread as widely as the
+    /// ends of the sessions. POSTs are still answered. Each transport announces the end:
     ///
     /// | transport | end |
     /// |---|---|
@@ -104,8 +104,8 @@ impl Endpoint {
     /// Returns whether a [drain](Self::drain) was announced: `true` from the call of `drain` on, also during the
     /// [`drain_delay`](crate::EndpointBuilder::drain_delay). It stays `true`.
     ///
-    /// Answer the readiness check of a load balancer with it. The load balancer then sends no new clients, before the first
-    /// session is ended:
+    /// Answer the readiness check of a load balancer with it. The load balancer then sends no new clients, before the
+    /// first session is ended:
     ///
     /// ```
     /// use axum::extract::State;
@@ -121,11 +121,11 @@ impl Endpoint {
         self.shared().drain.begin.get().is_some()
     }
 
-    /// Waits for `signal`, announces a drain, and waits until the [`drain_delay`](crate::EndpointBuilder::drain_delay) has
-    /// passed. [`is_draining`](Self::is_draining) is `true` from the signal on. No session is ended.
+    /// Waits for `signal`, announces a drain, and waits until the [`drain_delay`](crate::EndpointBuilder::drain_delay)
+    /// has passed. [`is_draining`](Self::is_draining) is `true` from the signal on. No session is ended.
     ///
-    /// Use it if something else is to be done between the announcement and the [drain](Self::drain), such as the drain of
-    /// [runs](crate::runs), which refuse new ones from its beginning. The delay is not repeated by the drain.
+    /// Use it if something else is to be done between the announcement and the [drain](Self::drain), such as the drain
+    /// of [runs](crate::runs), which refuse new ones from its beginning. The delay is not repeated by the drain.
     ///
     /// ```no_run
     /// # #[cfg(feature = "full")]

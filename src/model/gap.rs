@@ -33,9 +33,9 @@ pub struct Gap {
     /// Position of the last event delivered before the gap, if known. A client that resumes from it receives the gap again.
     pub after: Option<Cursor>,
     /// Whether a snapshot of the application's state follows and replaces the missing events, or the whole state of
-    /// [keyed](crate::Retention::latest_per_key) topics: of `topic`, or of all keyed topics of the client if it is `None`. The
-    /// client forgets what it has of them. The cursor of a gap before keyed state is the beginning of the hub, so a client that
-    /// is cut there receives the gap again.
+    /// [keyed](crate::Retention::latest_per_key) topics: of `topic`, or of all keyed topics of the client if it is
+    /// `None`. The client forgets what it has of them. The cursor of a gap before keyed state is the beginning of the
+    /// hub, so a client that is cut there receives the gap again.
     pub snapshot: bool,
 }
 

@@ -23,9 +23,9 @@ use crate::transport::Reply;
 use crate::transport::limit::REPEATED_END;
 use crate::transport::long_poll::LongPollWaiter;
 
-/// Longest time that a poll without a cursor is held, and time that a poll is held which came after the end and gets no events,
-/// if `long_poll_min_wait` is not longer. A client that never sends a cursor, or continues after the end, polls no more often than
-/// that.
+/// Longest time that a poll without a cursor is held, and time that a poll is held which came after the end and gets no
+/// events, if `long_poll_min_wait` is not longer. A client that never sends a cursor, or continues after the end, polls
+/// no more often than that.
 const SHORT_HOLD: Duration = REPEATED_END;
 
 /// Answers a long poll. It is a session while it is held, or one poll of a poll session.

@@ -155,8 +155,8 @@ impl Presence {
     }
 }
 
-/// Returns the time. If the application's clock panics, the time is that of the endpoint's begin, so that no session stays in the
-/// table after its end: changes that are due later are due at once.
+/// Returns the time. If the application's clock panics, the time is that of the endpoint's begin, so that no session
+/// stays in the table after its end: changes that are due later are due at once.
 fn read_clock(shared: &Shared) -> Instant {
     let wheel = &shared.runtime.wheel;
     catch_panic(|| wheel.now()).unwrap_or_else(|_| wheel.begin())

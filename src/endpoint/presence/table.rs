@@ -11,8 +11,8 @@ use crate::model::{Event, Topic};
 
 /// Keys of an endpoint's sessions.
 ///
-/// It has an entry for each session with keys, and for each key that has a session, is published, or changed within the last
-/// second. Trees, unlike hash tables, give the memory of entries back.
+/// It has an entry for each session with keys, and for each key that has a session, is published, or changed within the
+/// last second. Trees, unlike hash tables, give the memory of entries back.
 #[derive(Debug)]
 pub(super) struct PresenceTable {
     grace: Duration,

@@ -63,8 +63,8 @@ impl NewSubscriber {
     }
 }
 
-/// Returns whether a client with this cursor has everything up to it. A client that receives the state of a keyed topic has a
-/// cursor without an epoch or with a tag.
+/// Returns whether a client with this cursor has everything up to it. A client that receives the state of a keyed topic
+/// has a cursor without an epoch or with a tag.
 pub(super) fn is_position(cursor: Cursor) -> bool {
     cursor.epoch() != 0 && cursor.tag().is_none()
 }
@@ -97,8 +97,8 @@ impl Changes {
 }
 
 impl SessionEntry {
-    /// Begins a change of the client, or lets it wait in the place of an older one. Returns `false` if the client has asked
-    /// for more than `rate` in a second.
+    /// Begins a change of the client, or lets it wait in the place of an older one. Returns `false` if the client has
+    /// asked for more than `rate` in a second.
     pub(crate) fn change_topics(self: &Arc<Self>, request: ChangeRequest, rate: u32) -> bool {
         let now = self.shared.runtime.wheel.now();
         let mut locked = self.locked.lock();
@@ -113,8 +113,8 @@ impl SessionEntry {
         true
     }
 
-    /// Lets the subscriber of the application's change wait for the session's task, in the place of an older one. Returns
-    /// `false` if the session is not open.
+    /// Lets the subscriber of the application's change wait for the session's task, in the place of an older one.
+    /// Returns `false` if the session is not open.
     pub(crate) fn give_subscriber(self: &Arc<Self>, accepted: Accepted<BoxSubscriber>) -> bool {
         let given = NewSubscriber::new(accepted);
         let mut locked = self.locked.lock();

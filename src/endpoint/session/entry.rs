@@ -69,8 +69,8 @@ const SHUT: u8 = 2;
 const EXPIRES: u8 = 4;
 /// The alarm is set and there is no driver: the session's task is to start one.
 const NEEDS_DRIVER: u8 = 8;
-/// The task was woken for more than the phase at some time. The bit is never cleared: such a wake may take the waker of a
-/// task that has seen its signal before, so each poll registers the task from then on.
+/// The task was woken for more than the phase at some time. The bit is never cleared: such a wake may take the waker of
+/// a task that has seen its signal before, so each poll registers the task from then on.
 pub(super) const REGISTERS: u8 = 16;
 /// The publisher was asked to renew the authorization: the session's task is to poll its answer.
 pub(super) const RENEWS: u8 = 32;
@@ -135,8 +135,8 @@ impl SessionEntry {
         self.signals.load(Ordering::Acquire) & (CHANGED | SHUT | NEEDS_DRIVER | REGISTERS | RENEWS) != 0
     }
 
-    /// Starts a driver if one is needed, and polls the publisher's answer if there is one to come. Returns whether the phase
-    /// is no longer [`Phase::Open`].
+    /// Starts a driver if one is needed, and polls the publisher's answer if there is one to come. Returns whether the
+    /// phase is no longer [`Phase::Open`].
     #[cold]
     pub(super) fn heed_signal(self: &Arc<Self>, task: &Waker) -> bool {
         let signals = self.signals.load(Ordering::Acquire);
@@ -157,7 +157,8 @@ impl SessionEntry {
         signals & (SHUT | EXPIRES) != 0 && (signals & SHUT != 0 || self.revoke_if_expired())
     }
 
-    /// Returns whether the subscriber's next poll is one of its feed: no change of the topics is under way, and no throttle is set.
+    /// Returns whether the subscriber's next poll is one of its feed: no change of the topics is under way, and no
+    /// throttle is set.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
         self.signals.load(Ordering::Relaxed) & (CHANGES | THROTTLED) == 0

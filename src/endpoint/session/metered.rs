@@ -9,8 +9,8 @@ use crate::endpoint::session::SessionEnd;
 use crate::model::{Cursor, GapReason};
 use crate::subscriber::Fetched;
 
-/// Subscriber that a session's transport reads: counts the events, obeys the throttle, and yields nothing once the authorization
-/// ended.
+/// Subscriber that a session's transport reads: counts the events, obeys the throttle, and yields nothing once the
+/// authorization ended.
 #[repr(C)]
 pub(crate) struct MeteredSubscriber {
     // In this order, beside what a delivery touches of the feed.

@@ -20,7 +20,8 @@ impl SessionEntry {
         Some(expires.saturating_duration_since(self.locked.lock().lifecycle.begin()))
     }
 
-    /// Sets the time after which the authorization expires, from now on. Returns whether the session is open, and no poll.
+    /// Sets the time after which the authorization expires, from now on. Returns whether the session is open, and no
+    /// poll.
     pub(crate) fn extend(self: &Arc<Self>, lifetime: Duration) -> bool {
         self.give(Input::Extend(self.validity(lifetime))).is_none()
     }
@@ -57,8 +58,8 @@ impl SessionEntry {
     }
 }
 
-/// Asks the publisher to renew the authorization of a session. Waits for a place among the publisher's calls. The end of the
-/// authorization drops the future.
+/// Asks the publisher to renew the authorization of a session. Waits for a place among the publisher's calls. The end
+/// of the authorization drops the future.
 async fn ask(shared: Arc<Shared>, session: Session) -> Option<Duration> {
     let key = session.shared_key();
     let _permit = shared.calls.enter(key.as_ref()).await;

@@ -1,4 +1,5 @@
-//! The change of a session's topics: between two deliveries, the subscriber of the new topics takes the place of the old one.
+//! The change of a session's topics: between two deliveries, the subscriber of the new topics takes the place of the
+//! old one.
 
 use std::mem;
 use std::sync::Arc;
@@ -30,7 +31,8 @@ enum Step {
 }
 
 impl MeteredSubscriber {
-    /// Polls a subscriber whose session has a change. The change continues before the poll, and after one that is pending.
+    /// Polls a subscriber whose session has a change. The change continues before the poll, and after one that is
+    /// pending.
     #[cold]
     pub(super) fn poll_changing(
         &mut self,
@@ -115,8 +117,8 @@ impl MeteredSubscriber {
         Step::Idle
     }
 
-    /// Returns whether another subscriber may take over: the client receives neither a snapshot nor the state of a keyed
-    /// topic, and has not received the end of the stream.
+    /// Returns whether another subscriber may take over: the client receives neither a snapshot nor the state of a
+    /// keyed topic, and has not received the end of the stream.
     fn is_at_boundary(&self) -> bool {
         self.feed.is_passing()
             && self.feed.cursor().is_none_or(is_position)
@@ -172,8 +174,8 @@ impl MeteredSubscriber {
         Step::Swapped
     }
 
-    /// Confirms the change when the client has the state of the added topics: its cursor is then at that of the swap, or
-    /// after it.
+    /// Confirms the change when the client has the state of the added topics: its cursor is then at that of the swap,
+    /// or after it.
     fn confirm(&self, topics: Arc<[Pattern]>, at: Cursor, format: &dyn Format) -> Step {
         let here = self.feed.cursor().filter(|&here| self.feed.is_passing() && is_position(here));
         if !here.is_some_and(|here| here.reaches(at)) {

@@ -12,8 +12,9 @@ use crate::time::{Clock, Sleep};
 
 /// Least time between two deliveries to a session, see [`Accepted::with_throttle`](crate::Accepted::with_throttle).
 ///
-/// One delivery is everything that the source had when its first part was read, in as many parts as the transport needs. The
-/// time begins with its last part. Until the time is over, the source is not polled: the unread events stay in the log.
+/// One delivery is everything that the source had when its first part was read, in as many parts as the transport
+/// needs. The time begins with its last part. Until the time is over, the source is not polled: the unread events stay
+/// in the log.
 pub(super) struct Throttle {
     interval: Duration,
     /// Instant at which the interval began.
@@ -77,7 +78,8 @@ impl Throttle {
         self.gate = Gate::Open;
     }
 
-    /// Notes that the source yielded a part, after which the client is at `cursor`. Returns whether it was the last one.
+    /// Notes that the source yielded a part, after which the client is at `cursor`. Returns whether it was the last
+    /// one.
     pub(super) fn note_part(&mut self, cursor: Option<Cursor>) -> bool {
         self.gate = Gate::Reading;
         match (self.end, cursor) {
@@ -99,8 +101,8 @@ impl Throttle {
         self.is_registered = is_registered;
     }
 
-    /// Applies the throttle to another source, with this interval if there is one. The interval began with the last delivery of
-    /// the source before.
+    /// Applies the throttle to another source, with this interval if there is one. The interval began with the last
+    /// delivery of the source before.
     pub(super) fn follow(&mut self, head: Option<Arc<dyn Head>>, interval: Option<Duration>, wheel: &Wheel) {
         self.head = head;
         self.interval = interval.unwrap_or(self.interval);

@@ -34,7 +34,8 @@ impl MeteredSubscriber {
         self.entry.is_throttled.store(true, Relaxed);
     }
 
-    /// Applies the throttle to another feed. An interval of its own replaces that of the session, and 0 ends the throttle.
+    /// Applies the throttle to another feed. An interval of its own replaces that of the session, and 0 ends the
+    /// throttle.
     pub(super) fn change_throttle(&mut self, interval: Option<Duration>) {
         let is_throttled = self.throttle.is_some();
         match interval {
@@ -50,8 +51,8 @@ impl MeteredSubscriber {
         }
     }
 
-    /// Polls a subscriber that is throttled, or whose session has a change of the topics. The delivery is boxed, because
-    /// the events of other sessions would otherwise be moved in memory.
+    /// Polls a subscriber that is throttled, or whose session has a change of the topics. The delivery is boxed,
+    /// because the events of other sessions would otherwise be moved in memory.
     #[cold]
     pub(super) fn poll_rare(
         &mut self,
@@ -75,7 +76,8 @@ impl MeteredSubscriber {
         polled.map(Fetched::into_box)
     }
 
-    /// Registers the task of `cx` for the next delivery that the throttle allows. A change of the topics is to be polled.
+    /// Registers the task of `cx` for the next delivery that the throttle allows. A change of the topics is to be
+    /// polled.
     #[cold]
     pub(super) fn register_rare(&mut self, cx: &mut Context<'_>) -> bool {
         if self.entry.has_change() {
@@ -100,8 +102,8 @@ impl MeteredSubscriber {
             if self.entry.is_ending() || self.feed.info().end_state() != EndState::Live {
                 throttle.open();
             } else if throttle.needs_registration() && self.feed.register(cx) && !self.entry.has_change() {
-                // Nothing waits. The next event sets the alarm, and an end is seen at once. A change may wait for the cursor
-                // that the next poll of the feed has.
+                // Nothing waits. The next event sets the alarm, and an end is seen at once. A change may wait for the
+                // cursor that the next poll of the feed has.
                 mem::forget(alert);
                 return Poll::Pending;
             }

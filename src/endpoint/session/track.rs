@@ -12,7 +12,8 @@ pub(super) struct Track {
     gaps: AtomicU64,
     missed: AtomicU64,
     conflated: AtomicU64,
-    /// Sequence up to which the client is known to have everything, plus 1. 0 if nothing is known. Its epoch is `epoch`.
+    /// Sequence up to which the client is known to have everything, plus 1. 0 if nothing is known. Its epoch is
+    /// `epoch`.
     acknowledged: AtomicU64,
     // The fields that every delivery touches are together, and the session's flags follow.
     bytes: AtomicU64,
@@ -114,7 +115,8 @@ impl Track {
         self.epoch.store(cursor.epoch(), Ordering::Relaxed);
     }
 
-    /// Notes that the client is known to have everything up to a cursor. Does nothing if less is known to have been sent.
+    /// Notes that the client is known to have everything up to a cursor. Does nothing if less is known to have been
+    /// sent.
     pub(super) fn acknowledge(&self, cursor: Cursor) {
         if self.cursor().is_some_and(|sent| sent.reaches(cursor)) {
             self.acknowledged.fetch_max(cursor.sequence().saturating_add(1), Ordering::Relaxed);

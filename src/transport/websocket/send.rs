@@ -17,8 +17,8 @@ use crate::transport::object::{write_end, write_gap, write_topic_end};
 const BUDGET: u32 = 16;
 
 impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
-    /// Returns the number of [removals](crate::Event::removal) that were not sent, because raw frames have no form for them. At
-    /// most 4,294,967,295.
+    /// Returns the number of [removals](crate::Event::removal) that were not sent, because raw frames have no form for
+    /// them. At most 4,294,967,295.
     #[must_use]
     pub fn unsent_removals(&self) -> u32 {
         self.unsent_removals

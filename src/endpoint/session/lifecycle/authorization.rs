@@ -33,8 +33,8 @@ impl Lifecycle {
         }
     }
 
-    /// Sets the time at which the authorization of a stream or a WebSocket expires. The answer of a publisher that was asked
-    /// before has no effect.
+    /// Sets the time at which the authorization of a stream or a WebSocket expires. The answer of a publisher that was
+    /// asked before has no effect.
     pub(super) fn extend(&mut self, validity: Validity, now: Instant, actions: &mut Actions) {
         if self.phase != Phase::Open || !self.is_long_lived() {
             return actions.skip(NoEffect::Ended);
@@ -86,8 +86,8 @@ impl Lifecycle {
         self.is_renewing && self.phase == Phase::Open
     }
 
-    /// Returns whether the session is a stream or a WebSocket. The handler of a poll compares the time with the end of the
-    /// poll's own authorization.
+    /// Returns whether the session is a stream or a WebSocket. The handler of a poll compares the time with the end of
+    /// the poll's own authorization.
     fn is_long_lived(&self) -> bool {
         matches!(self.kind, SessionKind::Stream | SessionKind::WebSocket)
     }
