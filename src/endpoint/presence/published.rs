@@ -91,7 +91,7 @@ impl Presence {
     /// Changes the table, and publishes the changes that follow.
     fn update(&self, shared: &Arc<Shared>, now: Instant, input: impl FnOnce(&mut PresenceTable, &mut PresenceWork)) {
         let mut work = PresenceWork::default();
-        self.lock_and(shared, now, |table| input(table, &mut work));
+        self.with_table(shared, now, |table| input(table, &mut work));
         while !work.changes.is_empty() {
             let publish = |change: KeyChange| {
                 let outcome = self.publish(shared, &change.name, change.event.clone());
@@ -99,7 +99,7 @@ impl Presence {
             };
             let done: Vec<_> = work.changes.drain(..).map(publish).collect();
             let now = read_clock(shared);
-            self.lock_and(shared, now, |table| {
+            self.with_table(shared, now, |table| {
                 done.into_iter().for_each(|(change, outcome)| table.finish(change, outcome, now, &mut work));
             });
         }
@@ -107,7 +107,7 @@ impl Presence {
     }
 
     /// Changes the table, and sets the alarm.
-    fn lock_and(&self, shared: &Arc<Shared>, now: Instant, change: impl FnOnce(&mut PresenceTable)) {
+    fn with_table(&self, shared: &Arc<Shared>, now: Instant, change: impl FnOnce(&mut PresenceTable)) {
         let mut locked = self.locked.lock();
         change(&mut locked.table);
         let driver = match locked.table.first_due() {
