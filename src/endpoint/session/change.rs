@@ -56,17 +56,17 @@ impl NewSubscriber {
     pub(super) fn new(accepted: Accepted<BoxSubscriber>) -> Box<Self> {
         let from = match accepted.subscriber.cursor() {
             // The state of a keyed topic comes first. The events of other topics begin at or before the head.
-            Some(cursor) if !is_position(cursor) => accepted.subscriber.info().head(),
+            Some(cursor) if !is_position(cursor, &accepted.subscriber) => accepted.subscriber.info().head(),
             cursor => cursor,
         };
         Box::new(Self { accepted, from })
     }
 }
 
-/// Returns whether a client with this cursor has everything up to it. A client that receives the state of a keyed topic
-/// has a cursor without an epoch or with a tag.
-pub(super) fn is_position(cursor: Cursor) -> bool {
-    cursor.epoch() != 0 && cursor.tag().is_none()
+/// Returns whether a client at this cursor of a subscriber has everything up to it. A client that receives the state of a
+/// keyed topic has a cursor without an epoch or with a tag. Tags of other sources have other meanings.
+pub(super) fn is_position(cursor: Cursor, subscriber: &impl Subscriber) -> bool {
+    cursor.epoch() != 0 && (cursor.tag().is_none() || !subscriber.info().keeps_state())
 }
 
 impl TopicsChange {
@@ -131,11 +131,12 @@ impl SessionEntry {
     pub(crate) fn may_change_to(&self, subscriber: &mut BoxSubscriber) -> bool {
         let head = self.locked.lock().head.clone();
         let Some(cursor) = subscriber.cursor() else { return false };
+        let is_position = is_position(cursor, subscriber);
         let is_of_source = match head {
-            Some(head) => !is_position(cursor) || head.cursor().epoch() == cursor.epoch(),
+            Some(head) => !is_position || head.cursor().epoch() == cursor.epoch(),
             None => self.track.read().cursor.is_some(),
         };
-        is_of_source && (!is_position(cursor) || subscriber.skip_to(cursor))
+        is_of_source && (!is_position || subscriber.skip_to(cursor))
     }
 
     /// Takes the change under way, for the session's task.

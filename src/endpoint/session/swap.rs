@@ -121,7 +121,7 @@ impl MeteredSubscriber {
     /// keyed topic, and has not received the end of the stream.
     fn is_at_boundary(&self) -> bool {
         self.feed.is_passing()
-            && self.feed.cursor().is_none_or(is_position)
+            && self.feed.cursor().is_none_or(|cursor| is_position(cursor, &self.feed))
             && self.feed.info().end_state() != EndState::Finished
     }
 
@@ -177,7 +177,7 @@ impl MeteredSubscriber {
     /// Confirms the change when the client has the state of the added topics: its cursor is then at that of the swap,
     /// or after it.
     fn confirm(&self, topics: Arc<[Pattern]>, at: Cursor, format: &dyn Format) -> Step {
-        let here = self.feed.cursor().filter(|&here| self.feed.is_passing() && is_position(here));
+        let here = self.feed.cursor().filter(|&here| self.feed.is_passing() && is_position(here, &self.feed));
         if !here.is_some_and(|here| here.reaches(at)) {
             return self.wait(TopicsChange::Swapped(topics, at));
         }
