@@ -86,7 +86,7 @@ impl Lifecycle {
         let mut actions = Actions { before: self.state(), ..Actions::default() };
         match input {
             Input::NoPlace => self.registration = Registration::Outside,
-            Input::Joined { max_age, lead } => self.joined(max_age, lead, now, &mut actions),
+            Input::Joined { max_age, renew_before } => self.joined(max_age, renew_before, now, &mut actions),
             Input::DrainAt(at) => self.drain_at(at),
             Input::Leave(why) => self.leave(why, now, timeouts, &mut actions),
             Input::Revoke => self.revoke(now, &mut actions),
@@ -126,14 +126,14 @@ impl Lifecycle {
         }
     }
 
-    fn joined(&mut self, max_age: Option<Duration>, lead: Duration, now: Instant, actions: &mut Actions) {
+    fn joined(&mut self, max_age: Option<Duration>, renew_before: Duration, now: Instant, actions: &mut Actions) {
         match self.registration {
             Registration::Joining => {
                 self.registration = Registration::Joined;
                 if let Some(age) = max_age.filter(|_| self.phase == Phase::Open) {
                     self.timers.arm_after(SessionTimer::MaxAge, now, age);
                 }
-                self.begin_authorization(lead);
+                self.begin_authorization(renew_before);
             }
             Registration::EndedWhileJoining => self.left(actions),
             Registration::Outside | Registration::Joined | Registration::Left => {}

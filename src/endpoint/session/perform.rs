@@ -17,8 +17,8 @@ impl SessionEntry {
     /// Takes a place in the table and calls the publisher's `joined`. The session must be one that enters the table.
     pub(super) fn join(self: &Arc<Self>) -> Result<(), NoPlace> {
         let config = &self.shared.config;
-        let lead = self.lifetime().map_or(Duration::ZERO, |lifetime| config.jittered_renewal_lead(lifetime));
-        let joined = Input::Joined { max_age: config.jittered_lifetime(), lead };
+        let renew_before = self.lifetime().map_or(Duration::ZERO, |lifetime| config.jittered_renew_before(lifetime));
+        let joined = Input::Joined { max_age: config.jittered_lifetime(), renew_before };
         // Before the session is in the table: if the application's clock panics after that, the session never leaves.
         let now = self.time_of(joined);
         if let Err(no_place) = self.shared.sessions.enter(self) {

@@ -27,8 +27,8 @@ impl SessionEntry {
     }
 
     fn validity(&self, lifetime: Duration) -> Validity {
-        let lead = self.shared.config.jittered_renewal_lead(lifetime);
-        Validity { expires: self.shared.runtime.wheel.after(lifetime), lead }
+        let renew_before = self.shared.config.jittered_renew_before(lifetime);
+        Validity { expires: self.shared.runtime.wheel.after(lifetime), renew_before }
     }
 
     /// Returns the future that asks the publisher.

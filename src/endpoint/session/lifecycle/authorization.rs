@@ -45,7 +45,7 @@ impl Lifecycle {
             return actions.skip(NoEffect::Ended);
         }
         self.timers.arm(SessionTimer::Expiry, validity.expires);
-        self.arm_renewal(validity.lead);
+        self.arm_renewal(validity.renew_before);
     }
 
     pub(super) fn renewed(&mut self, validity: Option<Validity>, now: Instant, actions: &mut Actions) {
@@ -56,17 +56,17 @@ impl Lifecycle {
     }
 
     /// Begins to watch the authorization of a session that has joined.
-    pub(super) fn begin_authorization(&mut self, lead: Duration) {
+    pub(super) fn begin_authorization(&mut self, renew_before: Duration) {
         // The application may have extended the authorization in `joined`.
         let is_known = self.is_long_lived() && self.timers.is_armed(SessionTimer::Renewal);
         if self.phase == Phase::Open && self.can_expire() && !is_known {
-            self.arm_renewal(lead);
+            self.arm_renewal(renew_before);
         }
     }
 
-    fn arm_renewal(&mut self, lead: Duration) {
+    fn arm_renewal(&mut self, renew_before: Duration) {
         if let (true, Some(expires)) = (self.is_long_lived(), self.expires()) {
-            self.timers.arm(SessionTimer::Renewal, expires.checked_sub(lead).unwrap_or(self.begin()));
+            self.timers.arm(SessionTimer::Renewal, expires.checked_sub(renew_before).unwrap_or(self.begin()));
         }
     }
 
