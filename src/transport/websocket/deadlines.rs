@@ -31,7 +31,7 @@ pub(super) struct Deadlines {
     moved: bool,
     /// Next step of the liveness check: [`Due::Ping`] or [`Due::Pong`]. At the end [`Due::Pause`] or [`Due::Close`].
     awaited: Due,
-    /// [`HEARD`] and [`EXTENDS`].
+    /// [`HEARD`] and [`EXTENDS`], in one byte because each idle connection holds it.
     flags: u8,
     /// Number of bytes that were written before the oldest unanswered ping, and that no pong has acknowledged.
     ahead: u32,
