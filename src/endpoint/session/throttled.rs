@@ -37,13 +37,12 @@ impl MeteredSubscriber {
     /// Applies the throttle to another feed. An interval of its own replaces that of the session, and 0 ends the
     /// throttle.
     pub(super) fn change_throttle(&mut self, interval: Option<Duration>) {
-        let is_throttled = self.throttle.is_some();
         match interval {
-            Some(interval) if !interval.is_zero() && !is_throttled => return self.set_throttle(interval),
-            Some(interval) if interval.is_zero() && is_throttled => {
+            Some(Duration::ZERO) => {
                 self.entry.is_throttled.store(false, Relaxed);
                 self.throttle = None;
             }
+            Some(interval) if self.throttle.is_none() => return self.set_throttle(interval),
             _ => {}
         }
         if let Some(throttle) = &mut self.throttle {
@@ -99,15 +98,18 @@ impl MeteredSubscriber {
         if throttle.is_closed() {
             let alert = Alert(&self.entry);
             // The end of the session or of the topics is not delayed, nor are the events before it.
-            if self.entry.is_ending() || self.feed.info().end_state() != EndState::Live {
-                throttle.open();
-            } else if throttle.needs_registration() && self.feed.register(cx) && !self.entry.has_change() {
-                // Nothing waits. The next event sets the alarm, and an end is seen at once. A change may wait for the
-                // cursor that the next poll of the feed has.
-                mem::forget(alert);
+            let is_ending = self.entry.is_ending() || self.feed.info().end_state() != EndState::Live;
+            // If nothing waits, the next event sets the alarm, and an end is seen at once. A change may wait for the cursor
+            // that the next poll of the feed has.
+            let is_idle =
+                !is_ending && throttle.needs_registration() && self.feed.register(cx) && !self.entry.has_change();
+            mem::forget(alert);
+            if is_idle {
                 return Poll::Pending;
             }
-            mem::forget(alert);
+            if is_ending {
+                throttle.open();
+            }
         }
         throttle.poll_open(cx)
     }
