@@ -155,7 +155,7 @@ impl<'a> SubscriberInfo<'a> {
 
     /// Returns whether there may be [removals](crate::Event::removal) among the events: `false` only for a hub without
     /// keyed topics.
-    #[cfg(feature = "websocket")]
+    #[allow(dead_code, reason = "used by WebSockets")]
     pub(crate) fn may_have_removals(&self) -> bool {
         !matches!(self.next_event, NextEvent::Of(source) if !source.may_have_removals())
     }
