@@ -319,7 +319,7 @@ impl Draft {
     /// Returns whether the next item is taken whatever its length.
     #[cold]
     fn owes_next(&self) -> bool {
-        // A snapshot continues while the client would start over.
+        // A snapshot goes on while the client would start over.
         self.owes_state || self.reply.cursor == Some(NOWHERE)
     }
 
