@@ -32,13 +32,13 @@ pub enum ResubscribeError {
 }
 
 impl Endpoint {
-    /// Changes the topics of a session: another subscriber takes the place of the present one. The session must be a
-    /// stream or a WebSocket.
+    /// Changes the topics of a session: another subscriber takes the place of the present one. The session must be a stream
+    /// or a WebSocket.
     ///
     /// The change is made between two deliveries. The client first gets the events of the present subscriber up to the
     /// position of the new one, which then skips what the client has. No event of a topic that both follow is lost or
-    /// doubled. The client of `tidings.v1` gets the object `{"tidings":"topics","topics":[…],"cursor":"…"}`, other
-    /// clients get no notice. [`Session::topics`](crate::Session::topics) are the new ones from then on.
+    /// doubled. The client of `tidings.v1` gets the object `{"tidings":"topics","topics":[…],"cursor":"…"}`, other clients get
+    /// no notice. [`Session::topics`](crate::Session::topics) are the new ones from then on.
     ///
     /// A second call before that replaces the first. A change that the client asked for, and that is not made yet, is
     /// made after it, and the publisher is asked again. A session without a position waits: it gets a snapshot, or has
