@@ -84,17 +84,18 @@ pub trait Subscriber: Send + 'static {
         None
     }
 
-    /// Skips all events and gaps up to a cursor, so that [`cursor`](Self::cursor) is at least this cursor. Returns `false`, and
-    /// changes nothing, if the cursor is of another epoch or ahead of the source, or the source has no cursors. Default:
-    /// `false`.
+    /// Skips all events and gaps up to a cursor, so that [`cursor`](Self::cursor) is at least this cursor. Returns
+    /// `false`, and changes nothing, if the cursor is of another epoch or ahead of the source, or the source has no
+    /// cursors. Default: `false`.
     ///
-    /// A session whose topics change continues at its cursor with the subscriber of the new topics. What the client cannot
-    /// have yet is not skipped:
+    /// A session whose topics change continues at its cursor with the subscriber of the new topics. What the client
+    /// cannot have yet is not skipped:
     ///
-    /// - The end of a topic that was not delivered. If its sequence is up to the cursor, it is delivered with the cursor to
-    ///   which the subscriber skipped, or a later one.
-    /// - The state of a [keyed](crate::Retention::latest_per_key) topic that is still to be delivered. Until the client has it,
-    ///   the cursor has a tag or the epoch 0, so that a client which is cut gets the rest. A session waits for that.
+    /// - The end of a topic that was not delivered. If its sequence is up to the cursor, it is delivered with the
+    ///   cursor to which the subscriber skipped, or a later one.
+    /// - The state of a [keyed](crate::Retention::latest_per_key) topic that is still to be delivered. Until the client
+    ///   has it, the cursor has a tag or the epoch 0, so that a client which is cut gets the rest. A session waits for
+    ///   that.
     /// - A [snapshot](crate::Snapshot) that is still to be delivered. A client that receives a part of it starts over.
     ///
     /// If events after the cursor are gone, a gap remains for them. It has no number of missing events.

@@ -218,5 +218,5 @@ fn is_same_epoch(a: Cursor, b: Cursor) -> bool {
 }
 
 fn is_up_to(cursor: Cursor, end: Cursor) -> bool {
-    is_same_epoch(cursor, end) && cursor.sequence() <= end.sequence()
+    end.reaches(cursor)
 }

@@ -38,8 +38,11 @@ impl LockedEntry {
         }
     }
 
-    /// Returns the state. Creates it, unless this is a poll session.
-    pub(super) fn live_or_new(&mut self) -> Option<&mut Live> {
+    /// Returns the state of an open session. Creates it, unless this is a poll session.
+    pub(super) fn open_live(&mut self) -> Option<&mut Live> {
+        if self.lifecycle.phase() != Phase::Open {
+            return None;
+        }
         self.rare.get_or_insert_with(|| Box::new(RareState::Live(Box::default())));
         self.live()
     }
@@ -51,7 +54,7 @@ impl SessionEntry {
     pub(super) fn update_live(&self, locked: &mut LockedEntry, begins: bool) -> Option<Unused> {
         if begins {
             let renewal = self.renewal();
-            if let Some(live) = locked.live_or_new() {
+            if let Some(live) = locked.open_live() {
                 live.renewal = Some(renewal);
             }
             self.set_signal(RENEWS | REGISTERS, true);

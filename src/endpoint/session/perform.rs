@@ -17,8 +17,8 @@ impl SessionEntry {
     /// Takes a place in the table and calls the publisher's `joined`. The session must be one that enters the table.
     pub(super) fn join(self: &Arc<Self>) -> Result<(), NoPlace> {
         let config = &self.shared.config;
-        let lead = self.lifetime().map_or(Duration::ZERO, |lifetime| config.jittered_renewal_lead(lifetime));
-        let joined = Input::Joined { max_age: config.jittered_lifetime(), lead };
+        let renew_before = self.lifetime().map_or(Duration::ZERO, |lifetime| config.jittered_renew_before(lifetime));
+        let joined = Input::Joined { max_age: config.jittered_lifetime(), renew_before };
         // Before the session is in the table: if the application's clock panics after that, the session never leaves.
         let now = self.time_of(joined);
         if let Err(no_place) = self.shared.sessions.enter(self) {
@@ -26,7 +26,7 @@ impl SessionEntry {
             return Err(no_place);
         }
         let _ = catch_panic(|| self.shared.publisher.joined(&self.session));
-        self.shared.presence_begins(&self.session);
+        self.shared.begin_presence(&self.session);
         let mut locked = self.locked.lock();
         let actions = locked.lifecycle.handle(joined, now, &self.shared.timeouts);
         // Most sessions have no timer and nothing to do.
@@ -162,7 +162,7 @@ impl SessionEntry {
         }
         self.shared.sessions.remove(self, state, why);
         let _ = catch_panic(|| self.shared.publisher.left(&self.session, why));
-        self.shared.presence_ends(&self.session);
+        self.shared.end_presence(&self.session);
         self.shared.sessions.note_left();
     }
 }

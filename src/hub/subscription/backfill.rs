@@ -189,7 +189,8 @@ impl Backfill {
         self.rest.peek().map(|Reverse(unread)| unread.head)
     }
 
-    /// Returns the sequence of the next event or gap. Everything up to `read` is delivered. It is one of the backfill, or of the pattern's log if all of it was read.
+    /// Returns the sequence of the next event or gap: one of the backfill, or of the pattern's log if the backfill was read.
+    /// Everything up to `read` is delivered.
     pub(crate) fn head(&mut self, log: &mut Reader, shared: &Shared, read: u64, overflow: Overflow) -> Option<u64> {
         self.find_first(log, shared, read, overflow);
         if !self.forgotten.is_empty() {

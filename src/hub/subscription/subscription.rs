@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::contract::{
-    Delivery, EncodedDelivery, EndState, EventFilter, Format, Pace, Subscribe, SubscribeError, Subscriber,
+    Delivery, EncodedDelivery, EndState, EventFilter, Format, InfoSource, Subscribe, SubscribeError, Subscriber,
     SubscriberInfo,
 };
 use crate::hub::shared::Shared;
@@ -321,7 +321,7 @@ impl Subscriber for Subscription {
 
     /// Names are left out that a pattern among them covers.
     fn info(&self) -> SubscriberInfo<'_> {
-        let info = SubscriberInfo::new().with_pace(self).with_shared_head(self.shared.clone());
+        let info = SubscriberInfo::new().with_source(self).with_shared_head(self.shared.clone());
         let info = if self.is_filtered() { info.with_filter() } else { info };
         match &self.kind {
             Kind::Single(single) => info.with_topics(std::slice::from_ref(single.name())),
@@ -330,7 +330,7 @@ impl Subscriber for Subscription {
     }
 }
 
-impl Pace for Subscription {
+impl InfoSource for Subscription {
     fn keeps_state(&self) -> bool {
         let registry = &self.shared.registry;
         self.shared.has_keyed
@@ -338,6 +338,10 @@ impl Pace for Subscription {
                 Kind::Single(single) => registry.may_be_keyed(single.name()),
                 Kind::Multi(multi) => multi.names().any(|name| registry.may_be_keyed(name)),
             }
+    }
+
+    fn may_have_removals(&self) -> bool {
+        self.shared.has_keyed
     }
 
     fn next_event_in(&self) -> Duration {

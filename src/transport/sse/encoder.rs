@@ -231,10 +231,10 @@ impl<S: Subscriber> SseEncoder<S> {
 
     #[inline]
     fn format(&self) -> &'static dyn Format {
-        match self.objects {
-            _ if !self.controls => without_removals(self.objects),
-            true => &Object,
-            false => &Plain,
+        match (self.controls, self.objects) {
+            (true, true) => &Object,
+            (true, false) => &Plain,
+            (false, objects) => without_removals(objects),
         }
     }
 
