@@ -1,18 +1,16 @@
 use tidings::Overflow;
+use tidings::subscriber::EventRef;
 
-use super::cases::{end, gaps, keyed, order, overflow, resume, topic_ends, ttl};
+use super::cases::{end, filter, gaps, keyed, order, overflow, resume, topic_ends, ttl};
 use super::context::{CaseContext, CaseResult};
 use super::row::Row;
-use super::test_hub::TestHub;
+use super::test_hub::{Options, TestHub};
 use crate::clients::BoxFuture;
 
 /// A test over one or two rows.
 pub(crate) struct Case {
     name: &'static str,
-    /// Number of events of each topic that the hub keeps.
-    retain: usize,
-    /// Overflow of the subscriptions.
-    overflow: Overflow,
+    options: Options,
     rows: Rows,
     run: for<'a> fn(CaseContext<'a>) -> BoxFuture<'a, CaseResult>,
 }
@@ -36,11 +34,17 @@ impl Case {
         rows: Rows,
         run: for<'a> fn(CaseContext<'a>) -> BoxFuture<'a, CaseResult>,
     ) -> Self {
-        Self { name, retain, overflow: Overflow::Gap, rows, run }
+        Self { name, options: Options { retain, overflow: Overflow::Gap, filter: None }, rows, run }
     }
 
-    const fn overflow(self, overflow: Overflow) -> Self {
-        Self { overflow, ..self }
+    const fn overflow(mut self, overflow: Overflow) -> Self {
+        self.options.overflow = overflow;
+        self
+    }
+
+    const fn filter(mut self, filter: fn(&EventRef<'_>) -> bool) -> Self {
+        self.options.filter = Some(filter);
+        self
     }
 }
 
@@ -74,6 +78,12 @@ const CASES: &[Case] = &[
         .overflow(Overflow::Disconnect),
     Case::new("no expired event", 100, Rows::Every, |cx| Box::pin(ttl::never_delivered(cx))),
     Case::new("no gap for expired events", 4, Rows::Resuming, |cx| Box::pin(ttl::no_gap(cx))),
+    Case::new("events that a predicate keeps", 100, Rows::Every, |cx| Box::pin(filter::kept_events_only(cx)))
+        .filter(filter::is_visible),
+    Case::new("events that a predicate keeps, on another transport", 4, Rows::Pairs, |cx| {
+        Box::pin(filter::on_another(cx))
+    })
+    .filter(filter::is_visible),
     Case::new("gap on another epoch", 4, Rows::Resuming, |cx| Box::pin(gaps::epoch(cx))),
     Case::new("unreadable cursor", 4, Rows::Every, |cx| Box::pin(gaps::unreadable(cx))),
     Case::new("end", 100, Rows::Every, |cx| Box::pin(end::after_all_events(cx))),
@@ -116,7 +126,7 @@ pub(crate) async fn run(
     }
     let mut failed = Vec::new();
     for (number, (case, rows)) in (1..).zip(&runs) {
-        hub.begin(case.retain, case.overflow);
+        hub.begin(case.options);
         if let Err(error) = within((case.run)(CaseContext { hub, rows })).await {
             let names = rows.iter().map(|row| row.name()).collect::<Vec<_>>().join(" → ");
             failed.push(format!("{}, {names}: {error}", case.name));
