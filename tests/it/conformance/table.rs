@@ -1,3 +1,6 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use tidings::Overflow;
 use tidings::subscriber::EventRef;
 
@@ -110,31 +113,47 @@ const CASES: &[Case] = &[
     Case::new("end after unread events", 100, Rows::Live, |cx| Box::pin(end::after_unread_events(cx))),
 ];
 
-/// Number of failures after which the run stops, because many failures take the whole time of a case.
+/// Number of failures after which no further run is taken, because many failures take the whole time of a case.
 const MAX_FAILURES: usize = 12;
 
-/// Runs every case over its rows, each inside `within`, which limits its time. Panics with the failures.
-pub(crate) async fn run(
-    hub: &TestHub,
-    rows: &[Box<dyn Row>],
-    within: impl for<'a> Fn(BoxFuture<'a, CaseResult>) -> BoxFuture<'a, CaseResult>,
-) {
-    let runs: Vec<_> =
-        CASES.iter().flat_map(|case| case.rows.choose(rows).into_iter().map(move |on| (case, on))).collect();
-    for case in CASES {
-        assert!(runs.iter().any(|(other, _)| case.name == other.name), "{}: no row", case.name);
+/// The runs of every case over its rows. Several workers, each with a hub and rows of its own, take them one after another.
+#[derive(Default)]
+pub(crate) struct Table {
+    /// Number of runs that were taken.
+    taken: AtomicUsize,
+    failed: Mutex<Vec<String>>,
+}
+
+impl Table {
+    /// Takes runs until none is left, each inside `within`, which limits its time. Stops after [`MAX_FAILURES`].
+    pub(crate) async fn work(
+        &self,
+        hub: &TestHub,
+        rows: &[Box<dyn Row>],
+        within: impl for<'a> Fn(BoxFuture<'a, CaseResult>) -> BoxFuture<'a, CaseResult>,
+    ) {
+        let runs: Vec<_> =
+            CASES.iter().flat_map(|case| case.rows.choose(rows).into_iter().map(move |on| (case, on))).collect();
+        for case in CASES {
+            assert!(runs.iter().any(|(other, _)| case.name == other.name), "{}: no row", case.name);
+        }
+        while let Some((case, rows)) = runs.get(self.taken.fetch_add(1, Ordering::Relaxed)) {
+            hub.begin(case.options);
+            if let Err(error) = within((case.run)(CaseContext { hub, rows })).await {
+                let names = rows.iter().map(|row| row.name()).collect::<Vec<_>>().join(" → ");
+                let mut failed = self.failed.lock().unwrap();
+                failed.push(format!("{}, {names}: {error}", case.name));
+                if failed.len() == MAX_FAILURES {
+                    self.taken.store(runs.len(), Ordering::Relaxed);
+                }
+            }
+        }
     }
-    let mut failed = Vec::new();
-    for (number, (case, rows)) in (1..).zip(&runs) {
-        hub.begin(case.options);
-        if let Err(error) = within((case.run)(CaseContext { hub, rows })).await {
-            let names = rows.iter().map(|row| row.name()).collect::<Vec<_>>().join(" → ");
-            failed.push(format!("{}, {names}: {error}", case.name));
-        }
-        if failed.len() == MAX_FAILURES || number == runs.len() {
-            let of = format!("{} of the first {number} runs failed, of {}", failed.len(), runs.len());
-            assert!(failed.is_empty(), "{of}:\n{}", failed.join("\n"));
-        }
+
+    /// Panics with the failures, if there are any.
+    pub(crate) fn check(&self) {
+        let failed = self.failed.lock().unwrap();
+        assert!(failed.is_empty(), "{} runs failed:\n{}", failed.len(), failed.join("\n"));
     }
 }
 
