@@ -1,7 +1,7 @@
 //! The end of a topic during other operations.
 
 use std::future::poll_fn;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use loom::future::block_on;
@@ -9,7 +9,7 @@ use loom::thread;
 use tidings::subscriber::{Delivery, SubscriberExt, SubscriptionEnd};
 use tidings::{EndReason, Event, LocalHub, PublishError, Retention, Start, Subscribe, Subscriber, Subscription};
 
-use super::support::{hub, publish, topic};
+use super::support::{hub, publish, topic, wait};
 
 /// Ends a topic. Returns the sequence of the end.
 fn finish(hub: &LocalHub, name: &str) -> u64 {
@@ -187,7 +187,7 @@ fn finish_during_unsubscribe_leaves_the_end_and_no_topic() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
-        let _ = subscription.poll_next(&mut Context::from_waker(Waker::noop()));
+        wait(&mut subscription);
         let other = hub.clone();
         let finisher = thread::spawn(move || finish(&other, "a"));
         drop(subscription);
@@ -212,15 +212,16 @@ fn finish_with_a_notifier_that_stops_loses_no_wake() {
     });
 }
 
-/// Ends two topics, each in a thread of its own, of a subscription of both.
+/// Ends two topics of a waiting subscription at the same time.
 fn two_topics_end(hub: LocalHub) {
     let mut subscription = hub.subscribe(Subscribe::topics(["a", "b"])).unwrap();
-    let (first, second) = (hub.clone(), hub.clone());
-    let a = thread::spawn(move || finish(&first, "a"));
-    let b = thread::spawn(move || finish(&second, "b"));
+    wait(&mut subscription);
+    let other = hub.clone();
+    let finisher = thread::spawn(move || finish(&other, "a"));
+    let b = finish(&hub, "b");
     let (read, end) = Read::all(&mut subscription);
     assert_eq!((read.events, end), (Vec::new(), SubscriptionEnd::Finished));
-    let mut expected = vec![("a".to_owned(), a.join().unwrap(), false), ("b".to_owned(), b.join().unwrap(), false)];
+    let mut expected = vec![("a".to_owned(), finisher.join().unwrap(), false), ("b".to_owned(), b, false)];
     expected.sort_by_key(|(_, sequence, _)| *sequence);
     expected[1].2 = true;
     assert_eq!(read.ends, expected);

@@ -1,11 +1,9 @@
 //! Inboxes that are marked after the sequencer is released. A hub does so for many subscriptions, and here for all.
 
-use std::task::{Context, Waker};
-
 use loom::thread;
-use tidings::{Event, LocalHub, Retention, Subscribe, Subscriber, Subscription};
+use tidings::{Event, LocalHub, Retention, Subscribe, Subscription};
 
-use super::support::{hub, publish, read, topic};
+use super::support::{hub, publish, read, topic, wait};
 
 /// Runs a model on a hub that marks no inbox under the sequencer.
 fn model(act: impl Fn(LocalHub) + Sync + Send + 'static) {
@@ -15,7 +13,7 @@ fn model(act: impl Fn(LocalHub) + Sync + Send + 'static) {
 /// Returns a subscription of two names that has read everything and waits.
 fn waiting(hub: &LocalHub, names: [&str; 2]) -> Subscription {
     let mut subscription = hub.subscribe(Subscribe::patterns(names)).unwrap();
-    assert!(subscription.poll_next(&mut Context::from_waker(Waker::noop())).is_pending());
+    wait(&mut subscription);
     subscription
 }
 

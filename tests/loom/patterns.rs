@@ -5,7 +5,7 @@ use loom::thread;
 use tidings::subscriber::{Delivery, SubscriberExt, SubscriptionEnd};
 use tidings::{Retention, Start, Subscribe, Subscriber};
 
-use super::support::{hub, hub_without_live_buffer, publish, read};
+use super::support::{hub, hub_without_live_buffer, publish, read, wait};
 
 #[test]
 fn pattern_subscribe_during_topic_creation_misses_no_event() {
@@ -39,14 +39,12 @@ fn topic_creation_wakes_a_waiting_pattern() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let mut subscription = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
-        let publishers = ["a/x", "a/y"].map(|name| {
-            let hub = hub.clone();
-            thread::spawn(move || publish(&hub, name))
-        });
+        wait(&mut subscription);
+        let other = hub.clone();
+        let publisher = thread::spawn(move || publish(&other, "a/x"));
+        publish(&hub, "a/y");
         assert_eq!(read(&mut subscription, 2), [1, 2]);
-        for publisher in publishers {
-            publisher.join().unwrap();
-        }
+        publisher.join().unwrap();
     });
 }
 
@@ -67,14 +65,12 @@ fn pattern_and_topic_are_read_in_one_order() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let mut subscription = hub.subscribe(Subscribe::patterns(["a/*", "b"])).unwrap();
-        let publishers = ["a/x", "b"].map(|name| {
-            let hub = hub.clone();
-            thread::spawn(move || publish(&hub, name))
-        });
+        wait(&mut subscription);
+        let other = hub.clone();
+        let publisher = thread::spawn(move || publish(&other, "a/x"));
+        publish(&hub, "b");
         assert_eq!(read(&mut subscription, 2), [1, 2]);
-        for publisher in publishers {
-            publisher.join().unwrap();
-        }
+        publisher.join().unwrap();
     });
 }
 
@@ -118,11 +114,11 @@ fn lagging_pattern_backfills_from_topics_during_publish() {
         let mut subscription = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
         let other = hub.clone();
         let publisher = thread::spawn(move || {
-            for name in ["a/x", "a/y", "a/x", "a/y"] {
+            for name in ["a/x", "a/y", "a/x"] {
                 publish(&other, name);
             }
         });
-        assert_eq!(read(&mut subscription, 4), [1, 2, 3, 4]);
+        assert_eq!(read(&mut subscription, 3), [1, 2, 3]);
         publisher.join().unwrap();
     });
 }

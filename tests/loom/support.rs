@@ -1,5 +1,6 @@
 //! Hubs, publishers and readers of all models.
 
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use loom::future::block_on;
@@ -43,6 +44,11 @@ pub(crate) fn publish(hub: &LocalHub, name: &str) -> u64 {
 /// Publishes this event to a topic.
 pub(crate) fn publish_event(hub: &LocalHub, name: &str, event: Event) {
     hub.publish_now(&topic(name), event).unwrap();
+}
+
+/// Registers a subscription that has read everything for the next event.
+pub(crate) fn wait(subscription: &mut Subscription) {
+    assert!(subscription.poll_next(&mut Context::from_waker(Waker::noop())).is_pending());
 }
 
 /// Reads until `count` events are delivered or missed. Returns the sequences of the delivered events, which must rise.

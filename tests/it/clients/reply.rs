@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::inbox::Item;
+use super::inbox::{Item, reaches};
 use super::object::read_value;
 use super::{End, Inbox, Seen};
 
@@ -31,18 +31,12 @@ pub(crate) fn read_reply(body: &[u8], inbox: &mut Inbox) -> Result<Option<String
         last = seen.cursor().map(str::to_owned);
         inbox.put(Item::Seen(seen));
     }
-    if last.as_deref().is_some_and(|last| !is_after(last, cursor.as_deref())) {
-        return Err(format!("the cursor is not the last event's: {shown}"));
+    if last.is_some_and(|last| !reaches(cursor.as_deref(), &last)) {
+        return Err(format!("the cursor is before the last event's: {shown}"));
     }
     inbox.put(Item::Cursor(cursor.clone()));
     if end.is_some() {
         inbox.put(Item::Seen(Seen::End(End::AllEnded)));
     }
     Ok(cursor)
-}
-
-/// Returns whether a cursor is this one, with or without a tag.
-fn is_after(last: &str, cursor: Option<&str>) -> bool {
-    let rest = cursor.and_then(|cursor| cursor.strip_prefix(last));
-    rest.is_some_and(|tag| tag.is_empty() || tag.starts_with('.'))
 }

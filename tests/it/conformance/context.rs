@@ -1,6 +1,6 @@
 use super::row::Row;
 use super::test_hub::TestHub;
-use crate::clients::{Client, Data, Gap, Seen};
+use crate::clients::{Client, Data, Gap, Seen, reaches};
 
 /// Arguments of a case: an empty hub, and the rows that it runs over.
 #[derive(Clone, Copy)]
@@ -89,8 +89,7 @@ impl<'a> CheckedClient<'a> {
     async fn next_item(&mut self) -> Result<Seen, String> {
         let seen = self.client.next_item().await?;
         match seen.cursor() {
-            // The cursor after a part of a state may have a tag.
-            Some(cursor) if !self.client.cursor().is_some_and(|at| at.starts_with(cursor)) => {
+            Some(cursor) if !reaches(self.client.cursor(), cursor) => {
                 Err(format!("is at {:?} after {seen:?}", self.client.cursor()))
             }
             _ => Ok(seen),

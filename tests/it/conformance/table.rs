@@ -1,18 +1,19 @@
-use tidings::Overflow;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::cases::{end, gaps, keyed, order, overflow, resume, topic_ends, ttl};
+use tidings::Overflow;
+use tidings::subscriber::EventRef;
+
+use super::cases::{end, filter, gaps, keyed, order, overflow, resume, topic_ends, ttl};
 use super::context::{CaseContext, CaseResult};
 use super::row::Row;
-use super::test_hub::TestHub;
+use super::test_hub::{Options, TestHub};
 use crate::clients::BoxFuture;
 
 /// A test over one or two rows.
 pub(crate) struct Case {
     name: &'static str,
-    /// Number of events of each topic that the hub keeps.
-    retain: usize,
-    /// Overflow of the subscriptions.
-    overflow: Overflow,
+    options: Options,
     rows: Rows,
     run: for<'a> fn(CaseContext<'a>) -> BoxFuture<'a, CaseResult>,
 }
@@ -36,11 +37,17 @@ impl Case {
         rows: Rows,
         run: for<'a> fn(CaseContext<'a>) -> BoxFuture<'a, CaseResult>,
     ) -> Self {
-        Self { name, retain, overflow: Overflow::Gap, rows, run }
+        Self { name, options: Options { retain, overflow: Overflow::Gap, filter: None }, rows, run }
     }
 
-    const fn overflow(self, overflow: Overflow) -> Self {
-        Self { overflow, ..self }
+    const fn overflow(mut self, overflow: Overflow) -> Self {
+        self.options.overflow = overflow;
+        self
+    }
+
+    const fn filter(mut self, filter: fn(&EventRef<'_>) -> bool) -> Self {
+        self.options.filter = Some(filter);
+        self
     }
 }
 
@@ -74,6 +81,12 @@ const CASES: &[Case] = &[
         .overflow(Overflow::Disconnect),
     Case::new("no expired event", 100, Rows::Every, |cx| Box::pin(ttl::never_delivered(cx))),
     Case::new("no gap for expired events", 4, Rows::Resuming, |cx| Box::pin(ttl::no_gap(cx))),
+    Case::new("events that a predicate keeps", 100, Rows::Every, |cx| Box::pin(filter::kept_events_only(cx)))
+        .filter(filter::is_visible),
+    Case::new("events that a predicate keeps, on another transport", 4, Rows::Pairs, |cx| {
+        Box::pin(filter::on_another(cx))
+    })
+    .filter(filter::is_visible),
     Case::new("gap on another epoch", 4, Rows::Resuming, |cx| Box::pin(gaps::epoch(cx))),
     Case::new("unreadable cursor", 4, Rows::Every, |cx| Box::pin(gaps::unreadable(cx))),
     Case::new("end", 100, Rows::Every, |cx| Box::pin(end::after_all_events(cx))),
@@ -100,31 +113,47 @@ const CASES: &[Case] = &[
     Case::new("end after unread events", 100, Rows::Live, |cx| Box::pin(end::after_unread_events(cx))),
 ];
 
-/// Number of failures after which the run stops, because many failures take the whole time of a case.
+/// Number of failures after which no further run is taken, because many failures take the whole time of a case.
 const MAX_FAILURES: usize = 12;
 
-/// Runs every case over its rows, each inside `within`, which limits its time. Panics with the failures.
-pub(crate) async fn run(
-    hub: &TestHub,
-    rows: &[Box<dyn Row>],
-    within: impl for<'a> Fn(BoxFuture<'a, CaseResult>) -> BoxFuture<'a, CaseResult>,
-) {
-    let runs: Vec<_> =
-        CASES.iter().flat_map(|case| case.rows.choose(rows).into_iter().map(move |on| (case, on))).collect();
-    for case in CASES {
-        assert!(runs.iter().any(|(other, _)| case.name == other.name), "{}: no row", case.name);
+/// The runs of every case over its rows. Several workers, each with a hub and rows of its own, take them one after another.
+#[derive(Default)]
+pub(crate) struct Table {
+    /// Number of runs that were taken.
+    taken: AtomicUsize,
+    failed: Mutex<Vec<String>>,
+}
+
+impl Table {
+    /// Takes runs until none is left, each inside `within`, which limits its time. Stops after [`MAX_FAILURES`].
+    pub(crate) async fn work(
+        &self,
+        hub: &TestHub,
+        rows: &[Box<dyn Row>],
+        within: impl for<'a> Fn(BoxFuture<'a, CaseResult>) -> BoxFuture<'a, CaseResult>,
+    ) {
+        let runs: Vec<_> =
+            CASES.iter().flat_map(|case| case.rows.choose(rows).into_iter().map(move |on| (case, on))).collect();
+        for case in CASES {
+            assert!(runs.iter().any(|(other, _)| case.name == other.name), "{}: no row", case.name);
+        }
+        while let Some((case, rows)) = runs.get(self.taken.fetch_add(1, Ordering::Relaxed)) {
+            hub.begin(case.options);
+            if let Err(error) = within((case.run)(CaseContext { hub, rows })).await {
+                let names = rows.iter().map(|row| row.name()).collect::<Vec<_>>().join(" → ");
+                let mut failed = self.failed.lock().unwrap();
+                failed.push(format!("{}, {names}: {error}", case.name));
+                if failed.len() == MAX_FAILURES {
+                    self.taken.store(runs.len(), Ordering::Relaxed);
+                }
+            }
+        }
     }
-    let mut failed = Vec::new();
-    for (number, (case, rows)) in (1..).zip(&runs) {
-        hub.begin(case.retain, case.overflow);
-        if let Err(error) = within((case.run)(CaseContext { hub, rows })).await {
-            let names = rows.iter().map(|row| row.name()).collect::<Vec<_>>().join(" → ");
-            failed.push(format!("{}, {names}: {error}", case.name));
-        }
-        if failed.len() == MAX_FAILURES || number == runs.len() {
-            let of = format!("{} of the first {number} runs failed, of {}", failed.len(), runs.len());
-            assert!(failed.is_empty(), "{of}:\n{}", failed.join("\n"));
-        }
+
+    /// Panics with the failures, if there are any.
+    pub(crate) fn check(&self) {
+        let failed = self.failed.lock().unwrap();
+        assert!(failed.is_empty(), "{} runs failed:\n{}", failed.len(), failed.join("\n"));
     }
 }
 

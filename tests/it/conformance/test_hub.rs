@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tidings::subscriber::{BoxSubscriber, SubscriberExt};
+use tidings::subscriber::{BoxSubscriber, EventRef, SubscriberExt};
 use tidings::{
     Cursor, EndReason, EventKind, LocalHub, Overflow, Retention, StateLimits, Subscribe, SubscribeError, Topic,
 };
@@ -19,6 +19,15 @@ pub(crate) trait HubUnderTest: Send + Sync {
     fn close(&self);
 }
 
+/// Options of a case's hub and of its subscriptions.
+#[derive(Clone, Copy)]
+pub(crate) struct Options {
+    /// Number of events of each topic that the hub keeps.
+    pub(crate) retain: usize,
+    pub(crate) overflow: Overflow,
+    pub(crate) filter: Option<fn(&EventRef<'_>) -> bool>,
+}
+
 /// The hub of the current case. Each case begins with a new hub, and so does a restart.
 pub(crate) struct TestHub {
     open: fn(usize) -> Arc<dyn HubUnderTest>,
@@ -27,28 +36,28 @@ pub(crate) struct TestHub {
 
 /// The current hub and its options.
 struct Current {
-    retain: usize,
-    overflow: Overflow,
+    options: Options,
     hub: Arc<dyn HubUnderTest>,
 }
 
 impl TestHub {
     /// Returns a test hub. `open` opens an empty hub that keeps this number of events of each topic.
     pub(crate) fn new(open: fn(usize) -> Arc<dyn HubUnderTest>) -> Self {
-        Self { open, current: Mutex::new(Current { retain: 0, overflow: Overflow::Gap, hub: open(0) }) }
+        let options = Options { retain: 0, overflow: Overflow::Gap, filter: None };
+        Self { open, current: Mutex::new(Current { options, hub: open(0) }) }
     }
 
     /// Replaces the hub by an empty one.
-    pub(crate) fn begin(&self, retain: usize, overflow: Overflow) {
-        let hub = (self.open)(retain);
-        let previous = std::mem::replace(&mut *self.current(), Current { retain, overflow, hub });
+    pub(crate) fn begin(&self, options: Options) {
+        let hub = (self.open)(options.retain);
+        let previous = std::mem::replace(&mut *self.current(), Current { options, hub });
         drop(previous);
     }
 
     /// Replaces the hub by an empty one with the same options.
     pub(crate) fn restart(&self) {
-        let Current { retain, overflow, .. } = *self.current();
-        self.begin(retain, overflow);
+        let options = self.current().options;
+        self.begin(options);
     }
 
     pub(crate) fn close(&self) {
@@ -79,10 +88,14 @@ impl TestHub {
         Seen::TopicEnd(TopicEnd { cursor, topic: topic.to_owned(), reason: reason.as_str().to_owned() })
     }
 
-    /// Subscribes with the overflow of the case.
-    pub(crate) fn subscribe(&self, options: Subscribe) -> Result<BoxSubscriber, SubscribeError> {
-        let (hub, overflow) = (self.hub(), self.current().overflow);
-        hub.subscribe(options.overflow(overflow))
+    /// Subscribes with the overflow and the predicate of the case.
+    pub(crate) fn subscribe(&self, subscribe: Subscribe) -> Result<BoxSubscriber, SubscribeError> {
+        let (hub, options) = (self.hub(), self.current().options);
+        let subscribe = subscribe.overflow(options.overflow);
+        hub.subscribe(match options.filter {
+            Some(filter) => subscribe.filter(filter),
+            None => subscribe,
+        })
     }
 
     fn hub(&self) -> Arc<dyn HubUnderTest> {

@@ -1,6 +1,7 @@
 //! Cases of the table.
 
 pub(super) mod end;
+pub(super) mod filter;
 pub(super) mod gaps;
 pub(super) mod keyed;
 pub(super) mod order;
