@@ -6,7 +6,7 @@ use crate::model::{Cursor, Gap, GapReason, TopicEnd};
 use crate::subscriber::following::{Following, Step, look, with_more};
 use crate::subscriber::oversize::{self, Fit};
 use crate::subscriber::recovery::Recovery;
-use crate::subscriber::snapshot::{NOWHERE, State};
+use crate::subscriber::snapshot::{NOWHERE, State, UNREADABLE};
 use crate::subscriber::stage::{self, Stage};
 use crate::subscriber::{Fetched, Snapshot};
 
@@ -24,7 +24,7 @@ use crate::subscriber::{Fetched, Snapshot};
 ///
 /// The client keeps its own cursor while the snapshot is pending, during a snapshot that it
 /// [begins with](Self::with_snapshot), and before the first poll if the subscriber has no cursor because of a gap. An
-/// unreadable cursor is `0.0` in these cases.
+/// unreadable cursor is `0.a2` in these cases, which is of no hub's epoch either.
 ///
 /// One snapshot replaces all gaps whose events were gone when it was requested. A snapshot without a cursor does so until
 /// older events of the gap's topic were delivered, if the subscriber has a [head](Subscriber::info). A snapshot that does not
@@ -83,10 +83,9 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
     /// yielded, so a client that is cut before the gap resumes from that cursor. Default: [`Start::Now`].
     #[must_use]
     pub fn with_start(mut self, start: Start) -> Self {
-        self.held = start.cursor();
-        let came_with = self.held.or_else(|| (start == Start::Unreadable).then_some(NOWHERE));
+        self.held = if start == Start::Unreadable { Some(UNREADABLE) } else { start.cursor() };
         if self.stage.is_none() && self.inner.cursor().is_none() {
-            self.stage = came_with.map(|cursor| Box::new(Stage::New(cursor)));
+            self.stage = self.held.map(|cursor| Box::new(Stage::New(cursor)));
         }
         self
     }
@@ -113,9 +112,11 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
 
     #[cold]
     fn meet(&mut self, gap: Gap) {
-        // The client must not keep a cursor that this hub does not know, because another hub may know it.
-        let known = gap.after.or(self.held).filter(|_| gap.reason != GapReason::Invalid);
-        self.held = known.or(Some(NOWHERE));
+        self.held = match gap.reason {
+            // The client must not keep a cursor that this hub does not know, because another hub may know it.
+            GapReason::Invalid => Some(UNREADABLE),
+            _ => gap.after.or(self.held).or(Some(NOWHERE)),
+        };
         self.go_on(Stage::Recovering { gap, snapshot: None, asked: None });
     }
 

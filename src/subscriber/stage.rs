@@ -8,7 +8,8 @@ use crate::subscriber::snapshot::{State, is_gap_after, later, later_or_nowhere};
 
 /// State of a [`Recover`](crate::subscriber::Recover) that does not pass on the deliveries of its inner subscriber.
 pub(super) enum Stage {
-    /// Before the first poll, if the inner subscriber has no cursor because of a gap. Contains the client's cursor or `0.0`.
+    /// Before the first poll, if the inner subscriber has no cursor because of a gap. Contains the client's cursor, see
+    /// [`with_start`](Recover::with_start).
     New(Cursor),
     /// Snapshot that is sent before the first event.
     Opening(Snapshot),
