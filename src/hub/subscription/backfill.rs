@@ -323,12 +323,17 @@ impl Backfill {
         self.first.iter().chain(self.rest.iter().map(|Reverse(unread)| unread))
     }
 
+    /// Calls a function with the reader of each topic. The function does not change their order.
+    pub(crate) fn for_each_reader(&mut self, mut of_each: impl FnMut(&mut Reader)) {
+        self.first.iter_mut().for_each(|unread| of_each(&mut unread.reader));
+        let mut rest = std::mem::take(&mut self.rest).into_vec();
+        rest.iter_mut().for_each(|Reverse(unread)| of_each(&mut unread.reader));
+        self.rest = rest.into();
+    }
+
     /// Releases the segments.
     pub(crate) fn release(&mut self) {
-        self.first.iter_mut().for_each(|unread| unread.reader.release());
-        let mut rest = std::mem::take(&mut self.rest).into_vec();
-        rest.iter_mut().for_each(|Reverse(unread)| unread.reader.release());
-        self.rest = rest.into();
+        self.for_each_reader(Reader::release);
     }
 
     /// Skips to a sequence. Leaves the topics that have no later event here.
