@@ -1,8 +1,7 @@
-use std::fmt;
 use std::task::{Context, Poll, ready};
 
 use crate::contract::{Batch, Delivery, EncodedBatch, EncodedDelivery, Format, Start, Subscriber, SubscriberInfo};
-use crate::model::{Cursor, Gap, GapReason, TopicEnd};
+use crate::model::{Cursor, Gap, GapReason, Pattern, TopicEnd};
 use crate::subscriber::following::{Following, Step, look, with_more};
 use crate::subscriber::oversize::{self, Fit};
 use crate::subscriber::recovery::Recovery;
@@ -112,11 +111,9 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
 
     #[cold]
     fn meet(&mut self, gap: Gap) {
-        self.held = match gap.reason {
-            // The client must not keep a cursor that this hub does not know, because another hub may know it.
-            GapReason::Invalid => Some(UNREADABLE),
-            _ => gap.after.or(self.held).or(Some(NOWHERE)),
-        };
+        // The client must not keep a cursor that this hub does not know, because another hub may know it.
+        let known = gap.after.or(self.held).unwrap_or(NOWHERE);
+        self.held = Some(if gap.reason == GapReason::Invalid { UNREADABLE } else { known });
         self.go_on(Stage::Recovering { gap, snapshot: None, asked: None });
     }
 
@@ -378,8 +375,11 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
     }
 
     fn skip_to(&mut self, cursor: Cursor) -> bool {
-        let skips = self.inner.skip_to(cursor);
-        skips.then(|| stage::skip_to(&mut self.stage, &mut self.held, cursor)).is_some()
+        self.inner.skip_to(cursor) && stage::skip_to(&mut self.stage, &mut self.held, cursor)
+    }
+
+    fn skip_followed(&mut self, cursor: Cursor, followed: &[Pattern]) -> bool {
+        self.inner.skip_followed(cursor, followed) && stage::skip_to(&mut self.stage, &mut self.held, cursor)
     }
 
     fn release(&mut self) {
@@ -390,11 +390,5 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
     fn info(&self) -> SubscriberInfo<'_> {
         let (info, has_more) = (self.inner.info(), self.stage.as_ref().is_some_and(|stage| stage.has_more()));
         if has_more { with_more(info) } else { info }
-    }
-}
-
-impl<S: fmt::Debug, F> fmt::Debug for Recover<S, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recover").field("inner", &self.inner).finish_non_exhaustive()
     }
 }
