@@ -30,7 +30,9 @@ use crate::subscriber::{Fetched, Snapshot};
 /// contain the missing events is not sent, see [`Snapshot::with_cursor`].
 ///
 /// A hub's subscriber with [keyed](crate::Retention::latest_per_key) topics yields their states itself. The closure is not
-/// called for it, and a gap of another topic is yielded alone.
+/// called for it, and a gap of another topic is yielded alone: a snapshot is the state of all topics, and a client that received
+/// only part of it would begin again at `0.0`, with a state of keyed topics that no gap replaces. Follow topics that need
+/// snapshots by another subscriber, or make them keyed, too.
 ///
 /// Every method is cancel-safe. Dropping the subscriber drops the future. After a panic of the closure, of its future or of a
 /// [`Format`] the cursor is unchanged, and the next poll yields the same gap, snapshot or events. A panic of the inner
