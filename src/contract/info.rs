@@ -160,6 +160,13 @@ impl<'a> SubscriberInfo<'a> {
         !matches!(self.next_event, NextEvent::Of(source) if !source.may_have_removals())
     }
 
+    /// Returns whether the keep-alives of a stream have the cursor. A client of a filtered subscriber or of a state that resumes at
+    /// its last event would get a gap once later events that it did not get have left history, or removals are forgotten.
+    #[allow(dead_code, reason = "used by the streams")]
+    pub(crate) fn owes_cursor(&self) -> bool {
+        self.is_filtered || self.keeps_state()
+    }
+
     /// Returns the topics and patterns that the subscriber follows.
     #[must_use]
     pub fn topics(&self) -> &[Pattern] {

@@ -3,7 +3,7 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 
 use crate::contract::{Batch, Format, SubscriberInfo};
-use crate::model::{Cursor, Gap, TopicEnd};
+use crate::model::{Cursor, Gap, Pattern, TopicEnd};
 
 /// Source that yields batches of events, gaps, ends of topics, and its own end.
 ///
@@ -119,6 +119,17 @@ pub trait Subscriber: Send + 'static {
     fn skip_to(&mut self, cursor: Cursor) -> bool {
         let _ = cursor;
         false
+    }
+
+    /// Skips to a cursor as [`skip_to`](Self::skip_to) does, for a client that followed these topics and patterns up to the
+    /// cursor. Call it before the first poll. An endpoint calls it for a session whose topics change.
+    ///
+    /// The subscriber yields the changes after the cursor of each [keyed](crate::Retention::latest_per_key) topic that the client
+    /// followed, and the whole states of the others, wherever it started. A subscriber that wraps another one passes the call on.
+    /// Default: calls `skip_to`.
+    fn skip_followed(&mut self, cursor: Cursor, followed: &[Pattern]) -> bool {
+        let _ = followed;
+        self.skip_to(cursor)
     }
 
     /// Notes that the client is known to have received everything up to a cursor that the subscriber has delivered. An
@@ -237,6 +248,10 @@ impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
 
     fn skip_to(&mut self, cursor: Cursor) -> bool {
         (**self).skip_to(cursor)
+    }
+
+    fn skip_followed(&mut self, cursor: Cursor, followed: &[Pattern]) -> bool {
+        (**self).skip_followed(cursor, followed)
     }
 
     fn acknowledge(&mut self, cursor: Cursor) {

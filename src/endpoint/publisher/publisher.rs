@@ -138,6 +138,9 @@ pub trait Publisher: Send + Sync + 'static {
     /// missing events: change the state before you publish the event, or do both under one lock. The client waits for
     /// the state, a short poll included.
     ///
+    /// It is not called for a session with [keyed](crate::Retention::latest_per_key) topics, whose states the hub sends. A gap of
+    /// another topic of the session is sent alone. Clients follow topics that need snapshots by a session of their own.
+    ///
     /// A call counts against [`max_concurrent_calls`](crate::EndpointBuilder::max_concurrent_calls). Above that limit,
     /// and after the [timeout](crate::EndpointBuilder::subscribe_timeout), the client gets the gap alone. The future is
     /// dropped if the client leaves. A panic ends the session.

@@ -156,7 +156,8 @@ impl MeteredSubscriber {
             // The events up to there are those of the present subscriber.
             return self.wait(TopicsChange::Ready(request, new));
         }
-        if !new.accepted.subscriber.skip_to(here) {
+        let followed = self.feed.info().into_topics();
+        if !new.accepted.subscriber.skip_followed(here, &followed) {
             return self.refuse_without_cursors(request, format);
         }
         let (lifetime, throttle) = (new.accepted.lifetime, new.accepted.throttle);

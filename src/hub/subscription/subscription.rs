@@ -13,7 +13,7 @@ use crate::hub::subscription::output::{Batches, InFormat, Output};
 use crate::hub::subscription::reader::Look;
 use crate::hub::subscription::sifted::poll_sifted;
 use crate::hub::subscription::skipping::{opening_after, sequence_of};
-use crate::model::{Cursor, Gap, GapReason};
+use crate::model::{Cursor, Gap, GapReason, Pattern};
 
 /// Subscription of a [`LocalHub`](crate::LocalHub): the events of its topics in the hub's order.
 ///
@@ -258,6 +258,22 @@ impl Subscription {
         self.set_rare(gone.or(opening), filter);
     }
 
+    /// Begins again in keyed topics, for a client that followed these topics up to a sequence.
+    #[cold]
+    fn follow(&mut self, sequence: u64, followed: &[Pattern]) {
+        match &mut self.kind {
+            Kind::Single(single) => {
+                if single.follow(sequence, followed) {
+                    let filter = self.rare.as_ref().and_then(|rare| rare.filter.clone());
+                    // Of a lost state, which the reader looks for again.
+                    let opening = self.take_opening().filter(|gap| !gap.snapshot || gap.topic.is_none());
+                    self.set_rare(opening, filter);
+                }
+            }
+            Kind::Multi(multi) => multi.follow(sequence, followed, &self.shared),
+        }
+    }
+
     /// Returns the gap that is delivered first.
     #[cold]
     fn open(&mut self, gap: Gap) -> Gap {
@@ -310,6 +326,17 @@ impl Subscriber for Subscription {
             self.skip(cursor, sequence);
         }
         true
+    }
+
+    fn skip_followed(&mut self, cursor: Cursor, followed: &[Pattern]) -> bool {
+        match sequence_of(cursor, &self.shared) {
+            Some(sequence) if self.shared.has_keyed && cursor.epoch() == self.shared.epoch => {
+                self.follow(sequence, followed)
+            }
+            Some(_) => {}
+            None => return false,
+        }
+        self.skip_to(cursor)
     }
 
     fn release(&mut self) {
