@@ -232,7 +232,8 @@ impl Subscribe {
     ///   event of a key, the client would keep the earlier one.
     /// - [`Start::Last`] counts events before the predicate is asked, so a client may get fewer.
     /// - An event is encoded once for each format, whatever the number of subscriptions and predicates. The bytes that
-    ///   a subscription gets are copied from that encoding, unless they are adjacent.
+    ///   a subscription gets are copied from that encoding, unless they are adjacent. Subscriptions that get the same of
+    ///   up to 64 events share the copy.
     /// - It runs without a lock of the hub. After a panic the subscription is at the same position, and asks again. A
     ///   session of an [`Endpoint`](crate::Endpoint) ends as [`Panicked`](crate::SessionEnd::Panicked).
     /// - A poll that has looked at 4,096 events and delivered none wakes its task and is pending.

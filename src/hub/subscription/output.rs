@@ -26,7 +26,7 @@ pub(crate) trait Output: Copy {
     /// Whether [`share`](Self::share) takes so little that a poll does it in place, and not by a call.
     const IN_PLACE: bool;
     /// Whether [`keeps`](Self::keeps) may leave out events.
-    const SIFTS: bool = false;
+    const FILTERS: bool = false;
 
     /// Returns events from the start of a range of written places, at least one, and the place after the last.
     fn share(self, segment: &Segment, places: Range<u32>, reader: SliceReader<'_>) -> (Self::Events, u32);

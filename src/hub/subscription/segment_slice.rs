@@ -59,8 +59,8 @@ impl<'a> SegmentSlice<'a> {
         overflow: Overflow,
         waited: bool,
     ) -> Option<Taken<O::Events>> {
-        if O::SIFTS {
-            return Some(self.sift(output, shared, overflow, waited));
+        if O::FILTERS {
+            return Some(self.take_filtered(output, shared, overflow, waited));
         }
         let taken = match self.is_whole {
             true => self.take_whole(output, shared, waited),
@@ -79,7 +79,13 @@ impl<'a> SegmentSlice<'a> {
     }
 
     /// Takes the first events that the output keeps, or none: the reader is past those that were looked at.
-    fn sift<O: Output>(self, output: O, shared: &Shared, overflow: Overflow, waited: bool) -> Taken<O::Events> {
+    fn take_filtered<O: Output>(
+        self,
+        output: O,
+        shared: &Shared,
+        overflow: Overflow,
+        waited: bool,
+    ) -> Taken<O::Events> {
         let filter = (!self.is_whole).then(|| DeliveryFilter::new(self.segment, shared, overflow));
         let is_left_out = |place| filter.as_ref().is_some_and(|filter| filter.leaves_out(place));
         let kept = self.kept(|place, event| !is_left_out(place) && output.keeps(event));

@@ -1,17 +1,15 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use crate::contract::{
-    Delivery, EncodedDelivery, EndState, EventFilter, Format, InfoSource, Subscribe, SubscribeError, Subscriber,
-    SubscriberInfo,
+    Delivery, EncodedDelivery, EventFilter, Format, Subscribe, SubscribeError, Subscriber, SubscriberInfo,
 };
 use crate::hub::shared::Shared;
+use crate::hub::subscription::filtered_output::poll_filtered;
 use crate::hub::subscription::kind::Kind;
 use crate::hub::subscription::output::{Batches, InFormat, Output};
 use crate::hub::subscription::reader::Look;
-use crate::hub::subscription::sifted::poll_sifted;
 use crate::hub::subscription::skipping::{opening_after, sequence_of};
 use crate::model::{Cursor, Gap, GapReason, Pattern};
 
@@ -102,9 +100,9 @@ use crate::model::{Cursor, Gap, GapReason, Pattern};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Subscription {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     rare: Option<Box<Rare>>,
-    kind: Kind,
+    pub(super) kind: Kind,
 }
 
 /// State that most subscriptions do not have.
@@ -193,7 +191,7 @@ impl Subscription {
     fn poll_rare<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
         match self.rare.as_deref() {
             Some(Rare { opening: None, filter: Some(filter) }) => {
-                poll_sifted(&mut self.kind, &self.shared, cx, output, filter)
+                poll_filtered(&mut self.kind, &self.shared, cx, output, filter)
             }
             _ => self.poll_opening(cx, output),
         }
@@ -228,7 +226,7 @@ impl Subscription {
     }
 
     #[inline]
-    fn opening(&self) -> Option<&Gap> {
+    pub(super) fn opening(&self) -> Option<&Gap> {
         self.rare.as_ref()?.opening.as_deref()
     }
 
@@ -353,40 +351,6 @@ impl Subscriber for Subscription {
         match &self.kind {
             Kind::Single(single) => info.with_topics(std::slice::from_ref(single.name())),
             Kind::Multi(multi) => info.with_topics(multi.names().cloned().collect::<Vec<_>>()),
-        }
-    }
-}
-
-impl InfoSource for Subscription {
-    fn keeps_state(&self) -> bool {
-        let registry = &self.shared.registry;
-        self.shared.has_keyed
-            && match &self.kind {
-                Kind::Single(single) => registry.may_be_keyed(single.name()),
-                Kind::Multi(multi) => multi.names().any(|name| registry.may_be_keyed(name)),
-            }
-    }
-
-    fn may_have_removals(&self) -> bool {
-        self.shared.has_keyed
-    }
-
-    fn next_event_in(&self) -> Duration {
-        let now = self.shared.now();
-        match &self.kind {
-            Kind::Single(single) => single.next_in(now),
-            Kind::Multi(multi) => multi.next_in(now),
-        }
-    }
-
-    fn end_state(&self) -> EndState {
-        let end_state = match &self.kind {
-            Kind::Single(single) => single.end_state(),
-            Kind::Multi(multi) => multi.end_state(),
-        };
-        match (end_state, self.opening()) {
-            (EndState::Finished, Some(_)) => EndState::Ended,
-            (end_state, _) => end_state,
         }
     }
 }

@@ -1,6 +1,7 @@
 use super::row::Row;
 use super::test_hub::TestHub;
-use crate::clients::{Client, Data, Gap, Seen, reaches};
+use crate::clients::inbox::reaches;
+use crate::clients::{Client, Data, Gap, Seen};
 
 /// Arguments of a case: an empty hub, and the rows that it runs over.
 #[derive(Clone, Copy)]

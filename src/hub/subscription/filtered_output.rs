@@ -19,7 +19,7 @@ const LOOKS: u32 = 4_096;
 
 /// Output of a subscription with a [predicate](crate::Subscribe::filter): `output` without the events that it leaves out.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Sifted<'a, O> {
+pub(crate) struct FilteredOutput<'a, O> {
     pub(crate) output: O,
     pub(crate) filter: &'a EventFilter,
     /// Number of events that the poll has looked at.
@@ -29,7 +29,7 @@ pub(crate) struct Sifted<'a, O> {
 /// Polls a subscription with a predicate, as [`Subscription`](crate::Subscription) does without one: most polls look at the
 /// segment in hand, and at nothing else.
 #[inline(always)]
-pub(crate) fn poll_sifted<O: Output>(
+pub(crate) fn poll_filtered<O: Output>(
     kind: &mut Kind,
     shared: &Shared,
     cx: &mut Context<'_>,
@@ -44,18 +44,18 @@ pub(crate) fn poll_sifted<O: Output>(
                     true => unread.take_all_or_none(kept, output, shared, waited),
                     false => take_some(unread, kept, output, shared, waited),
                 };
-                if let Some(delivery) = single.pass::<Sifted<'_, O>>(taken, shared).and_then(O::events) {
+                if let Some(delivery) = single.pass::<FilteredOutput<'_, O>>(taken, shared).and_then(O::events) {
                     return Poll::Ready(delivery);
                 }
             }
             Look::Nothing => {}
-            Look::Unclear => return find_sifted(kind, shared, cx, output, filter),
+            Look::Unclear => return find_filtered(kind, shared, cx, output, filter),
         }
         if single.register(shared, cx) {
             return Poll::Pending;
         }
     }
-    find_sifted(kind, shared, cx, output, filter)
+    find_filtered(kind, shared, cx, output, filter)
 }
 
 /// Takes some of the events that were looked at.
@@ -74,7 +74,7 @@ fn take_some<O: Output>(
 
 /// Finds the next delivery.
 #[inline(never)]
-fn find_sifted<O: Output>(
+fn find_filtered<O: Output>(
     kind: &mut Kind,
     shared: &Shared,
     cx: &mut Context<'_>,
@@ -82,17 +82,17 @@ fn find_sifted<O: Output>(
     filter: &EventFilter,
 ) -> Poll<O::Delivery> {
     let looks = Cell::new(0);
-    kind.poll(shared, cx, Sifted { output, filter, looks: &looks })
+    kind.poll(shared, cx, FilteredOutput { output, filter, looks: &looks })
 }
 
-impl<O: Output> Output for Sifted<'_, O> {
+impl<O: Output> Output for FilteredOutput<'_, O> {
     /// `None` if all events are left out.
     type Events = Option<O::Events>;
     type Delivery = O::Delivery;
     type Gathered = O::Gathered;
     const OF_ONE_TOPIC: bool = O::OF_ONE_TOPIC;
     const IN_PLACE: bool = false;
-    const SIFTS: bool = true;
+    const FILTERS: bool = true;
 
     fn share(self, segment: &Segment, places: Range<u32>, reader: SliceReader<'_>) -> (Option<O::Events>, u32) {
         let (events, end) = self.output.share(segment, places, reader);
