@@ -206,6 +206,18 @@ impl Subscription {
         Poll::Ready(if self.is_filtered() { O::gap(Gap { missed: None, ..gap }) } else { O::gap(gap) })
     }
 
+    /// Returns whether memory had everything after the start.
+    #[cfg(test)]
+    pub(crate) fn is_complete(&self) -> bool {
+        self.opening().is_none() && !matches!(&self.kind, Kind::Multi(multi) if multi.has_gap())
+    }
+
+    /// Begins another subscription of the hub.
+    #[cfg(test)]
+    pub(crate) fn another(&self, what: Subscribe) -> Result<Self, SubscribeError> {
+        Self::new(Arc::clone(&self.shared), what)
+    }
+
     #[cold]
     fn set_rare(&mut self, opening: Option<Gap>, filter: Option<EventFilter>) {
         let is_used = opening.is_some() || filter.is_some();
