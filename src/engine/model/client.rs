@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use bytes::BytesMut;
 
-use super::From;
+use super::sequences::From;
 use crate::contract::{EventRef, Format, Start, Subscribe};
 use crate::engine::subscription::EngineSubscription;
 use crate::model::{Cursor, Event, Gap, GapReason, Pattern, Topic};

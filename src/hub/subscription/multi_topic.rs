@@ -101,16 +101,6 @@ impl MultiTopic {
         self.topics.iter().map(|followed| &followed.reader.log.name)
     }
 
-    /// Returns whether a gap is to be delivered.
-    #[cfg(test)]
-    pub(crate) fn has_gap(&self) -> bool {
-        self.topics.iter().any(|followed| match followed.beside.as_deref() {
-            Some(Beside::Gap(_)) => true,
-            Some(Beside::Backfill(backfill)) => backfill.has_gap(),
-            Some(Beside::End(_)) | None => false,
-        })
-    }
-
     #[inline(never)]
     pub(crate) fn poll<O: Output>(&mut self, shared: &Shared, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
         loop {

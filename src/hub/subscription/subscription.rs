@@ -7,6 +7,8 @@ use crate::contract::{
 };
 use crate::hub::shared::Shared;
 use crate::hub::subscription::filtered_output::poll_filtered;
+#[cfg(test)]
+use crate::hub::subscription::followed::FollowedLog;
 use crate::hub::subscription::kind::Kind;
 use crate::hub::subscription::output::{Batches, InFormat, Output};
 use crate::hub::subscription::reader::Look;
@@ -209,7 +211,8 @@ impl Subscription {
     /// Returns whether memory had everything after the start.
     #[cfg(test)]
     pub(crate) fn is_complete(&self) -> bool {
-        self.opening().is_none() && !matches!(&self.kind, Kind::Multi(multi) if multi.has_gap())
+        self.opening().is_none()
+            && !matches!(&self.kind, Kind::Multi(multi) if multi.topics.iter().any(FollowedLog::has_gap))
     }
 
     /// Begins another subscription of the hub.
