@@ -1,0 +1,9 @@
+mod damage;
+mod figures;
+mod full;
+mod history;
+mod kill;
+mod model;
+mod retention;
+mod round_trip;
+mod support;

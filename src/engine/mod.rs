@@ -1,0 +1,4 @@
+//! Engines: logs that outlive the process.
+
+#[cfg(feature = "disk")]
+pub(crate) mod disk;
