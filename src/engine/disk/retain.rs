@@ -18,8 +18,10 @@ use crate::model::{Retention, StateLimits};
 const MOST_ENDS: u64 = 65_536;
 /// Longest time for which an end is remembered.
 const LONGEST_END: Duration = Duration::from_secs(24 * 3_600);
-/// Rows of the order that are looked at for the byte budget at once.
-const OLDEST: usize = 256;
+/// Topics that are trimmed in one batch, and ends that are looked at.
+const TOPICS: usize = 256;
+/// Events of all topics that are removed at once for the byte budget.
+const OLDEST: usize = 64;
 
 impl Store {
     /// Removes what exceeds the retentions of the topics and the byte budget, in about `work` steps of one row each. Returns
@@ -31,7 +33,7 @@ impl Store {
         let writer = &mut *writer;
         let mut left = work.max(1);
         while !writer.untrimmed.is_empty() {
-            let ids = writer.untrimmed.iter().copied().take(OLDEST).collect::<Vec<_>>();
+            let ids = writer.untrimmed.iter().copied().take(TOPICS).collect::<Vec<_>>();
             for id in &ids {
                 writer.untrimmed.remove(id);
             }
@@ -42,7 +44,7 @@ impl Store {
             }
         }
         while writer.head.bytes > self.options.max_bytes {
-            let oldest = self.oldest(writer.head.floor)?;
+            let oldest = self.oldest(writer.head.floor, left)?;
             if oldest.is_empty() {
                 break;
             }
@@ -64,7 +66,7 @@ impl Store {
         })?;
         let is_last = ids.len() < left;
         left = left.saturating_sub(ids.len()).max(1);
-        for some in ids.chunks(OLDEST) {
+        for some in ids.chunks(TOPICS) {
             let unfinished = self.trim_topics(writer, some, None, now, &mut left)?;
             writer.trimmed_up_to = some.last().copied();
             writer.untrimmed.extend(unfinished);
@@ -78,10 +80,10 @@ impl Store {
     }
 
     /// Returns the topics of the oldest rows of the order, each with the highest of their sequences.
-    fn oldest(&self, floor: u64) -> Result<BTreeMap<u32, u64>, StoreError> {
+    fn oldest(&self, floor: u64, left: usize) -> Result<BTreeMap<u32, u64>, StoreError> {
         self.with_view(|view| {
             let mut oldest = BTreeMap::new();
-            for row in view.range(keys::order(floor + 1)..=keys::order(u64::MAX)).take(OLDEST) {
+            for row in view.range(keys::order(floor + 1)..=keys::order(u64::MAX)).take(OLDEST.min(left)) {
                 let (key, id) = row?;
                 let (sequence, id) = order_row(&key, &id)?;
                 oldest.insert(id, sequence);
@@ -164,7 +166,7 @@ impl Store {
     fn forget_ends(&self, writer: &mut Writer, now: u64) -> Result<(), StoreError> {
         let head = self.with_rows(|rows| {
             let (view, mut batch, mut head) = (rows.view(), rows.batch(), writer.head);
-            for row in view.prefix(b"x").take(OLDEST) {
+            for row in view.prefix(b"x").take(TOPICS) {
                 let (key, value) = row?;
                 let (id, at, _) = decode_end(&key, &value)?;
                 let meta = meta(&view, id)?;
@@ -219,8 +221,8 @@ impl TrimRound<'_> {
                 let (key, value) = row?;
                 let sequence = keys::sequence_of(&key).unwrap_or(0);
                 let row = Row::decode(&key, &value)?;
-                let is_over = up_to.is_some_and(|up_to| sequence <= up_to && self.head.bytes > self.options.max_bytes)
-                    || is_over(&row, &newest_row, retention, self.now);
+                let is_over =
+                    up_to.is_some_and(|up_to| sequence <= up_to) || is_over(&row, &newest_row, retention, self.now);
                 if !is_over {
                     break;
                 }

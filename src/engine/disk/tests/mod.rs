@@ -1,7 +1,9 @@
 mod damage;
 mod figures;
+#[cfg(target_os = "linux")]
 mod full;
 mod history;
+#[cfg(target_os = "linux")]
 mod kill;
 mod model;
 mod retention;
