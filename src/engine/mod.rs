@@ -4,8 +4,12 @@
 //! subscription reads from the hub. What the hub does not hold any more, it reads from the history.
 #![allow(dead_code, reason = "the hub on disk is not complete")]
 
+#[cfg(feature = "disk")]
+pub(crate) mod disk;
 pub(crate) mod fill;
 pub(crate) mod history;
+#[cfg(feature = "disk")]
+pub(crate) mod hub;
 pub(crate) mod start;
 pub(crate) mod subscription;
 

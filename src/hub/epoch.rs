@@ -11,7 +11,7 @@ const TIMES: (u64, u64) = (36_u64.pow(12).div_ceil(1 << RANDOM_BITS), u64::MAX >
 
 /// Returns the epoch of a hub that is built now: the time, so that cursors of a later run compare greater, and 22 random
 /// bits, so that hubs that are built in the same millisecond differ.
-pub(super) fn epoch_now() -> u64 {
+pub(crate) fn epoch_now() -> u64 {
     // The standard library seeds a RandomState from the operating system's randomness.
     epoch(milliseconds_since_1970(), RandomState::new().build_hasher().finish())
 }

@@ -79,7 +79,7 @@ impl LocalHub {
         self
     }
 
-    #[cfg(any(test, feature = "http"))]
+    #[cfg(any(test, feature = "http", feature = "disk"))]
     pub(crate) fn shared(&self) -> &Shared {
         &self.handle.shared
     }

@@ -36,7 +36,7 @@ mod growth;
 mod holds;
 mod local;
 mod log;
-#[cfg(test)]
+#[cfg(any(test, feature = "disk"))]
 mod prepared;
 mod publish_round;
 mod shared;
@@ -50,6 +50,12 @@ mod wake;
 pub use builder::LocalHubBuilder;
 pub use local::LocalHub;
 pub use subscription::subscription::Subscription;
+#[cfg(feature = "disk")]
+pub(crate) use epoch::epoch_now;
+#[cfg(feature = "disk")]
+pub(crate) use prepared::Prepared;
+#[cfg(feature = "disk")]
+pub(crate) use topics::retentions::Retentions;
 pub use topics::stats::HubStats;
 #[cfg(feature = "http")]
 pub(crate) use wake::standby::{NotifierSource, Standby};

@@ -6,7 +6,7 @@ use crate::hub::local::LocalHub;
 use crate::hub::log::log::Log;
 use crate::hub::publish_round::PublishRound;
 use crate::hub::shared::Shared;
-use crate::model::{Event, Topic};
+use crate::model::{EndReason, Event, Topic};
 
 /// Events that a hub accepts, and for which it has room: they can be stored elsewhere before they are published.
 ///
@@ -30,7 +30,20 @@ impl LocalHub {
     }
 }
 
+impl LocalHub {
+    /// Ends a topic with a sequence at which it ended before the hub began.
+    pub(crate) fn restore_end(&self, topic: &Topic, sequence: u64, reason: EndReason) {
+        let shared = self.shared();
+        drop(shared.registry.finish(topic, sequence, reason, shared.now(), false));
+    }
+}
+
 impl Prepared<'_> {
+    /// Gives up the room, and the topics that were created for the events.
+    pub(crate) fn refuse(self) {
+        self.events.iter().for_each(|(log, _)| self.shared.registry.release(log));
+    }
+
     /// Publishes the events, with the next sequences.
     pub(crate) fn publish(self) -> Result<Vec<Receipt>, PublishError> {
         let Self { shared, events, _reserved } = self;

@@ -305,6 +305,20 @@ impl Event {
         self.payload.len() + labels.map(str::len).sum::<usize>()
     }
 
+    /// Creates an event from the parts of one that was checked when it was created, for example before it was stored.
+    #[cfg(feature = "disk")]
+    pub(crate) fn from_checked(
+        payload: Bytes,
+        kind: EventKind,
+        labels: [Option<&str>; 3],
+        ttl: Option<Duration>,
+    ) -> Self {
+        let [name, key, tag] = labels.map(|label| label.map(Into::into));
+        let extra = Extra { name, key, tag, ttl };
+        let extra = (extra != Extra::default()).then(|| Arc::new(extra));
+        Self { payload, kind, extra }
+    }
+
     fn plain(payload: Bytes, kind: EventKind) -> Self {
         Self { payload, kind, extra: None }
     }

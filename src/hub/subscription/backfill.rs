@@ -264,7 +264,7 @@ impl Backfill {
     }
 
     /// Returns whether a gap is to be delivered.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "disk"))]
     pub(crate) fn has_gap(&self) -> bool {
         !self.gaps.is_empty() || !self.forgotten.is_empty()
     }

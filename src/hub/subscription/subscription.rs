@@ -7,7 +7,7 @@ use crate::contract::{
 };
 use crate::hub::shared::Shared;
 use crate::hub::subscription::filtered_output::poll_filtered;
-#[cfg(test)]
+#[cfg(any(test, feature = "disk"))]
 use crate::hub::subscription::followed::FollowedLog;
 use crate::hub::subscription::kind::Kind;
 use crate::hub::subscription::output::{Batches, InFormat, Output};
@@ -209,14 +209,14 @@ impl Subscription {
     }
 
     /// Returns whether memory had everything after the start.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "disk"))]
     pub(crate) fn is_complete(&self) -> bool {
         self.opening().is_none()
             && !matches!(&self.kind, Kind::Multi(multi) if multi.topics.iter().any(FollowedLog::has_gap))
     }
 
     /// Begins another subscription of the hub.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "disk"))]
     pub(crate) fn another(&self, what: Subscribe) -> Result<Self, SubscribeError> {
         Self::new(Arc::clone(&self.shared), what)
     }

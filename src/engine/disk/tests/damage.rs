@@ -1,0 +1,216 @@
+//! Damaged files: an error, a loss that is reported, or all events. Never a panic, and never fewer events in silence.
+
+use std::fs;
+use std::path::Path;
+
+use super::support::{Directory, copy, event, files, read_pages, text, topic, written};
+use crate::engine::disk::error::no_panic;
+use crate::engine::disk::journals::SealedJournals;
+use crate::engine::disk::rows::Rows;
+use crate::engine::disk::{Limit, Lost, Record, Store, StoreError};
+use crate::model::Retention;
+
+const TOPICS: [&str; 3] = ["a", "b", "c"];
+const LAST: u64 = 3_000;
+
+/// Outcome of reading a damaged store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    Intact,
+    ErrorAtOpen,
+    ErrorAtRead,
+    Lost,
+}
+
+/// Returns a directory with events in tables and in the journal.
+fn written_directory() -> Directory {
+    let directory = Directory::new();
+    for (epoch, range) in [(1, 1..=LAST / 2), (2, LAST / 2 + 1..=LAST)] {
+        let (store, _) = directory.open(epoch);
+        let records = range.map(|sequence| event(sequence, TOPICS[sequence as usize % 3], text(sequence)));
+        for batch in records.collect::<Vec<_>>().chunks(100) {
+            store.write(batch).unwrap();
+        }
+        if epoch == 2 {
+            // The directory as a process that was killed leaves it.
+            let killed = Directory::new();
+            copy(&directory.0, &killed.0);
+            return killed;
+        }
+    }
+    directory
+}
+
+/// Opens a store and reads all topics, each way, as a client that has read nothing. All that is read is checked.
+fn read(directory: &Path) -> Outcome {
+    let options = written(Retention::count(usize::MAX).bytes(usize::MAX));
+    let (store, opened) = match Store::open(directory, &options, 9) {
+        Ok(opened) => opened,
+        Err(error) => {
+            assert!(matches!(error, StoreError::Damaged { .. } | StoreError::Io(_)), "{error:?}");
+            return Outcome::ErrorAtOpen;
+        }
+    };
+    assert!(opened.head >= LAST || opened.lost.is_some(), "{opened:?}");
+    if opened.lost.is_some() {
+        assert_eq!(opened.epochs.len(), 1, "no older cursor is valid");
+    }
+    let limit = Limit { events: 500, bytes: 1 << 20 };
+    let mut outcome = if opened.lost.is_some() { Outcome::Lost } else { Outcome::Intact };
+    let mut check = |records: Result<Vec<Record>, StoreError>, expected: &dyn Fn(u64) -> bool| match records {
+        Ok(records) => {
+            for record in &records {
+                let sequence = record.sequence();
+                assert_eq!(*record, event(sequence, TOPICS[sequence as usize % 3], text(sequence)));
+            }
+            let all = (1..=LAST).filter(|&sequence| expected(sequence)).count();
+            assert!(records.len() == all || opened.lost.is_some(), "{} of {all} without an error", records.len());
+        }
+        Err(error) => {
+            assert!(matches!(error, StoreError::Damaged { .. } | StoreError::Io(_)), "{error:?}");
+            outcome = outcome.max(Outcome::ErrorAtRead);
+        }
+    };
+    for (place, name) in TOPICS.iter().enumerate() {
+        let records = read_pages(|after| store.read(&topic(name), after, u64::MAX, limit), 0);
+        check(records, &|sequence| sequence as usize % 3 == place);
+    }
+    check(read_pages(|after| store.read_all(after, u64::MAX, limit, |_| true), 0), &|_| true);
+    let next = opened.head + 1;
+    if store.write(&[event(next, "d", "x")]).is_ok() {
+        store.trim(next, 1_000).map_or_else(drop, drop);
+        let read = store.read(&topic("d"), 0, u64::MAX, limit);
+        assert!(read.is_err() || read.is_ok_and(|page| page.records.len() == 1));
+    }
+    let _ = store.close();
+    outcome
+}
+
+/// Changes a copy of a directory, once for each case, and prints the outcomes of each kind of file.
+fn damage(cases: usize, change: impl Fn(usize, &Path)) {
+    let original = written_directory();
+    assert_eq!(
+        {
+            let copied = Directory::new();
+            copy(&original.0, &copied.0);
+            read(&copied.0)
+        },
+        Outcome::Intact
+    );
+    let mut outcomes = std::collections::BTreeMap::<Outcome, usize>::new();
+    for case in 0..cases {
+        let copied = Directory::new();
+        copy(&original.0, &copied.0);
+        change(case, &copied.0);
+        *outcomes.entry(read(&copied.0)).or_default() += 1;
+    }
+    println!("{outcomes:?}");
+    assert!(outcomes.len() > 1, "some of the damage is found: {outcomes:?}");
+}
+
+/// Returns the place of the last byte that is not zero, after it.
+fn written_part(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)
+}
+
+fn random(seed: u64) -> fastrand::Rng {
+    fastrand::Rng::with_seed(seed)
+}
+
+#[test]
+fn flipped_byte_at_random_places_is_found_or_costs_nothing() {
+    let cases = if std::env::var_os("TIDINGS_DISK_DEEP").is_some() { 2_000 } else { 100 };
+    damage(cases, |case, directory| {
+        let mut random = random(case as u64);
+        let files = files(directory).into_iter().filter(|path| fs::metadata(path).unwrap().len() > 0);
+        let files = files.collect::<Vec<_>>();
+        // Half of the places are in all bytes, half in all files.
+        let sizes = files.iter().map(|path| written_part(&fs::read(path).unwrap())).collect::<Vec<_>>();
+        let (path, at) = if case % 2 == 0 {
+            let mut at = random.usize(..sizes.iter().sum::<usize>());
+            let place = sizes
+                .iter()
+                .position(|&size| {
+                    if at < size {
+                        true
+                    } else {
+                        at -= size;
+                        false
+                    }
+                })
+                .unwrap();
+            (&files[place], at)
+        } else {
+            let place = random.usize(..files.len());
+            (&files[place], random.usize(..sizes[place].max(1)))
+        };
+        let mut bytes = fs::read(path).unwrap();
+        bytes[at] ^= 1 << random.u8(..8);
+        println!("case {case}: byte {at} of {}", path.strip_prefix(directory).unwrap().display());
+        fs::write(path, bytes).unwrap();
+    });
+}
+
+#[test]
+fn truncated_file_is_found_or_costs_nothing() {
+    damage(40, |case, directory| {
+        let mut random = random(case as u64);
+        let files = files(directory);
+        let path = &files[case % files.len()];
+        let bytes = fs::read(path).unwrap();
+        let to = random.usize(..=written_part(&bytes));
+        println!("case {case}: {} to {to}", path.strip_prefix(directory).unwrap().display());
+        fs::write(path, &bytes[..to]).unwrap();
+    });
+}
+
+#[test]
+fn removed_file_is_found_or_costs_nothing() {
+    damage(24, |case, directory| {
+        let files = files(directory);
+        let path = &files[case % files.len()];
+        println!("case {case}: {}", path.strip_prefix(directory).unwrap().display());
+        fs::remove_file(path).unwrap();
+    });
+}
+
+#[test]
+fn damaged_journal_before_a_complete_one_is_reported() {
+    let directory = Directory::new();
+    let (store, _) = directory.open(1);
+    let journal = |directory: &Directory, name: &str| directory.0.join("rows").join(name);
+    let mut ends = Vec::new();
+    for sequence in 1..=20 {
+        store.write(&[event(sequence, "a", text(sequence))]).unwrap();
+        ends.push(written_part(&fs::read(journal(&directory, "0.jnl")).unwrap()));
+    }
+    // The journal becomes two, as if the first had reached its size after event 10.
+    let parts = Directory::new();
+    copy(&directory.0, &parts.0);
+    let bytes = fs::read(journal(&parts, "0.jnl")).unwrap();
+    fs::write(journal(&parts, "0.jnl"), &bytes[..ends[9]]).unwrap();
+    fs::write(journal(&parts, "1.jnl"), &bytes[ends[9]..]).unwrap();
+    for at in [None].into_iter().chain((0..ends[9]).step_by(23).map(Some)) {
+        let damaged = Directory::new();
+        copy(&parts.0, &damaged.0);
+        if let Some(at) = at {
+            let mut bytes = bytes[..ends[9]].to_vec();
+            bytes[at] ^= 0xff;
+            fs::write(journal(&damaged, "0.jnl"), bytes).unwrap();
+        }
+        if at.is_some_and(|at| at % 2 == 0) {
+            // The process ends after fjall has cut the journal, and before the loss is noted.
+            let database = damaged.0.join("rows");
+            SealedJournals::find(&database, &damaged.0).unwrap();
+            let _ = no_panic(|| Rows::open(&database, &written(Retention::default())));
+        }
+        match Store::open(&damaged.0, &written(Retention::default()), 2) {
+            Ok((store, opened)) => {
+                assert_eq!((opened.head, opened.lost), (20, at.map(|_| Lost::Journal)), "{at:?}");
+                let records = store.read(&topic("a"), 0, 99, Limit { events: 99, bytes: 9_999 });
+                assert!(at.is_some() || records.is_ok_and(|page| page.records.len() == 20));
+            }
+            Err(error) => assert!(at.is_some() && matches!(error, StoreError::Damaged { .. }), "{at:?} {error}"),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+mod damage;
+#[cfg(target_os = "linux")]
+mod figures;
+#[cfg(target_os = "linux")]
+mod full;
+mod history;
+#[cfg(target_os = "linux")]
+mod kill;
+mod model;
+mod retention;
+mod round_trip;
+mod support;

@@ -1,0 +1,97 @@
+//! Directories, records and reads that the tests share.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::engine::disk::{Durability, Limit, Opened, Page, Record, Store, StoreOptions};
+use crate::model::{Event, Retention, Topic};
+
+/// Directory that is removed when the test ends.
+pub(crate) struct Directory(pub(crate) PathBuf);
+
+impl Directory {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("tidings-disk-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Self(std::env::temp_dir().join(name))
+    }
+
+    pub(crate) fn open(&self, epoch: u64) -> (Store, Opened) {
+        Store::open(&self.0, &written(Retention::count(usize::MAX).bytes(usize::MAX)), epoch).unwrap()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Returns options without a sync, which the tests do not need but where they say so.
+pub(crate) fn written(retention: Retention) -> StoreOptions {
+    StoreOptions {
+        durability: Durability::Written,
+        retention: Arc::new(move |_| retention),
+        cache: 1 << 20,
+        ..StoreOptions::default()
+    }
+}
+
+pub(crate) fn topic(name: &str) -> Topic {
+    Topic::new(name).unwrap()
+}
+
+pub(crate) fn event(sequence: u64, name: &str, event: impl Into<Event>) -> Record {
+    Record::Event { sequence, topic: topic(name), at: sequence, event: event.into() }
+}
+
+/// Returns the text that every test gives the event of a sequence, so that a read can be checked without a model.
+pub(crate) fn text(sequence: u64) -> String {
+    format!("{sequence:>64}")
+}
+
+pub(crate) const ALL: Limit = Limit { events: usize::MAX, bytes: usize::MAX };
+
+/// Reads a topic in pages.
+pub(crate) fn read_pages(
+    mut page: impl FnMut(u64) -> Result<Page, crate::engine::disk::StoreError>,
+    after: u64,
+) -> Result<Vec<Record>, crate::engine::disk::StoreError> {
+    let (mut records, mut after) = (Vec::new(), after);
+    loop {
+        let next = page(after)?;
+        records.extend(next.records);
+        if !next.has_more {
+            return Ok(records);
+        }
+        assert!(next.up_to > after, "a page makes progress");
+        after = next.up_to;
+    }
+}
+
+pub(crate) fn sequences(records: &[Record]) -> Vec<u64> {
+    records.iter().map(Record::sequence).collect()
+}
+
+/// Copies a directory with its folders.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (entry, from) = (entry.as_ref().unwrap(), entry.as_ref().unwrap().path());
+        let to = to.join(entry.file_name());
+        if from.is_dir() { copy(&from, &to) } else { assert!(fs::copy(&from, &to).is_ok()) }
+    }
+}
+
+/// Returns the files of a directory and of its folders, in order.
+pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
