@@ -7,6 +7,7 @@
 //! | `lock` | id of the process that has the directory open; held by a file lock |
 //! | `head` | last sequence that was acknowledged, rewritten in place after each commit, not synced |
 //! | `rows` | a fjall database with one keyspace |
+//! | `journals` | ends of fjall's earlier journals, while the store is opened |
 //!
 //! # Rows
 //!

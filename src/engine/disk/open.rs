@@ -63,7 +63,7 @@ impl Store {
     ) -> Result<(Self, Opened), StoreError> {
         let (mut file, high_water) = HeadFile::open(path)?;
         let database = path.join(Self::ROWS);
-        let journals = SealedJournals::find(&database)?;
+        let journals = SealedJournals::find(&database, path)?;
         let rows = Rows::open(&database, options)?;
         let view = rows.view();
         let stored = view.get(keys::HEAD)?.map(|value| Head::decode(&value)).transpose()?;
@@ -81,6 +81,7 @@ impl Store {
         rows.commit(batch, Durability::Synced)?;
         file.write(head.epoch, head.sequence)?;
         file.sync()?;
+        journals.forget()?;
         let opened = Opened { head: head.sequence, lost, epochs: epochs.list(head.sequence) };
         let writer = Writer {
             head,

@@ -141,11 +141,11 @@ impl Store {
         no_panic(|| {
             drop(old);
             let path = self.directory.join(Self::ROWS);
-            let journals = SealedJournals::find(&path)?;
+            let journals = SealedJournals::find(&path, &self.directory)?;
             *rows = Some(Rows::open(&path, &self.options)?);
             match journals.is_cut()? {
                 true => Err(StoreError::damaged("a journal was damaged while the store was open")),
-                false => Ok(()),
+                false => journals.forget(),
             }
         })?;
         drop(rows);

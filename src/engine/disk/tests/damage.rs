@@ -4,6 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use super::support::{Directory, copy, event, files, read_pages, text, topic, written};
+use crate::engine::disk::error::no_panic;
+use crate::engine::disk::journals::SealedJournals;
+use crate::engine::disk::rows::Rows;
 use crate::engine::disk::{Limit, Lost, Record, Store, StoreError};
 use crate::model::Retention;
 
@@ -179,21 +182,27 @@ fn damaged_journal_before_a_complete_one_is_reported() {
     let mut ends = Vec::new();
     for sequence in 1..=20 {
         store.write(&[event(sequence, "a", text(sequence))]).unwrap();
-        ends.push(written_part(&fs::read(journal(&directory, "1.jnl")).unwrap()));
+        ends.push(written_part(&fs::read(journal(&directory, "0.jnl")).unwrap()));
     }
     // The journal becomes two, as if the first had reached its size after event 10.
     let parts = Directory::new();
     copy(&directory.0, &parts.0);
-    let bytes = fs::read(journal(&parts, "1.jnl")).unwrap();
-    fs::write(journal(&parts, "1.jnl"), &bytes[..ends[9]]).unwrap();
-    fs::write(journal(&parts, "2.jnl"), &bytes[ends[9]..]).unwrap();
-    for at in [None, Some(ends[9] - 1), Some(ends[8]), Some(ends[3] + 1), Some(ends[5] + 40)] {
+    let bytes = fs::read(journal(&parts, "0.jnl")).unwrap();
+    fs::write(journal(&parts, "0.jnl"), &bytes[..ends[9]]).unwrap();
+    fs::write(journal(&parts, "1.jnl"), &bytes[ends[9]..]).unwrap();
+    for at in [None].into_iter().chain((0..ends[9]).step_by(23).map(Some)) {
         let damaged = Directory::new();
         copy(&parts.0, &damaged.0);
         if let Some(at) = at {
             let mut bytes = bytes[..ends[9]].to_vec();
             bytes[at] ^= 0xff;
-            fs::write(journal(&damaged, "1.jnl"), bytes).unwrap();
+            fs::write(journal(&damaged, "0.jnl"), bytes).unwrap();
+        }
+        if at.is_some_and(|at| at % 2 == 0) {
+            // The process ends after fjall has cut the journal, and before the loss is noted.
+            let database = damaged.0.join("rows");
+            SealedJournals::find(&database, &damaged.0).unwrap();
+            let _ = no_panic(|| Rows::open(&database, &written(Retention::default())));
         }
         match Store::open(&damaged.0, &written(Retention::default()), 2) {
             Ok((store, opened)) => {

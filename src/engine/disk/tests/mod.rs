@@ -1,4 +1,5 @@
 mod damage;
+#[cfg(target_os = "linux")]
 mod figures;
 #[cfg(target_os = "linux")]
 mod full;
