@@ -2,7 +2,7 @@
 //!
 //! A [`LocalHub`](crate::LocalHub) holds the newest events, and a [`History`](history::History) all that are retained. A
 //! subscription reads from the hub. What the hub does not hold any more, it reads from the history.
-#![allow(dead_code, reason = "the hub on disk is not complete")]
+#![allow(dead_code, unreachable_pub, reason = "the hub on disk is not complete, so it is not exported")]
 
 #[cfg(feature = "disk")]
 pub(crate) mod disk;

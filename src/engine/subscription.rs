@@ -16,7 +16,7 @@ use crate::model::Cursor;
 ///
 /// The subscription in memory ends if it falls behind. Everything up to its cursor is delivered then. The next one in memory starts
 /// at the newest event, and the events between them are read from the history.
-pub(crate) struct EngineSubscription {
+pub struct EngineSubscription {
     pub(super) live: Subscription,
     /// The parameters of the subscription in memory, with the start `Now`.
     pub(super) what: Subscribe,

@@ -48,12 +48,12 @@ mod topics;
 mod wake;
 
 pub use builder::LocalHubBuilder;
-pub use local::LocalHub;
-pub use subscription::subscription::Subscription;
 #[cfg(feature = "disk")]
 pub(crate) use epoch::epoch_now;
+pub use local::LocalHub;
 #[cfg(feature = "disk")]
 pub(crate) use prepared::Prepared;
+pub use subscription::subscription::Subscription;
 #[cfg(feature = "disk")]
 pub(crate) use topics::retentions::Retentions;
 pub use topics::stats::HubStats;

@@ -1,9 +1,10 @@
+use crate::engine::disk::codec::Row;
 use crate::engine::disk::error::StoreError;
 use crate::engine::disk::keys;
-use crate::engine::disk::read::{id_of, meta, record};
+use crate::engine::disk::read::{meta, record};
 use crate::engine::disk::record::Record;
-use crate::engine::disk::rows::Row;
 use crate::engine::disk::store::Store;
+use crate::engine::disk::topics::id_of;
 use crate::model::Topic;
 
 impl Store {

@@ -17,6 +17,8 @@ pub(super) struct Head {
     pub(super) forgotten: u64,
     /// Bytes of the rows of history.
     pub(super) bytes: u64,
+    /// Number of batches that trimmed events.
+    pub(super) trims: u64,
     /// Id of the topic that was created last.
     pub(super) last_topic: u32,
     /// Number of topics.
@@ -28,7 +30,7 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut value = Writer::new(64);
-        let counters = [self.floor, self.trimmed, self.forgotten, self.bytes];
+        let counters = [self.floor, self.trimmed, self.forgotten, self.bytes, self.trims];
         for number in [self.epoch, self.sequence].into_iter().chain(counters) {
             value.number(number);
         }
@@ -51,6 +53,7 @@ impl Head {
             trimmed: value.number()?,
             forgotten: value.number()?,
             bytes: value.number()?,
+            trims: value.number()?,
             last_topic: u32::try_from(value.number()?).ok()?,
             topics: value.number()?,
             ends: value.number()?,

@@ -50,6 +50,7 @@ mod error;
 mod files;
 mod journals;
 mod keys;
+mod last;
 mod meta;
 mod open;
 mod options;
@@ -60,15 +61,13 @@ mod rows;
 mod states;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod topics;
 mod write;
 
 pub(crate) use error::StoreError;
-pub(crate) use open::{Lost, Opened};
+pub(crate) use open::Lost;
 pub(crate) use options::{Durability, StoreOptions};
-pub(crate) use read::{Limit, Page};
+pub(crate) use read::Limit;
 pub(crate) use record::Record;
-pub(crate) use states::States;
 pub(crate) use store::Store;
-pub(crate) use topics::TopicRow;

@@ -32,6 +32,8 @@ pub(crate) struct Page {
     pub(crate) trimmed: u64,
     /// Sequence up to which the page is complete. The next page begins after it.
     pub(crate) up_to: u64,
+    /// Number of batches that trimmed events before the page was read.
+    pub(crate) trims: u64,
     /// Whether there may be records between `up_to` and the end of the range that was asked for.
     pub(crate) has_more: bool,
 }
@@ -45,11 +47,12 @@ impl Store {
     pub(crate) fn read(&self, topic: &Topic, after: u64, up_to: u64, limit: Limit) -> Result<Page, StoreError> {
         self.with_view(|view| {
             let Some(id) = id_of(view, topic)? else {
-                let trimmed = head(view)?.forgotten;
-                return Ok(Page { records: Vec::new(), trimmed, up_to, has_more: false });
+                let Head { forgotten, trims, .. } = head(view)?;
+                return Ok(Page { records: Vec::new(), trimmed: forgotten, up_to, trims, has_more: false });
             };
             let meta = meta(view, id)?;
-            let mut page = Page { records: Vec::new(), trimmed: meta.trimmed, up_to, has_more: false };
+            let (trimmed, trims) = (meta.trimmed, head(view)?.trims);
+            let mut page = Page { records: Vec::new(), trimmed, up_to, trims, has_more: false };
             let mut sum = 0;
             let from = after.max(meta.trimmed);
             for row in rows(view, id, &meta, from, up_to)? {
@@ -83,7 +86,8 @@ impl Store {
         filter: impl Fn(&Topic) -> bool,
     ) -> Result<Page, StoreError> {
         self.with_view(|view| {
-            let mut page = Page { records: Vec::new(), trimmed: 0, up_to, has_more: false };
+            let trims = head(view)?.trims;
+            let mut page = Page { records: Vec::new(), trimmed: 0, up_to, trims, has_more: false };
             if after >= up_to {
                 return Ok(page);
             }

@@ -123,8 +123,9 @@ impl Store {
                     round.forget_if_empty(id, &meta)?;
                 }
             }
-            let TrimRound { mut batch, head, .. } = round;
+            let TrimRound { mut batch, mut head, .. } = round;
             if !batch.is_empty() {
+                head.trims += 1;
                 batch.put(keys::HEAD, head.encode());
                 rows.commit(batch, Durability::Written)?;
             }

@@ -85,7 +85,7 @@ impl DiskHubBuilder {
     pub(crate) fn open(self) -> Result<DiskHub, StoreError> {
         let Self { path, memory, retentions, mut options } = self;
         let retentions = Arc::new(retentions);
-        options.retention = Arc::new(move |topic| retentions.of(topic));
+        options.retention = Arc::new(move |topic| Retention::clone(&retentions.of(topic)));
         let (store, opened) = Store::open(&path, &options, epoch_now())?;
         let store = Arc::new(store);
         let (mut earlier, base) = (opened.epochs, opened.head);
@@ -100,10 +100,9 @@ impl DiskHubBuilder {
         let writer = Writer { hub: hub.clone(), store: Arc::clone(&store), queue, writes: 0 };
         let (reads, queue) = commands(MOST_READS);
         let reader = Reader { store: Arc::clone(&store), queue };
-        let threads = [
-            thread::Builder::new().name("tidings-writer".to_owned()).spawn(|| writer.run()).map_err(StoreError::from)?,
-            thread::Builder::new().name("tidings-reader".to_owned()).spawn(|| reader.run()).map_err(StoreError::from)?,
-        ];
+        // It ends with the last subscription.
+        thread::Builder::new().name("tidings-reader".to_owned()).spawn(|| reader.run())?;
+        let writer = thread::Builder::new().name("tidings-writer".to_owned()).spawn(|| writer.run())?;
         let lost: Option<Lost> = opened.lost;
         Ok(DiskHub::new(Handle {
             hub,
@@ -114,7 +113,7 @@ impl DiskHubBuilder {
             base,
             lost,
             writes,
-            threads: Mutex::new(threads.into()),
+            writer: Mutex::new(Some(writer)),
         }))
     }
 }

@@ -33,7 +33,8 @@ pub(super) struct Handle {
     pub(super) base: u64,
     pub(super) lost: Option<Lost>,
     pub(super) writes: Commands<Write>,
-    pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
+    /// `None` once it was closed.
+    pub(super) writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl DiskHub {
@@ -116,13 +117,12 @@ impl DiskHub {
 
 impl Handle {
     fn close(&self) {
-        // A writer that is gone has closed.
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(thread) = writer.take() else { return };
+        // A writer that has panicked is gone.
         let _ = self.writes.send(Write::Close);
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(writer) = (!threads.is_empty()).then(|| threads.remove(0)) {
-            let _ = writer.join();
-        }
-        drop(threads);
+        let _ = thread.join();
+        drop(writer);
         self.hub.close();
         // Events that are not in tables yet are in the journal, which the next open reads.
         let _ = self.store.close();

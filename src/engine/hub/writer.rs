@@ -22,8 +22,16 @@ const TRIM_WORK: usize = 2_048;
 
 /// Command to the writer.
 pub(super) enum Write {
-    Publish { topic: Topic, event: Event, reply: Replier<Result<Receipt, PublishError>> },
-    Finish { topic: Topic, reason: EndReason, reply: Replier<Result<TopicEnd, PublishError>> },
+    Publish {
+        topic: Topic,
+        event: Event,
+        reply: Replier<Result<Receipt, PublishError>>,
+    },
+    Finish {
+        topic: Topic,
+        reason: EndReason,
+        reply: Replier<Result<TopicEnd, PublishError>>,
+    },
     /// The writer carries out the commands before this one, and ends.
     Close,
 }
@@ -100,7 +108,9 @@ impl Writer {
         let events = || group.iter().map(|publish| (publish.topic.clone(), publish.event.clone())).collect();
         match self.hub.prepare(events()) {
             Ok(prepared) => self.write(prepared, group),
-            Err(error) if group.len() == 1 => group.into_iter().for_each(|publish| publish.reply.send(Err(error.clone()))),
+            Err(error) if group.len() == 1 => {
+                group.into_iter().for_each(|publish| publish.reply.send(Err(error.clone())))
+            }
             Err(_) => group.into_iter().for_each(|publish| self.publish(vec![publish])),
         }
     }
@@ -121,7 +131,9 @@ impl Writer {
             return group.into_iter().for_each(|publish| publish.reply.send(Err(error.clone())));
         }
         match prepared.publish() {
-            Ok(receipts) => group.into_iter().zip(receipts).for_each(|(publish, receipt)| publish.reply.send(Ok(receipt))),
+            Ok(receipts) => {
+                group.into_iter().zip(receipts).for_each(|(publish, receipt)| publish.reply.send(Ok(receipt)))
+            }
             // The hub was closed meanwhile. The events are in the history.
             Err(_) => group.into_iter().for_each(|publish| publish.reply.send(Ok(Receipt::new(None, 0)))),
         }

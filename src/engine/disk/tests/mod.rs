@@ -9,4 +9,4 @@ mod kill;
 mod model;
 mod retention;
 mod round_trip;
-mod support;
+pub(crate) mod support;

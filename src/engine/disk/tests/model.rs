@@ -6,7 +6,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::support::{Directory, read_pages, sequences, topic, written};
-use crate::engine::disk::{Limit, Opened, Record, Store, StoreOptions};
+use crate::engine::disk::open::Opened;
+use crate::engine::disk::{Limit, Record, Store, StoreOptions};
 use crate::model::{EndReason, Event, Retention, StateLimits, Topic};
 
 const TOPICS: [&str; 4] = ["a", "b/c", "states/x", "states/y"];

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::engine::disk::{Durability, Limit, Opened, Page, Record, Store, StoreOptions};
+use crate::engine::disk::open::Opened;
+use crate::engine::disk::read::Page;
+use crate::engine::disk::{Durability, Limit, Record, Store, StoreOptions};
 use crate::model::{Event, Retention, Topic};
 
 /// Directory that is removed when the test ends.
