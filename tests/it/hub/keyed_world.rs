@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tidings::subscriber::{Delivery, EncodedDelivery, SubscriptionEnd};
 use tidings::{
-    Cursor, Event, LocalHub, Overflow, PublishError, Retention, Start, Subscribe, Subscriber, Subscription, Topic,
+    Cursor, Event, Gap, LocalHub, Overflow, PublishError, Retention, Start, Subscribe, Subscriber, Subscription, Topic,
 };
 
 use super::keyed_reference::{Client, KEYED, Reference, State, TOPICS, followed};
@@ -25,6 +25,15 @@ struct Reader {
     subscription: Subscription,
     names: Vec<&'static str>,
     client: Client,
+}
+
+impl Reader {
+    /// Applies a gap. Returns `true`: there may be more.
+    fn gap(&mut self, reference: &Reference, gap: &Gap) -> bool {
+        self.client.gap(reference, gap);
+        assert_eq!(self.subscription.cursor().map(untagged), Some(gap.cursor));
+        true
+    }
 }
 
 impl World {
@@ -95,7 +104,7 @@ impl World {
             match refused {
                 Some(PublishError::StateFull { .. }) => {
                     assert!(change.topic < KEYED && change.payload.is_some());
-                    let mut known = self.reference.of(change.topic);
+                    let mut known = self.reference.of(change.topic).clone();
                     let old = known.get(&change.key).map(|old| self.reference.events[old].payload.clone().unwrap());
                     known.insert(change.key.clone(), 0);
                     let (new, held) = (change.payload.as_ref().unwrap().len(), self.reference.weight(change.topic));
@@ -191,11 +200,7 @@ impl World {
                 self.delivered(index, batch.iter().next_back().unwrap().cursor.unwrap().sequence());
                 true
             }
-            Poll::Ready(Delivery::Gap(gap)) => {
-                reader.client.gap(&self.reference, &gap);
-                assert_eq!(reader.subscription.cursor().map(untagged), Some(gap.cursor));
-                true
-            }
+            Poll::Ready(Delivery::Gap(gap)) => reader.gap(&self.reference, &gap),
             Poll::Ready(Delivery::End(SubscriptionEnd::TooSlow)) => self.too_slow(index),
             Poll::Pending => self.pending(index),
             other => panic!("{other:?}"),
@@ -220,11 +225,7 @@ impl World {
                 self.delivered(index, last);
                 true
             }
-            Poll::Ready(EncodedDelivery::Gap(gap)) => {
-                reader.client.gap(&self.reference, &gap);
-                assert_eq!(reader.subscription.cursor().map(untagged), Some(gap.cursor));
-                true
-            }
+            Poll::Ready(EncodedDelivery::Gap(gap)) => reader.gap(&self.reference, &gap),
             Poll::Ready(EncodedDelivery::End(SubscriptionEnd::TooSlow)) => self.too_slow(index),
             Poll::Pending => self.pending(index),
             other => panic!("{other:?}"),
