@@ -22,7 +22,7 @@ mod websocket_client;
 pub(crate) use client::{BoxFuture, Client, ClientKind, connect};
 pub(crate) use frames::WebSocketWire;
 pub(crate) use http::{Connection, Http};
-pub(crate) use inbox::{Inbox, Wire, reaches};
+pub(crate) use inbox::{Inbox, Wire};
 pub(crate) use ndjson::NdjsonWire;
 pub(crate) use reply::read_reply;
 pub(crate) use seen::{Data, End, Event, Gap, Seen, TopicEnd};
