@@ -53,7 +53,7 @@ async fn main() -> std::io::Result<()> {
     serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await
 }
 
-/// Publishes a line. A browser stays on the page when a form is answered with 204, so its stream goes on.
+/// Publishes a line. A browser stays on the page when a form is answered with 204, so its stream continues.
 async fn say(State(hub): State<LocalHub>, Form(say): Form<Say>) -> Result<StatusCode, PublishError> {
     hub.publish("said", say.text).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -110,7 +110,7 @@ async fn run(options: Options) -> io::Result<()> {
     let builder = LocalHub::builder().retain(retention).max_event(MAX_PAYLOAD + 3 * Event::MAX_LABEL);
     let hub =
         options.latest_per_key.iter().fold(builder, |builder, pattern| builder.retain_for(pattern, keyed)).build();
-    // Wakes a topic's subscriptions, a few hundred at a time. Publishers go on meanwhile, and subscriptions get more at once.
+    // Wakes a topic's subscriptions, a few hundred at a time. Publishers continue meanwhile, and subscriptions get more at once.
     hub.notifier().map(tokio::spawn);
     let address = listener.local_addr()?;
     let hosts = Hosts::new(address, &options);

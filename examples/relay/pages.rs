@@ -28,7 +28,7 @@ enum Found {
 }
 
 /// Answers a request for any page. The head is read and dropped before the future is made, so that the future is small, and
-/// the connection goes on in the same buffer.
+/// the connection continues in the same buffer.
 pub(crate) fn answer(relay: &Relay, request: Request<Incoming>) -> impl Future<Output = Page> {
     // Web pages of listed origins may publish, and nothing else.
     let path = request.uri().path();

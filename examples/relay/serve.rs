@@ -107,7 +107,7 @@ fn answer(
     relay: &Arc<Relay>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Either<tidings::Body, Full<Bytes>>>, Infallible>> + use<> {
-    // The endpoint is called here and not in the future, so that it drops the request's head at once, and hyper goes on in
+    // The endpoint is called here and not in the future, so that it drops the request's head at once, and hyper continues in
     // the same buffer.
     let answer = match request.uri().path() {
         "/events" => Either::Left(relay.events.handle(request)),

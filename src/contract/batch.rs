@@ -175,7 +175,13 @@ impl EntryBlock {
 
     /// Returns the written events in a range of places.
     pub(crate) fn published(&self, range: Range<u32>) -> impl DoubleEndedIterator<Item = EventRef<'_>> + '_ {
-        range.filter_map(|place| self.published_at(self.topic_at(place), self.entries.get(place as usize)?))
+        range.filter_map(|place| self.published_at(place))
+    }
+
+    /// Returns the event in a written place.
+    #[inline(always)]
+    pub(crate) fn published_at(&self, place: u32) -> Option<EventRef<'_>> {
+        Some(self.entries.get(place as usize)?.get()?.published(self.topic_at(place), self.epoch))
     }
 
     /// Returns the written events in a range of places, all of which are of this topic.
@@ -185,16 +191,15 @@ impl EntryBlock {
         range: Range<u32>,
     ) -> impl DoubleEndedIterator<Item = EventRef<'a>> + 'a {
         let entries = self.entries.get(range.start as usize..range.end as usize).unwrap_or_default();
-        entries.iter().filter_map(|place| self.published_at(topic, place))
+        entries.iter().filter_map(|entry| Some(entry.get()?.published(topic, self.epoch)))
     }
+}
 
-    fn published_at<'a>(&self, topic: &'a Topic, place: &'a OnceLock<Entry>) -> Option<EventRef<'a>> {
-        let entry = place.get()?;
-        Some(EventRef { topic, event: &entry.event, cursor: self.cursor(entry.sequence) })
-    }
-
-    /// Returns the cursor of a sequence. `None` if the source has no cursors.
-    pub(crate) fn cursor(&self, sequence: u64) -> Option<Cursor> {
-        (self.epoch != 0).then(|| Cursor::new(self.epoch, sequence))
+impl Entry {
+    /// Returns the event with its topic and, unless the epoch is 0, its cursor.
+    #[inline(always)]
+    fn published<'a>(&'a self, topic: &'a Topic, epoch: u64) -> EventRef<'a> {
+        let cursor = (epoch != 0).then(|| Cursor::new(epoch, self.sequence));
+        EventRef { topic, event: &self.event, cursor }
     }
 }

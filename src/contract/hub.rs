@@ -87,8 +87,8 @@ impl Receipt {
         Self { cursor: cursor.into(), subscribers }
     }
 
-    /// Returns the cursor of the event. `None` if the hub has queued the event and does not know the cursor yet. A
-    /// [`LocalHub`](crate::LocalHub) always knows it.
+    /// Returns the cursor of the event. `None` if the hub has queued the event and has not assigned a cursor yet. A
+    /// [`LocalHub`](crate::LocalHub) always returns one.
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
         self.cursor

@@ -48,8 +48,8 @@ enum NextEvent<'a> {
     #[default]
     Unknown,
     In(Duration),
-    /// Computed when it is asked for.
-    Of(&'a dyn Pace),
+    /// Computed when it is read.
+    Of(&'a dyn InfoSource),
 }
 
 /// State with regard to the ends of topics.
@@ -58,12 +58,12 @@ enum NextEnd<'a> {
     #[default]
     Live,
     Is(EndState),
-    /// Computed when it is asked for.
-    Of(&'a dyn Pace),
+    /// Computed when it is read.
+    Of(&'a dyn InfoSource),
 }
 
-/// A source that can tell when its next event is likely, and whether there are more.
-pub(crate) trait Pace: Sync {
+/// Source of the values of a description that are computed when they are read.
+pub(crate) trait InfoSource: Sync {
     /// Returns the time until the next event is likely, [`Duration::MAX`] for never.
     fn next_event_in(&self) -> Duration;
 
@@ -72,6 +72,9 @@ pub(crate) trait Pace: Sync {
 
     /// Returns whether a topic may have a state, see [`Retention::latest_per_key`](crate::Retention::latest_per_key).
     fn keeps_state(&self) -> bool;
+
+    /// Returns whether there may be removals among the events, also after a change of the topics.
+    fn may_have_removals(&self) -> bool;
 }
 
 /// Position of a source's newest event. It may be called from any thread.
@@ -112,8 +115,8 @@ impl<'a> SubscriberInfo<'a> {
         Self { next_event: NextEvent::In(time), ..self }
     }
 
-    pub(crate) fn with_pace(self, pace: &'a dyn Pace) -> Self {
-        Self { next_event: NextEvent::Of(pace), end_state: NextEnd::Of(pace), ..self }
+    pub(crate) fn with_source(self, source: &'a dyn InfoSource) -> Self {
+        Self { next_event: NextEvent::Of(source), end_state: NextEnd::Of(source), ..self }
     }
 
     /// Sets the state with regard to the ends of the topics. Default: [`EndState::Live`].
@@ -122,8 +125,8 @@ impl<'a> SubscriberInfo<'a> {
     }
 
     /// Marks the subscriber as filtered: its cursor also moves past events of its topics that it leaves out, as with
-    /// [`Subscribe::filter`](crate::Subscribe::filter). Keep-alives of a stream then have the cursor, so that a client which
-    /// resumes receives no gap for such events. Default: not filtered.
+    /// [`Subscribe::filter`](crate::Subscribe::filter). Keep-alives of a stream then have the cursor, so that a client
+    /// which resumes receives no gap for such events. Default: not filtered.
     pub fn with_filter(self) -> Self {
         Self { is_filtered: true, ..self }
     }
@@ -141,13 +144,27 @@ impl<'a> SubscriberInfo<'a> {
         match self.end_state {
             NextEnd::Live => EndState::Live,
             NextEnd::Is(end_state) => end_state,
-            NextEnd::Of(pace) => pace.end_state(),
+            NextEnd::Of(source) => source.end_state(),
         }
     }
 
     /// Returns whether one of the topics may have a state that the source itself delivers.
     pub(crate) fn keeps_state(&self) -> bool {
         matches!(self.next_event, NextEvent::Of(source) if source.keeps_state())
+    }
+
+    /// Returns whether there may be [removals](crate::Event::removal) among the events: `false` only for a hub without
+    /// keyed topics.
+    #[allow(dead_code, reason = "used by WebSockets")]
+    pub(crate) fn may_have_removals(&self) -> bool {
+        !matches!(self.next_event, NextEvent::Of(source) if !source.may_have_removals())
+    }
+
+    /// Returns whether the keep-alives of a stream have the cursor. A client of a filtered subscriber or of a state that resumes at
+    /// its last event would get a gap once later events that it did not get have left history, or removals are forgotten.
+    #[allow(dead_code, reason = "used by the streams")]
+    pub(crate) fn owes_cursor(&self) -> bool {
+        self.is_filtered || self.keeps_state()
     }
 
     /// Returns the topics and patterns that the subscriber follows.
@@ -170,7 +187,7 @@ impl<'a> SubscriberInfo<'a> {
         match self.next_event {
             NextEvent::Unknown => None,
             NextEvent::In(time) => Some(time),
-            NextEvent::Of(pace) => Some(pace.next_event_in()),
+            NextEvent::Of(source) => Some(source.next_event_in()),
         }
     }
 

@@ -23,7 +23,7 @@ pub use format::{Format, Slot};
 pub use hub::{Hub, PublishError, Receipt};
 pub use info::{EndState, SubscriberInfo};
 #[allow(unused_imports, reason = "used by the endpoint")]
-pub(crate) use info::{Head, Pace};
+pub(crate) use info::{Head, InfoSource};
 pub use message::Message;
 pub use rejection::Rejection;
 pub use run_error::RunError;

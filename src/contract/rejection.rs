@@ -44,8 +44,8 @@ const LATER: Duration = Duration::from_secs(5);
 /// `{"tidings":"error","code":"forbidden","message":"forbidden"}` in the order of its messages. A client of raw frames
 /// receives nothing, because these carry payloads only. Answer with an event if it must be informed.
 ///
-/// A rejected [change of topics](crate::transport::websocket#changing-topics) never closes the connection: the client keeps its
-/// topics, and receives the error object with `topics`.
+/// A rejected [change of topics](crate::transport::websocket#changing-topics) never closes the connection: the client
+/// keeps its topics, and receives the error object with `topics`.
 ///
 /// The handshake of a WebSocket is answered with the status. If it has an `Origin`, it comes from a page, whose script cannot
 /// read a status. In this case a rejection with the close code 1008 completes the handshake and closes the connection with

@@ -23,8 +23,9 @@ pub struct Subscribe {
     invalid: Option<SubscribeError>,
 }
 
-/// Start of a subscription. One that is not a cursor begins with the whole state of each [keyed](crate::Retention::latest_per_key)
-/// topic, and precedes the [end](crate::subscriber::Delivery::TopicEnd) of a topic that has ended, whenever that was.
+/// Start of a subscription. One that is not a cursor begins with the whole state of each
+/// [keyed](crate::Retention::latest_per_key) topic, and precedes the [end](crate::subscriber::Delivery::TopicEnd) of a
+/// topic that has ended, whenever that was.
 ///
 /// ```
 /// use tidings::{LocalHub, Start, Subscribe, Subscriber};
@@ -177,8 +178,8 @@ impl Subscribe {
     }
 
     /// Marks topics and patterns of the subscription that the client did not follow up to its cursor. A
-    /// [keyed](crate::Retention::latest_per_key) topic that one of them matches begins with its whole state, although the
-    /// client has a cursor.
+    /// [keyed](crate::Retention::latest_per_key) topic that one of them matches begins with its whole state, although
+    /// the client has a cursor.
     ///
     /// [`SubscribeRequest::subscribe_to`](crate::SubscribeRequest::subscribe_to) does so for those that a session adds.
     pub fn added<I: IntoIterator<Item: Into<Pattern>>>(mut self, names: I) -> Self {
@@ -195,11 +196,12 @@ impl Subscribe {
         self
     }
 
-    /// Sets a predicate of the events that are delivered. Default: all events. A second call replaces the first predicate.
+    /// Sets a predicate of the events that are delivered. Default: all events. A second call replaces the first
+    /// predicate.
     ///
-    /// Use it if clients of one topic may see different events of it. Topics of their own cost less: the predicate is called for
-    /// each event, in the task that polls the subscription. [`Event::with_tag`](crate::Event::with_tag) sets a text that it can
-    /// compare without a look at the payload.
+    /// Use it if clients of one topic may see different events of it. Topics of their own cost less: the predicate is
+    /// called for each event, in the task that polls the subscription. [`Event::with_tag`](crate::Event::with_tag) sets
+    /// a text that it can compare without a look at the payload.
     ///
     /// ```
     /// use std::task::{Context, Poll, Waker};
@@ -218,21 +220,22 @@ impl Subscribe {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// - An event that is left out is no [gap](crate::Gap), and the subscription's cursor moves past it. Gaps and
-    ///   [ends of topics](crate::subscriber::Delivery::TopicEnd) are delivered without a call of the predicate. A gap has no
+    /// - An event that is left out is no [gap](crate::Gap), and the subscription's cursor moves past it. Gaps and [ends
+    ///   of topics](crate::subscriber::Delivery::TopicEnd) are delivered without a call of the predicate. A gap has no
     ///   number of missing events, and may be of events that the predicate would have left out.
     /// - The predicate must return the same for the same event each time, also for the subscription with which a client
     ///   resumes. Otherwise events are lost without a gap. For a permission that changes, end the session or change its
     ///   topics.
-    /// - With [`Overflow::Latest`], older events of a key are left out before the predicate is asked: if it leaves out the
-    ///   newest one, nothing is delivered for the key. In a topic that keeps the
-    ///   [newest event of each key](crate::Retention::latest_per_key) it must depend on the topic and the key alone. If it
-    ///   left out a later event of a key, the client would keep the earlier one.
+    /// - With [`Overflow::Latest`], older events of a key are left out before the predicate is asked: if it leaves out
+    ///   the newest one, nothing is delivered for the key. In a topic that keeps the [newest event of each
+    ///   key](crate::Retention::latest_per_key) it must depend on the topic and the key alone. If it left out a later
+    ///   event of a key, the client would keep the earlier one.
     /// - [`Start::Last`] counts events before the predicate is asked, so a client may get fewer.
-    /// - An event is encoded once for each format, whatever the number of subscriptions and predicates. The bytes that a
-    ///   subscription gets are copied from that encoding, unless they are adjacent.
-    /// - It runs without a lock of the hub. After a panic the subscription is at the same position, and asks again. A session of
-    ///   an [`Endpoint`](crate::Endpoint) ends as [`Panicked`](crate::SessionEnd::Panicked).
+    /// - An event is encoded once for each format, whatever the number of subscriptions and predicates. The bytes that
+    ///   a subscription gets are copied from that encoding, unless they are adjacent. Subscriptions that get the same of
+    ///   up to 64 events share the copy.
+    /// - It runs without a lock of the hub. After a panic the subscription is at the same position, and asks again. A
+    ///   session of an [`Endpoint`](crate::Endpoint) ends as [`Panicked`](crate::SessionEnd::Panicked).
     /// - A poll that has looked at 4,096 events and delivered none wakes its task and is pending.
     /// - A client gets the cursor only with an event or a keep-alive, so the keep-alives of a filtered stream have the
     ///   cursor: in SSE as a block `event: tidings.heartbeat`, in NDJSON as a `heartbeat`.

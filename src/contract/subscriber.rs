@@ -3,7 +3,7 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 
 use crate::contract::{Batch, Format, SubscriberInfo};
-use crate::model::{Cursor, Gap, TopicEnd};
+use crate::model::{Cursor, Gap, Pattern, TopicEnd};
 
 /// Source that yields batches of events, gaps, ends of topics, and its own end.
 ///
@@ -84,17 +84,18 @@ pub trait Subscriber: Send + 'static {
         None
     }
 
-    /// Skips all events and gaps up to a cursor, so that [`cursor`](Self::cursor) is at least this cursor. Returns `false`, and
-    /// changes nothing, if the cursor is of another epoch or ahead of the source, or the source has no cursors. Default:
-    /// `false`.
+    /// Skips all events and gaps up to a cursor, so that [`cursor`](Self::cursor) is at least this cursor. Returns
+    /// `false`, and changes nothing, if the cursor is of another epoch or ahead of the source, or the source has no
+    /// cursors. Default: `false`.
     ///
-    /// A session whose topics change continues at its cursor with the subscriber of the new topics. What the client cannot
-    /// have yet is not skipped:
+    /// A session whose topics change continues at its cursor with the subscriber of the new topics. What the client
+    /// cannot have yet is not skipped:
     ///
-    /// - The end of a topic that was not delivered. If its sequence is up to the cursor, it is delivered with the cursor to
-    ///   which the subscriber skipped, or a later one.
-    /// - The state of a [keyed](crate::Retention::latest_per_key) topic that is still to be delivered. Until the client has it,
-    ///   the cursor has a tag or the epoch 0, so that a client which is cut gets the rest. A session waits for that.
+    /// - The end of a topic that was not delivered. If its sequence is up to the cursor, it is delivered with the
+    ///   cursor to which the subscriber skipped, or a later one.
+    /// - The state of a [keyed](crate::Retention::latest_per_key) topic that is still to be delivered. Until the client
+    ///   has it, the cursor has a tag or the epoch 0, so that a client which is cut gets the rest. A session waits for
+    ///   that.
     /// - A [snapshot](crate::Snapshot) that is still to be delivered. A client that receives a part of it starts over.
     ///
     /// If events after the cursor are gone, a gap remains for them. It has no number of missing events.
@@ -118,6 +119,17 @@ pub trait Subscriber: Send + 'static {
     fn skip_to(&mut self, cursor: Cursor) -> bool {
         let _ = cursor;
         false
+    }
+
+    /// Skips to a cursor as [`skip_to`](Self::skip_to) does, for a client that followed these topics and patterns up to the
+    /// cursor. Call it before the first poll. An endpoint calls it for a session whose topics change.
+    ///
+    /// The subscriber yields the changes after the cursor of each [keyed](crate::Retention::latest_per_key) topic that the client
+    /// followed, and the whole states of the others, wherever it started. A subscriber that wraps another one passes the call on.
+    /// Default: calls `skip_to`.
+    fn skip_followed(&mut self, cursor: Cursor, followed: &[Pattern]) -> bool {
+        let _ = followed;
+        self.skip_to(cursor)
     }
 
     /// Notes that the client is known to have received everything up to a cursor that the subscriber has delivered. An
@@ -236,6 +248,10 @@ impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
 
     fn skip_to(&mut self, cursor: Cursor) -> bool {
         (**self).skip_to(cursor)
+    }
+
+    fn skip_followed(&mut self, cursor: Cursor, followed: &[Pattern]) -> bool {
+        (**self).skip_followed(cursor, followed)
     }
 
     fn acknowledge(&mut self, cursor: Cursor) {

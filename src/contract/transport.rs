@@ -39,6 +39,12 @@ impl Transport {
         }
     }
 
+    /// Returns whether the transport is a poll, short or long.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_poll(self) -> bool {
+        matches!(self, Self::ShortPoll | Self::LongPoll)
+    }
+
     /// Returns the transport with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

@@ -45,23 +45,23 @@ impl<S> Accepted<S> {
     /// Sets the time after which the authorization expires. Default: it does not expire.
     ///
     /// The session then ends as by [`Endpoint::revoke`](crate::Endpoint::revoke): no further event is sent, and the
-    /// client gets a request to authenticate again. The authorization of a poll ends with the poll, because each poll is
-    /// authorized anew. [`Publisher::renew`](crate::Publisher::renew) and [`Endpoint::extend`](crate::Endpoint::extend) renew
-    /// that of a stream or a WebSocket.
+    /// client gets a request to authenticate again. The authorization of a poll ends with the poll, because each poll
+    /// is authorized anew. [`Publisher::renew`](crate::Publisher::renew) and
+    /// [`Endpoint::extend`](crate::Endpoint::extend) renew that of a stream or a WebSocket.
     pub fn with_lifetime(self, lifetime: Duration) -> Self {
         Self { lifetime: Some(lifetime), ..self }
     }
 
     /// Sets the least time between two deliveries to this session. Default: 0, which delivers each event at once.
     ///
-    /// The first event after a quiet interval is delivered at once. Events that are published within the interval after it
-    /// are delivered together when the interval has passed. Under [`Overflow::Latest`](crate::Overflow::Latest) these are the
-    /// newest events of their keys, so a page that shows positions or prices gets the present ones, at most once in an
-    /// interval.
+    /// The first event after a quiet interval is delivered at once. Events that are published within the interval after
+    /// it are delivered together when the interval has passed. Under [`Overflow::Latest`](crate::Overflow::Latest)
+    /// these are the newest events of their keys, so a page that shows positions or prices gets the present ones, at
+    /// most once in an interval.
     ///
     /// A delivery is everything that was published before it, in as many parts as
-    /// [`max_batch_bytes`](crate::EndpointBuilder::max_batch_bytes) makes of it, gaps and snapshots included. The interval
-    /// begins with the last part. If the [subscriber](crate::Subscriber::info) has no head, a delivery is one
+    /// [`max_batch_bytes`](crate::EndpointBuilder::max_batch_bytes) makes of it, gaps and snapshots included. The
+    /// interval begins with the last part. If the [subscriber](crate::Subscriber::info) has no head, a delivery is one
     /// batch.
     ///
     /// | transport | effect |
@@ -70,19 +70,19 @@ impl<S> Accepted<S> {
     /// | long poll | a reply with events comes this long after its request, up to a tenth more, but no later than the end of the hold; so each poll of a client has its own interval |
     /// | short poll | answered at once; the time to the next poll (`Tidings-Retry-Ms`) is at least the interval, unless more events are ready |
     ///
-    /// The endpoint keeps no event for a waiting session: it does not read its subscriber. Unread events stay in the topic's
-    /// history and live buffer. A session whose interval is longer than these last falls behind, and
+    /// The endpoint keeps no event for a waiting session: it does not read its subscriber. Unread events stay in the
+    /// topic's history and live buffer. A session whose interval is longer than these last falls behind, and
     /// [`Overflow`](crate::Overflow) applies: give it a gap, the newest events, or an end.
     ///
-    /// Nothing but deliveries waits: keep-alives, pings, answers to messages, disconnects, drains and revocations take place
-    /// as without it. Events that wait are delivered with the orderly end of a session. The end of the last topic is
-    /// delivered at once if no event waits before it, and otherwise together with these events. The interval may be longer
-    /// than keep-alives and the write timeout, which apply to the bytes that were sent. At most a year counts.
+    /// Nothing but deliveries waits: keep-alives, pings, answers to messages, disconnects, drains and revocations take
+    /// place as without it. Events that wait are delivered with the orderly end of a session. The end of the last topic
+    /// is delivered at once if no event waits before it, and otherwise together with these events. The interval may be
+    /// longer than keep-alives and the write timeout, which apply to the bytes that were sent. At most a year counts.
     ///
-    /// A [change of topics](crate::transport::websocket#changing-topics) is made and confirmed at once, and the interval
-    /// continues: events of the new topics come with the next delivery. The confirmation waits for that delivery if the state
-    /// of an added keyed topic precedes it. If the change has a throttle of its own, that is the session's from then on, counted
-    /// from the last delivery, and 0 ends it.
+    /// A [change of topics](crate::transport::websocket#changing-topics) is made and confirmed at once, and the
+    /// interval continues: events of the new topics come with the next delivery. The confirmation waits for that
+    /// delivery if the state of an added keyed topic precedes it. If the change has a throttle of its own, that is the
+    /// session's from then on, counted from the last delivery, and 0 ends it.
     ///
     /// ```
     /// use std::time::Duration;

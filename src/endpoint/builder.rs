@@ -181,12 +181,14 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets a hook that is called for each refused request, message and snapshot, on every transport, and for each change of
-    /// [presence](Self::presence) that was not published, such as for a log or a metric. A second call replaces the hook. Default: none.
+    /// Sets a hook that is called for each refused request, message and snapshot, on every transport, and for each
+    /// change of [presence](Self::presence) that was not published, such as for a log or a metric. A second call
+    /// replaces the hook. Default: none.
     ///
     /// Each call of the hook is one count of [`EndpointStats::refused_for`](crate::stats::EndpointStats::refused_for).
-    /// The endpoint calls the hook under no lock, in the task that answers or ends, or in the driver for a change of presence that
-    /// was due, so a slow hook delays that client or the endpoint's timers. A panic of the hook is caught.
+    /// The endpoint calls the hook under no lock, in the task that answers or ends, or in the driver for a change of
+    /// presence that was due, so a slow hook delays that client or the endpoint's timers. A panic of the hook is
+    /// caught.
     ///
     /// A client can cause many calls: one for each request, and up to 100 a second for each WebSocket by messages that
     /// the publisher rejects ([`max_message_rate`](Self::max_message_rate)). Limit the rate of a log. A

@@ -45,7 +45,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Longest time before the end of an authorization at which the publisher is asked to renew it, without the jitter.
-const MAX_RENEWAL_LEAD: Duration = Duration::from_secs(30);
+const MAX_RENEW_BEFORE: Duration = Duration::from_secs(30);
 
 /// Settings of an endpoint.
 #[derive(Debug, Clone)]
@@ -220,10 +220,10 @@ impl Config {
         self.max_session_age.map(|max| max.min(MAX_AGE).mul_f64(0.9 + 0.1 * fastrand::f64()))
     }
 
-    /// Returns a random time before the end of an authorization of this length: a tenth of the length or 30 s, whichever is
-    /// less, and up to half as much again.
-    pub(crate) fn jittered_renewal_lead(&self, lifetime: Duration) -> Duration {
-        MAX_RENEWAL_LEAD.min(lifetime / 10).mul_f64(1.0 + 0.5 * fastrand::f64())
+    /// Returns a random time before the end of an authorization of this length: a tenth of the length or 30 s,
+    /// whichever is less, and up to half as much again.
+    pub(crate) fn jittered_renew_before(&self, lifetime: Duration) -> Duration {
+        MAX_RENEW_BEFORE.min(lifetime / 10).mul_f64(1.0 + 0.5 * fastrand::f64())
     }
 
     /// Returns a random time to keep a long poll's events back, from the configured one to a tenth more. It is random

@@ -1,7 +1,6 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -21,12 +20,12 @@ impl Endpoint {
     /// so that clients do not reconnect together. The future is ready when the last session and the last refused client
     /// are gone, or when that time is over.
     ///
-    /// The drain begins with the call, not with the first poll of the future: [`is_draining`](Self::is_draining) is `true`
-    /// from then on. With a [`drain_delay`](crate::EndpointBuilder::drain_delay) all requests are answered as before until
-    /// the delay has passed, and no session is ended. The `drain_timeout` begins after the delay.
+    /// The drain begins with the call, not with the first poll of the future: [`is_draining`](Self::is_draining) is
+    /// `true` from then on. With a [`drain_delay`](crate::EndpointBuilder::drain_delay) all requests are answered as
+    /// before until the delay has passed, and no session is ended. The `drain_timeout` begins after the delay.
     ///
-    /// Then sessions are ended, and new clients get a time at which to retry; these times are spread as widely as the ends of
-    /// the sessions. POSTs are still answered. Each transport announces the end:
+    /// Then sessions are ended, and new clients get a time at which to retry; these times are spread as widely as the
+    /// ends of the sessions. POSTs are still answered. Each transport announces the end:
     ///
     /// | transport | end |
     /// |---|---|
@@ -105,8 +104,8 @@ impl Endpoint {
     /// Returns whether a [drain](Self::drain) was announced: `true` from the call of `drain` on, also during the
     /// [`drain_delay`](crate::EndpointBuilder::drain_delay). It stays `true`.
     ///
-    /// Answer the readiness check of a load balancer with it. The load balancer then sends no new clients, before the first
-    /// session is ended:
+    /// Answer the readiness check of a load balancer with it. The load balancer then sends no new clients, before the
+    /// first session is ended:
     ///
     /// ```
     /// use axum::extract::State;
@@ -119,14 +118,14 @@ impl Endpoint {
     /// ```
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.shared().drain.is_announced.load(Ordering::Acquire)
+        self.shared().drain.begin.get().is_some()
     }
 
-    /// Waits for `signal`, announces a drain, and waits until the [`drain_delay`](crate::EndpointBuilder::drain_delay) has
-    /// passed. [`is_draining`](Self::is_draining) is `true` from the signal on. No session is ended.
+    /// Waits for `signal`, announces a drain, and waits until the [`drain_delay`](crate::EndpointBuilder::drain_delay)
+    /// has passed. [`is_draining`](Self::is_draining) is `true` from the signal on. No session is ended.
     ///
-    /// Use it if something else is to be done between the announcement and the [drain](Self::drain), such as the drain of
-    /// [runs](crate::runs), which refuse new ones from its beginning. The delay is not repeated by the drain.
+    /// Use it if something else is to be done between the announcement and the [drain](Self::drain), such as the drain
+    /// of [runs](crate::runs), which refuse new ones from its beginning. The delay is not repeated by the drain.
     ///
     /// ```no_run
     /// # #[cfg(feature = "full")]
@@ -152,28 +151,25 @@ impl Endpoint {
 
 /// Progress of an endpoint's drain.
 pub(crate) struct DrainState {
-    is_announced: AtomicBool,
     /// Time of the first end, once the drain is announced.
-    begin: Mutex<Option<Instant>>,
+    begin: OnceLock<Instant>,
     /// Alarm at that time. It ends the sessions if the future of the drain was dropped.
     alarm: Mutex<Alarm>,
 }
 
 impl DrainState {
     pub(crate) fn new(wheel: &Wheel) -> Self {
-        Self { is_announced: AtomicBool::new(false), begin: Mutex::default(), alarm: Mutex::new(wheel.alarm()) }
+        Self { begin: OnceLock::new(), alarm: Mutex::new(wheel.alarm()) }
     }
 }
 
 impl Shared {
     /// Announces a drain, unless one was announced. Returns the time, and that of the first end.
     fn announce_drain(&self) -> (Instant, Instant) {
-        // The application's clock is read under no lock. First the begin, which is not after the time without a delay.
+        // The begin first, so that it is not after the time if there is no delay.
         let begin = self.runtime.wheel.after(self.config.drain_delay);
         let now = self.runtime.wheel.now();
-        let begin = *self.drain.begin.lock().get_or_insert(begin);
-        self.drain.is_announced.store(true, Ordering::Release);
-        (now, begin)
+        (now, *self.drain.begin.get_or_init(|| begin))
     }
 
     /// Ends the sessions at this time.

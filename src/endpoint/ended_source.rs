@@ -72,7 +72,7 @@ pub(crate) async fn answer(
 #[cfg(any(feature = "chunked", feature = "long-poll"))]
 #[cold]
 pub(crate) async fn hold(shared: &Arc<Shared>, time: Duration) {
-    let permit = match shared.sessions.is_draining() {
+    let permit = match shared.sessions.is_closed() {
         true => None,
         // The request is no session, so another limit counts it.
         false => BriefPermit::acquire(&shared.ended_clients, shared.runtime.wheel.now()),

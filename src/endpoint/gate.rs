@@ -21,8 +21,8 @@ pub(crate) struct Gate {
     state: Mutex<State>,
 }
 
-/// Bit that is set while a call waits. It is set and cleared under the lock. While it is clear, calls without a key take
-/// and give back their places without the lock.
+/// Bit that is set while a call waits. It is set and cleared under the lock. While it is clear, calls without a key
+/// take and give back their places without the lock.
 const QUEUED: usize = 1 << (usize::BITS - 1);
 
 #[derive(Default)]

@@ -22,11 +22,12 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets whether the pings of a WebSocket without a subprotocol contain the cursor of its client, as those under `tidings.v1`
-    /// do. Default: `false`.
+    /// Sets whether the pings of a WebSocket without a subprotocol contain the cursor of its client, as those under
+    /// `tidings.v1` do. Default: `false`.
     ///
-    /// With `true` each pong updates [`SessionInfo::acknowledged`](crate::stats::SessionInfo::acknowledged). A cursor shows how
-    /// many events the hub has, and clients of raw frames get no cursor otherwise. Scripts in a browser cannot read pings.
+    /// With `true` each pong updates [`SessionInfo::acknowledged`](crate::stats::SessionInfo::acknowledged). A cursor
+    /// shows how many events the hub has, and clients of raw frames get no cursor otherwise. Scripts in a browser
+    /// cannot read pings.
     ///
     /// ```
     /// use tidings::{EndpointBuilder, LocalHub};
@@ -154,8 +155,8 @@ impl EndpointBuilder {
     /// [`snapshot`](crate::Publisher::snapshot) and [`renew`](crate::Publisher::renew), and apart from them of
     /// [`receive`](crate::Publisher::receive). Default: 1,024 of each.
     ///
-    /// A further request gets 503. A renewal waits for a place. A WebSocket message waits for a place instead, in the order of arrival; its
-    /// connection is not read meanwhile.
+    /// A further request gets 503. A renewal waits for a place. A WebSocket message waits for a place instead, in the
+    /// order of arrival; its connection is not read meanwhile.
     pub fn max_concurrent_calls(mut self, max: usize) -> Self {
         self.config.max_concurrent_calls = max;
         self
@@ -174,8 +175,8 @@ impl EndpointBuilder {
     /// Sets the time for a call of [`Publisher::subscribe`](crate::Publisher::subscribe),
     /// [`snapshot`](crate::Publisher::snapshot) or [`renew`](crate::Publisher::renew). Default: 10 s.
     ///
-    /// After it the future is dropped. A client that subscribes gets 503, and one that changes its topics the error `busy`;
-    /// one that waits for a snapshot gets the gap alone; an authorization is not renewed.
+    /// After it the future is dropped. A client that subscribes gets 503, and one that changes its topics the error
+    /// `busy`; one that waits for a snapshot gets the gap alone; an authorization is not renewed.
     pub fn subscribe_timeout(mut self, timeout: Duration) -> Self {
         self.config.subscribe_timeout = timeout;
         self
@@ -211,8 +212,8 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets the most topics that a request or a [change of topics](crate::transport::websocket#changing-topics) may name. More
-    /// get 400, or the error `invalid`. Default: 64.
+    /// Sets the most topics that a request or a [change of topics](crate::transport::websocket#changing-topics) may
+    /// name. More get 400, or the error `invalid`. Default: 64.
     pub fn max_topics_per_request(mut self, max: usize) -> Self {
         self.config.query_limits.max_topics_per_request = max;
         self
@@ -228,11 +229,12 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets the time between the beginning of a [drain](crate::Endpoint::drain) and the end of the first session. Default: 0.
+    /// Sets the time between the beginning of a [drain](crate::Endpoint::drain) and the end of the first session.
+    /// Default: 0.
     ///
-    /// In this time [`is_draining`](crate::Endpoint::is_draining) is `true` and requests are answered as before. Set it to the
-    /// time in which a load balancer notices that the readiness check fails, so that it sends no new clients when sessions
-    /// end. The clients of the drained sessions then reach another server. Delay and
+    /// In this time [`is_draining`](crate::Endpoint::is_draining) is `true` and requests are answered as before. Set it
+    /// to the time in which a load balancer notices that the readiness check fails, so that it sends no new clients
+    /// when sessions end. The clients of the drained sessions then reach another server. Delay and
     /// [`drain_timeout`](Self::drain_timeout) together must end before the orchestrator kills the process, often after
     /// 30 s.
     ///
@@ -249,14 +251,15 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets the time for which a key without a session stays [present](Self::presence), so that a reload or a short loss of
-    /// the connection is no change. Default: 5 s, the longest default [`retry`](Self::retry).
+    /// Sets the time for which a key without a session stays [present](Self::presence), so that a reload or a short
+    /// loss of the connection is no change. Default: 5 s, the longest default [`retry`](Self::retry).
     pub fn reconnect_grace(mut self, grace: Duration) -> Self {
         self.config.reconnect_grace = grace;
         self
     }
 
-    /// Sets the time for a [drain](crate::Endpoint::drain), after the [`drain_delay`](Self::drain_delay). Default: 10 s.
+    /// Sets the time for a [drain](crate::Endpoint::drain), after the [`drain_delay`](Self::drain_delay). Default: 10
+    /// s.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.config.drain_timeout = timeout;
         self

@@ -10,9 +10,9 @@ impl EndpointBuilder {
     /// A client library that refuses a large event reconnects at its cursor and gets the same event again. Python's
     /// `websockets`, for example, refuses messages above 1 MiB unless its `max_size` is raised. With this limit, a
     /// larger event is replaced by a gap with the reason `too_large`, whose id is the event's cursor, and the client
-    /// continues after it. [`Publisher::snapshot`](crate::Publisher::snapshot) is not called for such a gap.
-    /// In a topic that [keeps the newest event of each key](crate::Retention::latest_per_key) the client keeps the earlier
-    /// event of that key: limit the publication instead.
+    /// continues after it. [`Publisher::snapshot`](crate::Publisher::snapshot) is not called for such a gap. In a topic
+    /// that [keeps the newest event of each key](crate::Retention::latest_per_key) the client keeps the earlier event
+    /// of that key: limit the publication instead.
     ///
     /// A snapshot that has a larger event is not sent, and [`on_refusal`](Self::on_refusal) is called. The client gets
     /// the gap alone, or a gap with the reason `too_large` if it would have begun with the snapshot. A larger answer of

@@ -3,16 +3,17 @@
 //!
 //! # One user, one session
 //!
-//! Events go to topics, so an event for one user goes to a topic that only this user may subscribe to, and an event for one
-//! client to a topic of that client. A topic costs nothing before its first event or subscription, and an endpoint subscribes
-//! a client to any number of them under one cursor:
+//! Events go to topics, so an event for one user goes to a topic that only this user may subscribe to, and an event for
+//! one client to a topic of that client. A topic costs nothing before its first event or subscription, and an endpoint
+//! subscribes a client to any number of them under one cursor:
 //!
 //! - `users/{user}/inbox` reaches every session of the user, and keeps the events for the sessions that come later.
-//! - `users/{user}/clients/{name}` reaches the client that has chosen this name, by `?session=` or a parameter of its own. The
-//!   name stands below the user, so a client that guesses the name of another user's client gets nothing.
-//! - A [`Session`](crate::Session) has an [id](crate::Session::id) only after it was accepted. For a topic of one connection,
-//!   make an id in the closure, subscribe to its topic, and give it to the session as
-//!   [data](crate::Accepted::with_data). A client that reconnects gets another topic, so events for the earlier one are lost.
+//! - `users/{user}/clients/{name}` reaches the client that has chosen this name, by `?session=` or a parameter of its
+//!   own. The name stands below the user, so a client that guesses the name of another user's client gets nothing.
+//! - A [`Session`](crate::Session) has an [id](crate::Session::id) only after it was accepted. For a topic of one
+//!   connection, make an id in the closure, subscribe to its topic, and give it to the session as
+//!   [data](crate::Accepted::with_data). A client that reconnects gets another topic, so events for the earlier one are
+//!   lost.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -53,10 +54,11 @@
 //!
 //! # Presence
 //!
-//! [`EndpointBuilder::presence`](crate::EndpointBuilder::presence) publishes which users have a session, as the state of a
-//! topic: a client that subscribes to the topic gets all of them, and then each change. The example `axum_presence` in the
-//! repository has a page that lists them. [`Endpoint::sessions_on`](crate::Endpoint::sessions_on) returns the sessions that
-//! follow a topic, for the server itself.
+//! [`EndpointBuilder::presence`](crate::EndpointBuilder::presence) publishes which users have a session, as the state
+//! of a topic: a client that subscribes to the topic gets all of them, and then each change. The example
+//! `axum_presence` in the repository has a page that lists them.
+//! [`Endpoint::sessions_on`](crate::Endpoint::sessions_on) returns the sessions that follow a topic, for the server
+//! itself.
 #![cfg_attr(
     not(feature = "full"),
     allow(
@@ -82,6 +84,7 @@ mod admit;
 pub(crate) mod body;
 mod build;
 pub(crate) mod builder;
+mod call;
 mod catch_panic;
 mod check;
 mod config;

@@ -1,6 +1,5 @@
 use super::accepted::IntoAccepted;
 use super::service::Endpoint;
-use crate::contract::Transport;
 use crate::endpoint::session::SessionId;
 
 /// Error of [`Endpoint::resubscribe`].
@@ -37,19 +36,21 @@ impl Endpoint {
     /// or a WebSocket.
     ///
     /// The change is made between two deliveries. The client first gets the events of the present subscriber up to the
-    /// position of the new one, which then skips what the client has. No event of a topic that both follow is lost or
-    /// doubled. The client of `tidings.v1` gets the object `{"tidings":"topics","topics":[…],"cursor":"…"}`, other clients get
-    /// no notice. [`Session::topics`](crate::Session::topics) are the new ones from then on.
+    /// position of the new one, which then [skips](crate::Subscriber::skip_followed) what the client has. No event of a topic
+    /// that both follow is lost or doubled, and the state of a keyed topic is sent if the session did not follow it. The
+    /// client of `tidings.v1` gets the object `{"tidings":"topics","topics":[…],"cursor":"…"}`, other clients get no notice.
+    /// [`Session::topics`](crate::Session::topics) are the new ones from then on.
     ///
-    /// A second call before that replaces the first. A change that the client asked for, and that is not made yet, is made
-    /// after it, and the publisher is asked again. A session without a position waits: it gets a snapshot, or has a gap of
-    /// another epoch before its first event. A client that reads nothing keeps its topics until it reads. To stop events at
-    /// once, [revoke](Self::revoke) the session.
+    /// A second call before that replaces the first. A change that the client asked for, and that is not made yet, is
+    /// made after it, and the publisher is asked again. A session without a position waits: it gets a snapshot, or has
+    /// a gap of another epoch before its first event. A client that reads nothing keeps its topics until it reads. To
+    /// stop events at once, [revoke](Self::revoke) the session.
     ///
-    /// [`Accepted::with_lifetime`](crate::Accepted::with_lifetime) sets the lifetime as [`extend`](Self::extend) does, and
-    /// [`with_throttle`](crate::Accepted::with_throttle) replaces that of the session. Without them, the session keeps its own.
-    /// [`with_data`](crate::Accepted::with_data) has no effect: the session keeps its data. A throttled session gets the events
-    /// up to the position of the new subscriber with its next delivery, and the change is made after them.
+    /// [`Accepted::with_lifetime`](crate::Accepted::with_lifetime) sets the lifetime as [`extend`](Self::extend) does,
+    /// and [`with_throttle`](crate::Accepted::with_throttle) replaces that of the session. Without them, the session
+    /// keeps its own. [`with_data`](crate::Accepted::with_data) has no effect: the session keeps its data. A throttled
+    /// session gets the events up to the position of the new subscriber with its next delivery, and the change is made
+    /// after them.
     ///
     /// ```
     /// use tidings::{Endpoint, LocalHub, Session, Start, Subscribe, Topic};
@@ -69,11 +70,12 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no such session, or its topics cannot be changed. If the hub refuses the position only
-    /// when the change is made, the session keeps its topics and [`on_refusal`](crate::EndpointBuilder::on_refusal) is called.
+    /// Returns an error if there is no such session, or its topics cannot be changed. If the hub refuses the position
+    /// only when the change is made, the session keeps its topics and
+    /// [`on_refusal`](crate::EndpointBuilder::on_refusal) is called.
     pub fn resubscribe(&self, id: SessionId, accepted: impl IntoAccepted) -> Result<(), ResubscribeError> {
         let entry = self.shared().sessions.get(id).ok_or(ResubscribeError::NotFound)?;
-        if matches!(entry.transport(), Transport::ShortPoll | Transport::LongPoll) {
+        if entry.transport().is_poll() {
             return Err(ResubscribeError::Poll);
         }
         let mut accepted = accepted.into_accepted().boxed();

@@ -46,11 +46,11 @@ impl Endpoint {
         self.infos(after, limit, |_| true)
     }
 
-    /// Returns the live sessions that follow a topic, by its name or by a pattern, in the order of the ids. Poll sessions are
-    /// among them; short polls without a session name and a limit key are not.
+    /// Returns the live sessions that follow a topic, by its name or by a pattern, in the order of the ids. Poll
+    /// sessions are among them; short polls without a session name and a limit key are not.
     ///
-    /// The cost grows with the number of all sessions, as that of [`sessions`](Self::sessions) does. To show clients which
-    /// users are there, publish their [presence](crate::EndpointBuilder::presence).
+    /// The cost grows with the number of all sessions, as that of [`sessions`](Self::sessions) does. To show clients
+    /// which users are there, publish their [presence](crate::EndpointBuilder::presence).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -137,18 +137,18 @@ impl Endpoint {
         self.shared().sessions.get(id).is_some_and(|entry| entry.revoke())
     }
 
-    /// Sets the time after which the authorization of a session expires, from now on. It may be later or sooner than before,
-    /// as the expiry of a new token. The session needs no [lifetime](crate::Accepted::with_lifetime) before.
+    /// Sets the time after which the authorization of a session expires, from now on. It may be later or sooner than
+    /// before, as the expiry of a new token. The session needs no [lifetime](crate::Accepted::with_lifetime) before.
     ///
-    /// Returns `true` if the session is a stream or a WebSocket, and open. An authorization that was revoked or has expired
-    /// is not extended. [`max_session_age`](crate::EndpointBuilder::max_session_age) ends the session nevertheless.
-    /// [`Publisher::renew`](crate::Publisher::renew) is asked before the new time; the answer to an earlier call has no
-    /// effect.
+    /// Returns `true` if the session is a stream or a WebSocket, and open. An authorization that was revoked or has
+    /// expired is not extended. [`max_session_age`](crate::EndpointBuilder::max_session_age) ends the session
+    /// nevertheless. [`Publisher::renew`](crate::Publisher::renew) is asked before the new time; the answer to an
+    /// earlier call has no effect.
     ///
-    /// The method checks nothing: the caller decides which client may extend which session. A client that sends its new token
-    /// by a POST names the session by the id that the application gave it, or by `?session=NAME`. Extend it only if the new
-    /// token yields the [limit key](crate::Publisher::limit_key) of the session, or a user could keep the sessions of another
-    /// one open:
+    /// The method checks nothing: the caller decides which client may extend which session. A client that sends its new
+    /// token by a POST names the session by the id that the application gave it, or by `?session=NAME`. Extend it only
+    /// if the new token yields the [limit key](crate::Publisher::limit_key) of the session, or a user could keep the
+    /// sessions of another one open:
     ///
     /// ```
     /// # use std::time::Duration;

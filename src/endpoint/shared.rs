@@ -190,7 +190,7 @@ impl Shared {
 
     /// Returns the refusal of a session beyond the session limits, or during a drain.
     pub(crate) fn no_place(&self) -> Refusal {
-        self.busy(match self.sessions.is_draining() {
+        self.busy(match self.sessions.is_closed() {
             true => "endpoint is draining",
             false => "too many sessions: max_sessions, or max_sessions_per_key of the limit key, is reached",
         })

@@ -54,8 +54,8 @@ pub struct EndpointStats {
     /// Number of WebSocket messages that were ignored because the publisher takes none
     /// ([`Rejection::Unsupported`](crate::Rejection::Unsupported)).
     pub ignored_messages: u64,
-    /// Number of [removals](crate::Event::removal) that clients of raw WebSocket frames did not get, because raw frames have
-    /// no form for them. A removal counts once for each client.
+    /// Number of [removals](crate::Event::removal) that clients of raw WebSocket frames did not get, because raw frames
+    /// have no form for them. A removal counts once for each client.
     pub unsent_removals: u64,
     /// Number of gaps in place of events or snapshots that are larger than
     /// [`max_event`](crate::EndpointBuilder::max_event).

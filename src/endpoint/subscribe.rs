@@ -5,6 +5,7 @@ use http::request::Parts;
 
 use super::accepted::Accepted;
 use super::admit::Authorization;
+use super::call::timed_out;
 use super::connection::Hop;
 use super::ended_source;
 use super::reject::refusal::Refusal;
@@ -71,7 +72,7 @@ impl Shared {
             let limit = self.config.subscribe_timeout;
             match timeout(&self.runtime.wheel, limit, self.publisher.subscribe(request.clone())).await {
                 Some(subscribed) => subscribed.map_err(|rejection| self.refused_by_publisher(rejection)),
-                None => Err(self.busy(format!("subscribe timed out after {limit:?} (subscribe_timeout)"))),
+                None => Err(self.busy(timed_out("subscribe", limit))),
             }
         }
     }

@@ -7,14 +7,13 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::accepted::Accepted;
-use super::catch_panic::catch_future_panic;
+use super::call::FailedCall;
 use super::refused::Refused;
 use super::reject::RefusalCause;
 use super::reject::refusal::log_of;
 use super::request::SubscribeRequest;
 use super::session::{ChangeRequest, SessionEntry, Subscribing};
 use super::shared::Shared;
-use super::time::timeout::timeout;
 use crate::contract::{BoxSubscriber, Message, Rejection, Start};
 use crate::model::{Pattern, Topic};
 use crate::transport::object::write_topics_error;
@@ -22,6 +21,8 @@ use crate::transport::websocket::encode_object;
 
 /// Number of changes that a client may ask for in a second, and in one burst.
 const MAX_RATE: u32 = 10;
+/// Error of a change that is not `{"tidings":"topics","topics":["news"]}`.
+const NO_NAMES: &str = "`topics` must be an array of topic names";
 
 /// Answer to a message that is a change of topics.
 pub(crate) enum TopicsAnswer {
@@ -38,20 +39,19 @@ pub(crate) fn take(entry: &Arc<SessionEntry>, request: &SubscribeRequest, messag
     let Message::Text(text) = message else { return TopicsAnswer::NoChange };
     let Some(topics) = topics_member(text) else { return TopicsAnswer::NoChange };
     let max = entry.shared.config.query_limits.max_topics_per_request;
-    let (topics, refused) = match read(topics, max) {
-        Ok(topics) => match entry.change_topics(change(entry, request, &topics), MAX_RATE) {
-            true => return TopicsAnswer::Later,
-            false => (topics, Rejection::Busy { retry_after: Duration::from_secs(1) / MAX_RATE }),
-        },
+    let (topics, rejection) = match read(topics, max) {
+        Ok(topics) if entry.change_topics(change(entry, request, &topics), MAX_RATE) => return TopicsAnswer::Later,
+        Ok(topics) => (topics, Rejection::Busy { retry_after: Duration::from_secs(1) / MAX_RATE }),
         Err(why) => (Vec::new(), Rejection::invalid(why)),
     };
-    let (cause, text) = match refused {
-        Rejection::Invalid(ref why) => (RefusalCause::Request, &**why),
-        _ => (RefusalCause::Busy, "too many changes of topics"),
+    let message = rejection.message();
+    let (cause, text) = match rejection {
+        Rejection::Busy { .. } => (RefusalCause::Busy, "too many changes of topics"),
+        _ => (RefusalCause::Request, &*message),
     };
-    report(entry, request, cause, text);
+    entry.shared.report_refusal(&Refused::new(cause, text).of_request(request).of_session(&entry.session));
     let names = topics.iter().map(Topic::as_str);
-    TopicsAnswer::Refused(encode_object(|out| write_topics_error(&refused, &refused.message(), names, out)))
+    TopicsAnswer::Refused(encode_object(|out| write_topics_error(&rejection, &message, names, out)))
 }
 
 /// Returns the member `topics` of a change, null if there is none. `None`: the text is no change.
@@ -67,7 +67,7 @@ fn topics_member(text: &str) -> Option<Value> {
 
 /// Reads the names of a change. An error is for the client.
 fn read(topics: Value, max: usize) -> Result<Vec<Topic>, String> {
-    let Value::Array(names) = topics else { return Err("`topics` must be an array of topic names".to_owned()) };
+    let Value::Array(names) = topics else { return Err(NO_NAMES.to_owned()) };
     if names.is_empty() {
         return Err("`topics` is empty: name at least one topic".to_owned());
     }
@@ -75,7 +75,7 @@ fn read(topics: Value, max: usize) -> Result<Vec<Topic>, String> {
         return Err(format!("too many topics: at most {max} are allowed"));
     }
     let topic = |name: &Value| {
-        let name = name.as_str().ok_or("`topics` must be an array of topic names")?;
+        let name = name.as_str().ok_or(NO_NAMES)?;
         Topic::new(name).map_err(|error| error.to_string())
     };
     names.iter().map(topic).collect()
@@ -106,26 +106,19 @@ async fn ask(
         refuse(RefusalCause::Busy, full.as_str());
         busy()
     })?;
-    let limit = shared.config.subscribe_timeout;
-    let subscribed = catch_future_panic(async { shared.publisher.subscribe(request.clone()).await });
-    match timeout(&shared.runtime.wheel, limit, subscribed).await {
-        Some(Ok(Ok(accepted))) => Ok(accepted),
-        Some(Ok(Err(rejection))) => {
+    let rejection = match shared.call(|| shared.publisher.subscribe(request.clone())).await {
+        Ok(Ok(accepted)) => return Ok(accepted),
+        Ok(Err(rejection)) => {
             refuse(RefusalCause::Publisher, log_of(&rejection).as_deref().unwrap_or(&rejection.to_string()));
-            Err(rejection)
+            rejection
         }
-        Some(Err(_)) => {
-            refuse(RefusalCause::Publisher, "publisher panicked");
-            Err(Rejection::internal("publisher panicked"))
+        Err(failed) => {
+            refuse(failed.cause(), &failed.text("subscribe"));
+            match failed {
+                FailedCall::Panicked => Rejection::internal("publisher panicked"),
+                FailedCall::TimedOut(_) => busy(),
+            }
         }
-        None => {
-            refuse(RefusalCause::Busy, &format!("subscribe timed out after {limit:?} (subscribe_timeout)"));
-            Err(busy())
-        }
-    }
-}
-
-fn report(entry: &SessionEntry, request: &SubscribeRequest, cause: RefusalCause, text: &str) {
-    let refused = Refused::new(cause, text).of_request(request).of_session(&entry.session);
-    entry.shared.report_refusal(&refused);
+    };
+    Err(rejection)
 }

@@ -20,8 +20,9 @@
 //! the mark for a time and gives it to each new log of the topic. A log keeps it until no subscription is left that has not
 //! read it.
 //!
-//! A *keyed* topic also has a *state*, the newest event of each key, which is not evicted ([`keyed_state`](log::keyed_state)). A reader gets it in
-//! a [fill](log::fill), segments that are made of the state, and continues in the log where the fill ends.
+//! A *keyed* topic also has a *state*, the newest event of each key, which is not evicted
+//! ([`keyed_state`](log::keyed_state)). A reader gets it in a [fill](log::fill), segments that are made of the state, and
+//! continues in the log where the fill ends.
 //!
 //! The folders are floors: `wake` and `budget` do not use a log, `log` does not use topics and subscriptions,
 //! `topics` finds logs by name, and `subscription` reads them. No file imports another in a circle.

@@ -128,8 +128,7 @@ impl<'a> PublishRound<'a> {
         let mut in_patterns: Vec<_> = all.iter_mut().flat_map(|event| take(&mut event.appended.in_patterns)).collect();
         wake_all(each(all, &mut in_patterns).flat_map(|(_, appended)| [&mut appended.wakers, &mut appended.marked]));
         for (log, appended) in each(all, &mut in_patterns) {
-            appended.evicted.clear();
-            appended.replaced = None;
+            appended.freed = None;
             appended.followers.clear();
             log.give_back_all(take(&mut appended.wakers), take(&mut appended.followers));
             if appended.idle {

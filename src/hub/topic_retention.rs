@@ -34,16 +34,17 @@ impl Shared {
 impl LocalHub {
     /// Returns whether a topic keeps the newest event of each key. The call creates no topic.
     pub(crate) fn keeps_state(&self, topic: &Topic) -> bool {
-        let registry = &self.shared().registry;
-        registry.retention_of(&registry.topics.read(), topic).state.is_some()
+        self.shared().registry.is_keyed(topic)
     }
 }
 
 /// Retention of one topic.
 impl Registry {
     /// Gives a topic its own retention, in place of the hub's, until its history is [dropped](Shared::drop_history). Each
-    /// log of the topic until then has it.
+    /// log of the topic until then has it. The retention keeps no newest event of each key: subscriptions look for states by
+    /// the hub's retentions.
     pub(crate) fn retain_topic(&self, topic: &Topic, retention: Retention) {
+        debug_assert!(retention.state.is_none(), "a topic's own retention keeps a state");
         let retention = Arc::new(retention);
         let mut topics = self.topics.write();
         let dropped = topics.named(topic).and_then(|log| log.retain(&retention));
@@ -134,6 +135,21 @@ mod tests {
         hub.retain_topic(&topic(), Retention::count(4));
         publish(&hub, 5);
         assert_eq!(hub.stats().retained, 4, "the next log has it");
+    }
+
+    /// The topic was dropped while it had its own retention.
+    #[test]
+    fn dropped_topic_with_its_own_retention_has_no_state_in_a_hub_of_keyed_topics() {
+        let hub = LocalHub::builder().retain(Retention::latest_per_key()).build();
+        let start = Start::After(hub.cursor());
+        hub.retain_topic(&topic(), Retention::count(0));
+        publish(&hub, 1);
+        hub.sweep();
+        assert_eq!(hub.stats().topics, 0);
+        let mut back = hub.subscribe(Subscribe::patterns(["runs/*"]).start(start)).unwrap();
+        let Poll::Ready(Delivery::Gap(gap)) = next(&mut back) else { panic!("no gap") };
+        assert!(!gap.snapshot && gap.topic == Some(topic()), "{gap:?}");
+        assert!(!hub.subscribe(Subscribe::topics([topic()])).unwrap().info().keeps_state());
     }
 
     #[test]

@@ -8,9 +8,9 @@ use bytes::BytesMut;
 /// - The epoch identifies one run of the hub. Sequences of different epochs cannot be compared.
 /// - The sequence is the number of an event in its epoch, from 1, across all topics of the hub. Sequence 0 is the position
 ///   before the first event.
-/// - The tag is an optional number of the hub, such as a fingerprint of the event. A [`LocalHub`](crate::LocalHub) sets one
-///   only in the middle of the state of a [keyed](crate::Retention::latest_per_key) topic: a client that resumes there does
-///   not need the removals up to this sequence.
+/// - The tag is an optional number of the hub, such as a fingerprint of the event. A [`LocalHub`](crate::LocalHub) sets
+///   one only in the middle of the state of a [keyed](crate::Retention::latest_per_key) topic: a client that resumes
+///   there does not need the removals up to this sequence.
 ///
 /// On the wire the epoch and the tag are in base 36 (`0-9a-z`), without leading zeros. The sequence is decimal, after one
 /// letter for the number of its digits: `a` for 1 to `t` for 20. Sequence 17 is `b17`, and sequence 0 is the single
@@ -63,6 +63,11 @@ impl Cursor {
     #[must_use]
     pub const fn sequence(self) -> u64 {
         self.sequence
+    }
+
+    /// Returns whether a client at this cursor has everything up to another one. `false` if that is of another epoch.
+    pub(crate) fn reaches(self, other: Self) -> bool {
+        self.epoch == other.epoch && self.sequence >= other.sequence
     }
 
     /// Returns the tag, if the hub has set one.

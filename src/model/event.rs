@@ -224,8 +224,8 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// Returns [`EventError::EmptyLabel`], [`EventError::LongLabel`] or [`EventError::Control`] if the tag breaks a rule
-    /// above.
+    /// Returns [`EventError::EmptyLabel`], [`EventError::LongLabel`] or [`EventError::Control`] if the tag breaks a
+    /// rule above.
     pub fn with_tag(mut self, tag: &str) -> Result<Self, EventError> {
         check_label(tag)?;
         self.extra_mut().tag = Some(tag.into());

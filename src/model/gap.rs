@@ -33,9 +33,9 @@ pub struct Gap {
     /// Position of the last event delivered before the gap, if known. A client that resumes from it receives the gap again.
     pub after: Option<Cursor>,
     /// Whether a snapshot of the application's state follows and replaces the missing events, or the whole state of
-    /// [keyed](crate::Retention::latest_per_key) topics: of `topic`, or of all keyed topics of the client if it is `None`. The
-    /// client forgets what it has of them. The cursor of a gap before keyed state is the beginning of the hub, so a client that
-    /// is cut there receives the gap again.
+    /// [keyed](crate::Retention::latest_per_key) topics: of `topic`, or of all keyed topics of the client if it is
+    /// `None`. The client forgets what it has of them. The cursor of a gap before keyed state is the beginning of the
+    /// hub, so a client that is cut there receives the gap again.
     pub snapshot: bool,
 }
 
@@ -149,8 +149,8 @@ pub enum Overflow {
     ///   events are published receives every event.
     /// - Events that left history and the live buffer unread are a [`Gap`], except for those that a newer event of their key
     ///   had replaced by then, which is delivered. A connected subscriber counts the replaced events as conflated. The hub
-    ///   knows all replaced events of a topic from the first conflating subscription of the topic, or of a pattern that
-    ///   matches it. Before that it knows only those that have the key of the newest event.
+    ///   marks all replaced events of a topic from the first conflating subscription of the topic, or of a pattern that
+    ///   matches it. Before that it finds only those that have the key of the newest event.
     /// - A client may resume at any cursor that it received. It then receives the newest event of each key after that
     ///   cursor.
     /// - If the newest event of a key has [expired](crate::Event::with_ttl), nothing is delivered for the key. The events

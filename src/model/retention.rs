@@ -27,14 +27,15 @@ pub struct Retention {
     pub bytes: usize,
     /// Maximum time since publication. Default: 1 hour. A laptop that was closed for less than an hour can resume.
     pub age: Duration,
-    /// Limits of the state if the newest event of each key is kept, see [`latest_per_key`](Self::latest_per_key). Default:
-    /// `None`.
+    /// Limits of the state if the newest event of each key is kept, see [`latest_per_key`](Self::latest_per_key).
+    /// Default: `None`.
     pub state: Option<StateLimits>,
 }
 
 /// Limits of the state of a topic with [`Retention::latest_per_key`].
 ///
-/// A publish that would exceed the keys or bytes is refused with [`PublishError::StateFull`](crate::PublishError::StateFull).
+/// A publish that would exceed the keys or bytes is refused with
+/// [`PublishError::StateFull`](crate::PublishError::StateFull).
 ///
 /// ```
 /// use tidings::{Retention, StateLimits};
@@ -102,15 +103,15 @@ impl Retention {
         Self { count, ..Self::default() }
     }
 
-    /// Creates a retention that keeps the newest event of each [key](crate::Event::with_key), whatever its age: the state
-    /// of the topic. History has the default limits.
+    /// Creates a retention that keeps the newest event of each [key](crate::Event::with_key), whatever its age: the
+    /// state of the topic. History has the default limits.
     ///
-    /// A client without a cursor receives the state first, and then changes. A client that resumes receives the changes since
-    /// its cursor: from history, or from the state if history does not reach back as far. [`Event::removal`](crate::Event::removal)
-    /// removes a key.
+    /// A client without a cursor receives the state first, and then changes. A client that resumes receives the changes
+    /// since its cursor: from history, or from the state if history does not reach back as far.
+    /// [`Event::removal`](crate::Event::removal) removes a key.
     ///
-    /// Each event needs a key, and has no [time to live](crate::Event::with_ttl). The removal of a key that has no event is
-    /// accepted: subscribers receive it, and the state is unchanged.
+    /// Each event needs a key, and has no [time to live](crate::Event::with_ttl). The removal of a key that has no
+    /// event is accepted: subscribers receive it, and the state is unchanged.
     ///
     /// ```
     /// use std::task::{Context, Poll, Waker};

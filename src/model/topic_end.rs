@@ -31,7 +31,7 @@ impl TopicEnd {
     /// Reserved cursor of the end of a source without cursors. No hub has its epoch.
     pub(crate) const RESERVED_CURSOR: Cursor = Cursor::new(0, 1);
 
-    /// Creates the end of one topic, while other topics of the subscriber go on.
+    /// Creates the end of one topic, while other topics of the subscriber continue.
     #[must_use]
     pub fn new(topic: Topic, cursor: Cursor, reason: EndReason) -> Self {
         Self { topic, cursor, reason, is_last: false }

@@ -25,7 +25,7 @@ use crate::model::{EndReason, IntoTopic, Topic};
 /// Runs of one hub: finite streams of events that are produced by tasks of their own, each with a topic of its own.
 ///
 /// The [module page](crate::runs) has an example, and describes the end of a run, its limits and a restart. Clones refer to
-/// the same runs. Runs go on after the last handle is dropped, and keep the hub open.
+/// the same runs. Runs continue after the last handle is dropped, and keep the hub open.
 #[derive(Clone)]
 pub struct Runs(Arc<Shared>);
 

@@ -6,7 +6,7 @@ use super::entry::RunEntry;
 use super::shared::Shared;
 use crate::contract::{Delivery, EncodedDelivery, Format, Subscriber, SubscriberInfo};
 use crate::hub::Subscription;
-use crate::model::Cursor;
+use crate::model::{Cursor, Pattern};
 
 /// Subscription of a run: its events, then the [end of its topic](crate::TopicEnd).
 ///
@@ -52,6 +52,10 @@ impl Subscriber for RunSubscription {
 
     fn skip_to(&mut self, cursor: Cursor) -> bool {
         self.subscription.skip_to(cursor)
+    }
+
+    fn skip_followed(&mut self, cursor: Cursor, followed: &[Pattern]) -> bool {
+        self.subscription.skip_followed(cursor, followed)
     }
 
     fn acknowledge(&mut self, cursor: Cursor) {

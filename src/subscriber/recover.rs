@@ -1,12 +1,11 @@
-use std::fmt;
 use std::task::{Context, Poll, ready};
 
 use crate::contract::{Batch, Delivery, EncodedBatch, EncodedDelivery, Format, Start, Subscriber, SubscriberInfo};
-use crate::model::{Cursor, Gap, GapReason, TopicEnd};
+use crate::model::{Cursor, Gap, GapReason, Pattern, TopicEnd};
 use crate::subscriber::following::{Following, Step, look, with_more};
 use crate::subscriber::oversize::{self, Fit};
 use crate::subscriber::recovery::Recovery;
-use crate::subscriber::snapshot::{NOWHERE, State};
+use crate::subscriber::snapshot::{NOWHERE, State, UNREADABLE};
 use crate::subscriber::stage::{self, Stage};
 use crate::subscriber::{Fetched, Snapshot};
 
@@ -24,14 +23,16 @@ use crate::subscriber::{Fetched, Snapshot};
 ///
 /// The client keeps its own cursor while the snapshot is pending, during a snapshot that it
 /// [begins with](Self::with_snapshot), and before the first poll if the subscriber has no cursor because of a gap. An
-/// unreadable cursor is `0.0` in these cases.
+/// unreadable cursor is `0.a2` in these cases, which is of no hub's epoch either.
 ///
 /// One snapshot replaces all gaps whose events were gone when it was requested. A snapshot without a cursor does so until
 /// older events of the gap's topic were delivered, if the subscriber has a [head](Subscriber::info). A snapshot that does not
 /// contain the missing events is not sent, see [`Snapshot::with_cursor`].
 ///
 /// A hub's subscriber with [keyed](crate::Retention::latest_per_key) topics yields their states itself. The closure is not
-/// called for it, and a gap of another topic is yielded alone.
+/// called for it, and a gap of another topic is yielded alone: a snapshot is the state of all topics, and a client that received
+/// only part of it would begin again at `0.0`, with a state of keyed topics that no gap replaces. Follow topics that need
+/// snapshots by another subscriber, or make them keyed, too.
 ///
 /// Every method is cancel-safe. Dropping the subscriber drops the future. After a panic of the closure, of its future or of a
 /// [`Format`] the cursor is unchanged, and the next poll yields the same gap, snapshot or events. A panic of the inner
@@ -83,10 +84,9 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
     /// yielded, so a client that is cut before the gap resumes from that cursor. Default: [`Start::Now`].
     #[must_use]
     pub fn with_start(mut self, start: Start) -> Self {
-        self.held = start.cursor();
-        let came_with = self.held.or_else(|| (start == Start::Unreadable).then_some(NOWHERE));
+        self.held = if start == Start::Unreadable { Some(UNREADABLE) } else { start.cursor() };
         if self.stage.is_none() && self.inner.cursor().is_none() {
-            self.stage = came_with.map(|cursor| Box::new(Stage::New(cursor)));
+            self.stage = self.held.map(|cursor| Box::new(Stage::New(cursor)));
         }
         self
     }
@@ -114,8 +114,8 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
     #[cold]
     fn meet(&mut self, gap: Gap) {
         // The client must not keep a cursor that this hub does not know, because another hub may know it.
-        let known = gap.after.or(self.held).filter(|_| gap.reason != GapReason::Invalid);
-        self.held = known.or(Some(NOWHERE));
+        let known = gap.after.or(self.held).unwrap_or(NOWHERE);
+        self.held = Some(if gap.reason == GapReason::Invalid { UNREADABLE } else { known });
         self.go_on(Stage::Recovering { gap, snapshot: None, asked: None });
     }
 
@@ -377,8 +377,11 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
     }
 
     fn skip_to(&mut self, cursor: Cursor) -> bool {
-        let skips = self.inner.skip_to(cursor);
-        skips.then(|| stage::skip_to(&mut self.stage, &mut self.held, cursor)).is_some()
+        self.inner.skip_to(cursor) && stage::skip_to(&mut self.stage, &mut self.held, cursor)
+    }
+
+    fn skip_followed(&mut self, cursor: Cursor, followed: &[Pattern]) -> bool {
+        self.inner.skip_followed(cursor, followed) && stage::skip_to(&mut self.stage, &mut self.held, cursor)
     }
 
     fn release(&mut self) {
@@ -389,11 +392,5 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
     fn info(&self) -> SubscriberInfo<'_> {
         let (info, has_more) = (self.inner.info(), self.stage.as_ref().is_some_and(|stage| stage.has_more()));
         if has_more { with_more(info) } else { info }
-    }
-}
-
-impl<S: fmt::Debug, F> fmt::Debug for Recover<S, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recover").field("inner", &self.inner).finish_non_exhaustive()
     }
 }

@@ -65,6 +65,10 @@ impl Snapshot {
 /// Cursor of a client that must start over. No hub has its epoch.
 pub(super) const NOWHERE: Cursor = Cursor::new(0, 0);
 
+/// Cursor of a client that came with an unreadable one. No hub has its epoch. It leads to a gap in any case. At [`NOWHERE`] the
+/// state of a [keyed](crate::Retention::latest_per_key) topic begins without a gap, and the client may have an older state.
+pub(super) const UNREADABLE: Cursor = Cursor::new(0, 2);
+
 /// Events of a snapshot that are being sent.
 #[derive(Default)]
 pub(super) struct State {
@@ -218,5 +222,5 @@ fn is_same_epoch(a: Cursor, b: Cursor) -> bool {
 }
 
 fn is_up_to(cursor: Cursor, end: Cursor) -> bool {
-    is_same_epoch(cursor, end) && cursor.sequence() <= end.sequence()
+    end.reaches(cursor)
 }

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use crate::contract::{Subscriber, SubscriptionEnd};
 use crate::model::{Cursor, Gap};
 use crate::subscriber::Snapshot;
@@ -8,7 +10,8 @@ use crate::subscriber::snapshot::{State, is_gap_after, later, later_or_nowhere};
 
 /// State of a [`Recover`](crate::subscriber::Recover) that does not pass on the deliveries of its inner subscriber.
 pub(super) enum Stage {
-    /// Before the first poll, if the inner subscriber has no cursor because of a gap. Contains the client's cursor or `0.0`.
+    /// Before the first poll, if the inner subscriber has no cursor because of a gap. Contains the client's cursor, see
+    /// [`with_start`](Recover::with_start).
     New(Cursor),
     /// Snapshot that is sent before the first event.
     Opening(Snapshot),
@@ -57,12 +60,19 @@ impl<S, F> Recover<S, F> {
     }
 }
 
-/// Skips deliveries of a stage, but no snapshot, to a cursor to which the inner subscriber skipped.
+impl<S: fmt::Debug, F> fmt::Debug for Recover<S, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recover").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+/// Skips deliveries of a stage, but no snapshot, to a cursor to which the inner subscriber skipped. Returns `true`.
 #[cold]
-pub(super) fn skip_to(stage: &mut Option<Box<Stage>>, held: &mut Option<Cursor>, cursor: Cursor) {
+pub(super) fn skip_to(stage: &mut Option<Box<Stage>>, held: &mut Option<Cursor>, cursor: Cursor) -> bool {
     if stage.as_deref_mut().is_some_and(|stage| !stage.skip_to(cursor, held)) {
         (*stage, *held) = (None, Some(later(*held, cursor)));
     }
+    true
 }
 
 impl Stage {

@@ -139,8 +139,8 @@ pub struct ChunkedStream<S> {
 #[non_exhaustive]
 pub enum Heartbeat {
     /// Empty line, which readers of NDJSON skip. The stream of a
-    /// [filtered](crate::subscriber::SubscriberInfo::is_filtered) subscriber has visible ones in any case, since the client
-    /// needs the cursor.
+    /// [filtered](crate::subscriber::SubscriberInfo::is_filtered) subscriber, or of one with
+    /// [keyed](crate::Retention::latest_per_key) topics, has visible ones in any case, since the client needs the cursor.
     #[default]
     Silent,
     /// `{"tidings":"heartbeat","cursor":"7.a9"}` with the current cursor. It also advances the cursor of a client that
@@ -318,8 +318,7 @@ impl<S: Subscriber> ChunkedStream<S> {
     #[cold]
     fn beat(&mut self) -> Poll<Option<Bytes>> {
         let cursor = self.cursor();
-        // The cursor of a filtered subscriber moves past events that the client does not get.
-        let owes_cursor = || cursor.is_some() && self.subscriber.info().is_filtered();
+        let owes_cursor = || cursor.is_some() && self.subscriber.info().owes_cursor();
         match self.heartbeat {
             Heartbeat::Silent if !owes_cursor() => Poll::Ready(Some(Bytes::from_static(b"\n"))),
             Heartbeat::Silent | Heartbeat::Visible => self.line(|out| write_heartbeat(cursor, out)),

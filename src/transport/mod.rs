@@ -17,9 +17,9 @@
 //! The reply to a poll, a line of NDJSON, a `tidings.v1` message and a server-sent event of
 //! [`SseEncoder::objects`](sse::SseEncoder::objects) consist of these JSON objects. Each is one line.
 //!
-//! An **event**. `id` is its cursor, absent if the source has no cursors. `key` is its key and `event` its name, absent if it has
-//! none. `data` is a string if the payload is text, and the value itself if it is JSON. A binary payload is a base64 string,
-//! followed by `"encoding":"base64"`.
+//! An **event**. `id` is its cursor, absent if the source has no cursors. `key` is its key and `event` its name, absent
+//! if it has none. `data` is a string if the payload is text, and the value itself if it is JSON. A binary payload is a
+//! base64 string, followed by `"encoding":"base64"`.
 //!
 //! ```json
 //! {"id":"7.a3","topic":"news","event":"price","data":"42.17"}

@@ -11,8 +11,6 @@ use crate::model::{Cursor, TopicEnd};
 
 const CURSOR: &[u8] = b"{\"cursor\":";
 const EVENTS: &[u8] = b",\"events\":[";
-/// Cursor of a client that must start over, because it received only part of a snapshot.
-const NOWHERE: Cursor = Cursor::new(0, 0);
 /// Maximum length of the body up to its first event, in bytes.
 const HEAD: usize = CURSOR.len() + Cursor::MAX_LEN + 2 + EVENTS.len();
 
@@ -320,7 +318,7 @@ impl Draft {
     #[cold]
     fn owes_next(&self) -> bool {
         // A snapshot goes on while the client would start over.
-        self.owes_state || self.reply.cursor == Some(NOWHERE)
+        self.owes_state || self.reply.cursor.is_some_and(|cursor| cursor.epoch() == 0)
     }
 
     /// Returns whether all topics have ended, and the reply has no events.

@@ -109,16 +109,23 @@ impl<S: Subscriber> PollQueue<S> {
 
     /// Takes the events that are ready. If the subscriber is pending after that, it has the waker.
     pub(crate) fn collect(&mut self, cx: &mut Context<'_>) -> &S {
-        // A filtered subscriber is also pending when it has looked at many events and delivered none.
-        for _ in 0..ROUNDS {
+        if self.draft.collect(&mut self.subscriber, cx) == Progress::Nothing && self.subscriber.info().is_filtered() {
+            self.collect_filtered(cx);
+        }
+        &self.subscriber
+    }
+
+    /// Continues after events that the filter left out: a filtered subscriber is also pending when it has looked at many events
+    /// and delivered none.
+    #[cold]
+    fn collect_filtered(&mut self, cx: &mut Context<'_>) {
+        for _ in 1..ROUNDS {
             let before = self.subscriber.cursor();
             let progress = self.draft.collect(&mut self.subscriber, cx);
-            let has_moved = progress == Progress::Nothing && self.subscriber.cursor() != before;
-            if !has_moved || !self.subscriber.info().is_filtered() {
+            if progress != Progress::Nothing || self.subscriber.cursor() == before {
                 break;
             }
         }
-        &self.subscriber
     }
 
     /// Returns the reply with the events that were taken.

@@ -19,7 +19,7 @@
 //! # Differences from `AtomicWaker`
 //!
 //! An `AtomicWaker` keeps the waker that was registered last, and a wake removes it, so each poll registers again. It does
-//! not tell whether it was woken.
+//! not show whether it was woken.
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicBool, Ordering};

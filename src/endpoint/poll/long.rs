@@ -23,9 +23,9 @@ use crate::transport::Reply;
 use crate::transport::limit::REPEATED_END;
 use crate::transport::long_poll::LongPollWaiter;
 
-/// Longest time that a poll without a cursor is held, and time that a poll is held which came after the end and gets no events,
-/// if `long_poll_min_wait` is not longer. A client that never sends a cursor, or continues after the end, polls no more often than
-/// that.
+/// Longest time that a poll without a cursor is held, and time that a poll is held which came after the end and gets no
+/// events, if `long_poll_min_wait` is not longer. A client that never sends a cursor, or continues after the end, polls
+/// no more often than that.
 const SHORT_HOLD: Duration = REPEATED_END;
 
 /// Answers a long poll. It is a session while it is held, or one poll of a poll session.
@@ -34,7 +34,7 @@ pub(crate) fn long(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Outpu
     async move {
         let (authorization, mut accepted) = pending.authorize().await?;
         let PendingSubscribe { shared, params, .. } = &pending;
-        let pace = accepted.take_throttle().map(with_jitter);
+        let throttle = accepted.take_throttle().map(with_jitter);
         let authorized_at = authorization.authorized_at;
         let came_late = authorization.came_late();
         let guard = shared.admit_poll(params, authorization).await?;
@@ -45,14 +45,14 @@ pub(crate) fn long(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Outpu
         let has_cursor = matches!(params.start, Start::After(_) | Start::Unreadable);
         let is_first = !has_cursor && subscriber.cursor().is_some();
         let longest = match is_first {
-            true => interval.max(pace).unwrap_or_default().max(SHORT_HOLD),
+            true => interval.max(throttle).unwrap_or_default().max(SHORT_HOLD),
             false => Duration::MAX,
         };
         let hold = authorized_at + config.jittered_hold(params.wait).min(longest);
         let deadline = guard.expires().map_or(hold, |at| at.min(hold));
-        if let Some(pace) = pace {
+        if let Some(throttle) = throttle {
             // At the deadline the events are to be read.
-            subscriber.wait_until(deadline.min(authorized_at + pace));
+            subscriber.wait_until(deadline.min(authorized_at + throttle));
         }
         let mut waiter = LongPollWaiter::asleep(subscriber, shared.runtime.wheel.sleep(deadline), deadline)
             .max_batch_bytes(config.max_batch_bytes);

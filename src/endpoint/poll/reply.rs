@@ -85,7 +85,7 @@ impl ReplyParams {
             return Err(no_cursors(guard.shared().config.transports));
         }
         let held_cursor = self.held_cursor.as_deref().copied();
-        // A 304 could not tell the end.
+        // A 304 cannot contain the end.
         let (has_ended, at_cursor) = (reply.has_ended(), reply.cursor.is_some() && reply.cursor == held_cursor);
         let unchanged = reply.is_empty() && at_cursor && !has_ended;
         let retry = if has_ended { AFTER_END } else { retry };

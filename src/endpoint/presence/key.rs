@@ -9,9 +9,10 @@ const MAX_DOUBLINGS: u32 = 6;
 
 /// State machine of one key of one topic.
 ///
-/// A key is *wanted* while it has sessions. If the hub has its event, it stays so for the reconnect grace after the last session.
-/// The published state follows that. Between two changes there is at least one [`INTERVAL`], after which the newest state is
-/// published. While a change is being published, no other begins, so the changes of a key reach the hub in their order.
+/// A key is *wanted* while it has sessions. If the hub has its event, it stays so for the reconnect grace after the
+/// last session. The published state follows that. Between two changes there is at least one [`INTERVAL`], after which
+/// the newest state is published. While a change is being published, no other begins, so the changes of a key reach the
+/// hub in their order.
 #[derive(Debug)]
 pub(super) struct PresentKey {
     /// Number of live sessions.

@@ -91,7 +91,7 @@ impl Presence {
     /// Changes the table, and publishes the changes that follow.
     fn update(&self, shared: &Arc<Shared>, now: Instant, input: impl FnOnce(&mut PresenceTable, &mut PresenceWork)) {
         let mut work = PresenceWork::default();
-        self.lock_and(shared, now, |table| input(table, &mut work));
+        self.with_table(shared, now, |table| input(table, &mut work));
         while !work.changes.is_empty() {
             let publish = |change: KeyChange| {
                 let outcome = self.publish(shared, &change.name, change.event.clone());
@@ -99,7 +99,7 @@ impl Presence {
             };
             let done: Vec<_> = work.changes.drain(..).map(publish).collect();
             let now = read_clock(shared);
-            self.lock_and(shared, now, |table| {
+            self.with_table(shared, now, |table| {
                 done.into_iter().for_each(|(change, outcome)| table.finish(change, outcome, now, &mut work));
             });
         }
@@ -107,7 +107,7 @@ impl Presence {
     }
 
     /// Changes the table, and sets the alarm.
-    fn lock_and(&self, shared: &Arc<Shared>, now: Instant, change: impl FnOnce(&mut PresenceTable)) {
+    fn with_table(&self, shared: &Arc<Shared>, now: Instant, change: impl FnOnce(&mut PresenceTable)) {
         let mut locked = self.locked.lock();
         change(&mut locked.table);
         let driver = match locked.table.first_due() {
@@ -155,8 +155,8 @@ impl Presence {
     }
 }
 
-/// Returns the time. If the application's clock panics, the time is that of the endpoint's begin, so that no session stays in the
-/// table after its end: changes that are due later are due at once.
+/// Returns the time. If the application's clock panics, the time is that of the endpoint's begin, so that no session
+/// stays in the table after its end: changes that are due later are due at once.
 fn read_clock(shared: &Shared) -> Instant {
     let wheel = &shared.runtime.wheel;
     catch_panic(|| wheel.now()).unwrap_or_else(|_| wheel.begin())
@@ -180,7 +180,7 @@ fn outcome_of(error: &PublishError) -> Outcome {
 impl Shared {
     /// Notes the begin of a session, if there is presence.
     #[inline]
-    pub(crate) fn presence_begins(self: &Arc<Self>, session: &Session) {
+    pub(crate) fn begin_presence(self: &Arc<Self>, session: &Session) {
         if let Some(presence) = &self.presence {
             presence.begin(self, session);
         }
@@ -188,7 +188,7 @@ impl Shared {
 
     /// Notes the end of a session, if there is presence.
     #[inline]
-    pub(crate) fn presence_ends(self: &Arc<Self>, session: &Session) {
+    pub(crate) fn end_presence(self: &Arc<Self>, session: &Session) {
         if let Some(presence) = &self.presence {
             presence.end(self, session);
         }

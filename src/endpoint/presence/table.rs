@@ -11,8 +11,8 @@ use crate::model::{Event, Topic};
 
 /// Keys of an endpoint's sessions.
 ///
-/// It has an entry for each session with keys, and for each key that has a session, is published, or changed within the last
-/// second. Trees, unlike hash tables, give the memory of entries back.
+/// It has an entry for each session with keys, and for each key that has a session, is published, or changed within the
+/// last second. Trees, unlike hash tables, give the memory of entries back.
 #[derive(Debug)]
 pub(super) struct PresenceTable {
     grace: Duration,
@@ -30,7 +30,7 @@ pub(super) struct KeyName {
     pub(super) key: Box<str>,
 }
 
-/// KeyChange of a key that the caller publishes under no lock, and then [finishes](PresenceTable::finish).
+/// Change of a key that the caller publishes under no lock, and then [finishes](PresenceTable::finish).
 #[derive(Debug)]
 pub(super) struct KeyChange {
     pub(super) name: Arc<KeyName>,
@@ -40,7 +40,7 @@ pub(super) struct KeyChange {
     pub(super) began: Instant,
 }
 
-/// PresenceWork that follows from an input, for the caller to do under no lock.
+/// Work that follows from an input, for the caller to do under no lock.
 #[derive(Debug, Default)]
 pub(super) struct PresenceWork {
     pub(super) changes: Vec<KeyChange>,

@@ -52,8 +52,9 @@ pub trait Publisher: Send + Sync + 'static {
 
     /// Authorizes the client and returns its subscriber. The endpoint calls it for each request that subscribes, polls
     /// included, and drops the future if the client leaves or the [timeout](crate::EndpointBuilder::subscribe_timeout)
-    /// passes. It also calls it if a WebSocket client [changes its topics](crate::transport::websocket#changing-topics): the
-    /// request then has a [session](SubscribeRequest::session).
+    /// passes. It also calls it if a WebSocket client [changes its
+    /// topics](crate::transport::websocket#changing-topics): the request then has a
+    /// [session](SubscribeRequest::session).
     ///
     /// # Errors
     ///
@@ -137,6 +138,9 @@ pub trait Publisher: Send + Sync + 'static {
     /// missing events: change the state before you publish the event, or do both under one lock. The client waits for
     /// the state, a short poll included.
     ///
+    /// It is not called for a session with [keyed](crate::Retention::latest_per_key) topics, whose states the hub sends. A gap of
+    /// another topic of the session is sent alone. Clients follow topics that need snapshots by a session of their own.
+    ///
     /// A call counts against [`max_concurrent_calls`](crate::EndpointBuilder::max_concurrent_calls). Above that limit,
     /// and after the [timeout](crate::EndpointBuilder::subscribe_timeout), the client gets the gap alone. The future is
     /// dropped if the client leaves. A panic ends the session.
@@ -175,24 +179,23 @@ pub trait Publisher: Send + Sync + 'static {
         ready(None)
     }
 
-    /// Renews the authorization of a session that is about to expire: returns the time after which it expires, from now on,
-    /// or `None`. Default: `None`.
+    /// Renews the authorization of a session that is about to expire: returns the time after which it expires, from now
+    /// on, or `None`. Default: `None`.
     ///
-    /// The endpoint calls it for a stream or a WebSocket whose authorization has a
-    /// [lifetime](Accepted::with_lifetime), a tenth of the lifetime before its end, but at most 30 s. It adds a random time
-    /// of up to half of that, so that sessions which began together are not renewed together. A renewed authorization is
-    /// renewed again. An authorization that outlasts
-    /// [`max_session_age`](crate::EndpointBuilder::max_session_age) is not, since the session ends before. Polls are
-    /// authorized one by one.
+    /// The endpoint calls it for a stream or a WebSocket whose authorization has a [lifetime](Accepted::with_lifetime),
+    /// a tenth of the lifetime before its end, but at most 30 s. It adds a random time of up to half of that, so that
+    /// sessions which began together are not renewed together. A renewed authorization is renewed again. An
+    /// authorization that outlasts [`max_session_age`](crate::EndpointBuilder::max_session_age) is not, since the
+    /// session ends before. Polls are authorized one by one.
     ///
     /// If there is no answer when the authorization expires, the session ends as by
-    /// [`revoke`](crate::Endpoint::revoke). Nothing revives it: an answer that comes later has no effect, nor has one that
-    /// comes after [`extend`](crate::Endpoint::extend).
+    /// [`revoke`](crate::Endpoint::revoke). Nothing revives it: an answer that comes later has no effect, nor has one
+    /// that comes after [`extend`](crate::Endpoint::extend).
     ///
-    /// A call counts against [`max_concurrent_calls`](crate::EndpointBuilder::max_concurrent_calls), and waits for a place.
-    /// After the [timeout](crate::EndpointBuilder::subscribe_timeout) and after a panic the authorization is not renewed. The
-    /// future is polled by the task of the session, and dropped if the session ends. The HTTP stack does not poll a stream
-    /// whose client takes nothing, so such a stream may expire without an answer.
+    /// A call counts against [`max_concurrent_calls`](crate::EndpointBuilder::max_concurrent_calls), and waits for a
+    /// place. After the [timeout](crate::EndpointBuilder::subscribe_timeout) and after a panic the authorization is not
+    /// renewed. The future is polled by the task of the session, and dropped if the session ends. The HTTP stack does
+    /// not poll a stream whose client takes nothing, so such a stream may expire without an answer.
     ///
     /// ```
     /// use std::time::Duration;

@@ -14,8 +14,8 @@ pub enum RefusalCause {
     /// The endpoint lacks a driver, a spawner or a stream, or the server does not support upgrades. Counter:
     /// `refused_internal`.
     Internal,
-    /// A change of [presence](crate::EndpointBuilder::presence) was not published: the closure panicked, it returned a name
-    /// that is not valid, or the hub refused the event. The client is served. Counter: `refused_presence`.
+    /// A change of [presence](crate::EndpointBuilder::presence) was not published: the closure panicked, it returned a
+    /// name that is not valid, or the hub refused the event. The client is served. Counter: `refused_presence`.
     Presence,
 }
 

@@ -68,7 +68,7 @@ impl SubscribeParams {
 
     /// Returns the label of the poll session that this poll belongs to. `None` without a session name or a limit key.
     pub(crate) fn poll_session_label(&self, key: Option<&Arc<str>>) -> Option<Label> {
-        let name = self.name.as_ref().filter(|_| matches!(self.transport, Transport::ShortPoll | Transport::LongPoll));
+        let name = self.name.as_ref().filter(|_| self.transport.is_poll());
         Some((key?.clone(), name?.clone()))
     }
 

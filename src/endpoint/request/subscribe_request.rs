@@ -64,8 +64,8 @@ impl SubscribeRequest {
     /// Returns the session of a message, or of a change of topics.
     ///
     /// In [`Publisher::subscribe`](crate::Publisher::subscribe) it is the session that changes its
-    /// [topics](Self::topics), see [`websocket`](crate::transport::websocket#changing-topics). `None` for a request that begins
-    /// a session or polls.
+    /// [topics](Self::topics), see [`websocket`](crate::transport::websocket#changing-topics). `None` for a request
+    /// that begins a session or polls.
     ///
     /// In [`Publisher::receive`](crate::Publisher::receive):
     ///
@@ -78,8 +78,8 @@ impl SubscribeRequest {
         self.1.as_ref()
     }
 
-    /// Returns the topics that the client named by `?topic=`, or those of a change. They are never patterns. The client may not be allowed to
-    /// read them: check them before you subscribe.
+    /// Returns the topics that the client named by `?topic=`, or those of a change. They are never patterns. The client
+    /// may not be allowed to read them: check them before you subscribe.
     #[must_use]
     pub fn topics(&self) -> &[Topic] {
         &self.0.topics
@@ -183,8 +183,14 @@ impl SubscribeRequest {
     }
 
     /// Marks the topics that the session adds, if this is a change.
+    #[inline]
     fn marked(&self, subscribe: Subscribe) -> Subscribe {
-        match self.session().filter(|_| self.0.is_change) {
+        if self.0.is_change { self.marked_change(subscribe) } else { subscribe }
+    }
+
+    #[cold]
+    fn marked_change(&self, subscribe: Subscribe) -> Subscribe {
+        match self.session() {
             Some(session) => subscribe.added_to(&session.topics()),
             None => subscribe,
         }

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::entry::{CHANGES, REGISTERS, SessionEntry, drop_catching};
-use super::lifecycle::Phase;
 use crate::contract::{BoxSubscriber, Rejection, Subscriber};
 use crate::endpoint::accepted::Accepted;
 use crate::model::{Cursor, Pattern};
@@ -57,17 +56,17 @@ impl NewSubscriber {
     pub(super) fn new(accepted: Accepted<BoxSubscriber>) -> Box<Self> {
         let from = match accepted.subscriber.cursor() {
             // The state of a keyed topic comes first. The events of other topics begin at or before the head.
-            Some(cursor) if !is_position(cursor) => accepted.subscriber.info().head(),
+            Some(cursor) if !is_position(cursor, &accepted.subscriber) => accepted.subscriber.info().head(),
             cursor => cursor,
         };
         Box::new(Self { accepted, from })
     }
 }
 
-/// Returns whether a client with this cursor has everything up to it. A client that receives the state of a keyed topic has a
-/// cursor without an epoch or with a tag.
-pub(super) fn is_position(cursor: Cursor) -> bool {
-    cursor.epoch() != 0 && cursor.tag().is_none()
+/// Returns whether a client at this cursor of a subscriber has everything up to it. A client that receives the state of a
+/// keyed topic has a cursor without an epoch or with a tag. Tags of other sources have other meanings.
+pub(super) fn is_position(cursor: Cursor, subscriber: &impl Subscriber) -> bool {
+    cursor.epoch() != 0 && (cursor.tag().is_none() || !subscriber.info().keeps_state())
 }
 
 impl TopicsChange {
@@ -98,13 +97,12 @@ impl Changes {
 }
 
 impl SessionEntry {
-    /// Begins a change of the client, or lets it wait in the place of an older one. Returns `false` if the client has asked
-    /// for more than `rate` in a second.
+    /// Begins a change of the client, or lets it wait in the place of an older one. Returns `false` if the client has
+    /// asked for more than `rate` in a second.
     pub(crate) fn change_topics(self: &Arc<Self>, request: ChangeRequest, rate: u32) -> bool {
         let now = self.shared.runtime.wheel.now();
         let mut locked = self.locked.lock();
-        let is_open = locked.lifecycle.phase() == Phase::Open;
-        let Some(live) = locked.live_or_new().filter(|_| is_open) else { return true };
+        let Some(live) = locked.open_live() else { return true };
         if !live.changes.rate.admit(now, rate) {
             return false;
         }
@@ -115,13 +113,12 @@ impl SessionEntry {
         true
     }
 
-    /// Lets the subscriber of the application's change wait for the session's task, in the place of an older one. Returns
-    /// `false` if the session is not open.
+    /// Lets the subscriber of the application's change wait for the session's task, in the place of an older one.
+    /// Returns `false` if the session is not open.
     pub(crate) fn give_subscriber(self: &Arc<Self>, accepted: Accepted<BoxSubscriber>) -> bool {
         let given = NewSubscriber::new(accepted);
         let mut locked = self.locked.lock();
-        let is_open = locked.lifecycle.phase() == Phase::Open;
-        let Some(live) = locked.live_or_new().filter(|_| is_open) else { return false };
+        let Some(live) = locked.open_live() else { return false };
         let replaced = live.changes.given.replace(given);
         self.set_signal(CHANGES | REGISTERS, true);
         drop(locked);
@@ -134,11 +131,12 @@ impl SessionEntry {
     pub(crate) fn may_change_to(&self, subscriber: &mut BoxSubscriber) -> bool {
         let head = self.locked.lock().head.clone();
         let Some(cursor) = subscriber.cursor() else { return false };
+        let is_position = is_position(cursor, subscriber);
         let is_of_source = match head {
-            Some(head) => !is_position(cursor) || head.cursor().epoch() == cursor.epoch(),
+            Some(head) => !is_position || head.cursor().epoch() == cursor.epoch(),
             None => self.track.read().cursor.is_some(),
         };
-        is_of_source && (!is_position(cursor) || subscriber.skip_to(cursor))
+        is_of_source && (!is_position || subscriber.skip_to(cursor))
     }
 
     /// Takes the change under way, for the session's task.
@@ -156,8 +154,7 @@ impl SessionEntry {
     /// Puts back the change that the session's task took. It is dropped if the session is no longer open.
     pub(super) fn put_change(&self, change: TopicsChange) {
         let mut locked = self.locked.lock();
-        let is_open = locked.lifecycle.phase() == Phase::Open;
-        match locked.live().filter(|_| is_open) {
+        match locked.open_live() {
             Some(live) => live.changes.under_way = Some(change),
             None => {
                 drop(locked);

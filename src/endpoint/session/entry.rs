@@ -38,8 +38,8 @@ pub(crate) struct SessionEntry {
     pub(super) is_listed: bool,
     /// Whether the HTTP stack polled the body after the last piece, at a time when the stream had nothing to do.
     pub(super) is_read: AtomicBool,
-    /// Whether the source is not asked before its [pace](super::pace::Pace) allows it.
-    pub(super) is_paced: AtomicBool,
+    /// Whether the source is not asked before its [throttle](super::throttle::Throttle) allows it.
+    pub(super) is_throttled: AtomicBool,
     /// Bits that are read without the lock, and written under it after each input.
     signals: AtomicU8,
     pub(super) locked: Mutex<LockedEntry>,
@@ -69,17 +69,17 @@ const SHUT: u8 = 2;
 const EXPIRES: u8 = 4;
 /// The alarm is set and there is no driver: the session's task is to start one.
 const NEEDS_DRIVER: u8 = 8;
-/// The task was woken for more than the phase at some time. The bit is never cleared: such a wake may take the waker of a
-/// task that has seen its signal before, so each poll registers the task from then on.
+/// The task was woken for more than the phase at some time. The bit is never cleared: such a wake may take the waker of
+/// a task that has seen its signal before, so each poll registers the task from then on.
 pub(super) const REGISTERS: u8 = 16;
 /// The publisher was asked to renew the authorization: the session's task is to poll its answer.
 pub(super) const RENEWS: u8 = 32;
 /// The topics are to be changed: the next poll of the subscriber continues the change.
 pub(super) const CHANGES: u8 = 64;
-/// A subscriber of the session has a [pace](super::pace::Pace). The bit is never cleared.
-pub(super) const PACES: u8 = 128;
+/// A subscriber of the session has a [throttle](super::throttle::Throttle). The bit is never cleared.
+pub(super) const THROTTLED: u8 = 128;
 /// Bits that an input leaves as they are.
-const KEPT: u8 = NEEDS_DRIVER | REGISTERS | RENEWS | CHANGES | PACES;
+const KEPT: u8 = NEEDS_DRIVER | REGISTERS | RENEWS | CHANGES | THROTTLED;
 
 impl SessionEntry {
     /// Returns the entry of a session. A poll session has its first `poll`.
@@ -108,7 +108,7 @@ impl SessionEntry {
             is_poll_session,
             is_listed: registration != Registration::Outside,
             is_read: AtomicBool::new(false),
-            is_paced: AtomicBool::new(false),
+            is_throttled: AtomicBool::new(false),
             signals: AtomicU8::new(if expires.is_some() { EXPIRES } else { 0 }),
             locked: Mutex::new(LockedEntry {
                 stream: None,
@@ -135,8 +135,8 @@ impl SessionEntry {
         self.signals.load(Ordering::Acquire) & (CHANGED | SHUT | NEEDS_DRIVER | REGISTERS | RENEWS) != 0
     }
 
-    /// Starts a driver if one is needed, and polls the publisher's answer if there is one to come. Returns whether the phase
-    /// is no longer [`Phase::Open`].
+    /// Starts a driver if one is needed, and polls the publisher's answer if there is one to come. Returns whether the
+    /// phase is no longer [`Phase::Open`].
     #[cold]
     pub(super) fn heed_signal(self: &Arc<Self>, task: &Waker) -> bool {
         let signals = self.signals.load(Ordering::Acquire);
@@ -157,10 +157,11 @@ impl SessionEntry {
         signals & (SHUT | EXPIRES) != 0 && (signals & SHUT != 0 || self.revoke_if_expired())
     }
 
-    /// Returns whether the subscriber's next poll is one of its feed: there is no change of the topics and no pace.
+    /// Returns whether the subscriber's next poll is one of its feed: no change of the topics is under way, and no
+    /// throttle is set.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        self.signals.load(Ordering::Relaxed) & (CHANGES | PACES) == 0
+        self.signals.load(Ordering::Relaxed) & (CHANGES | THROTTLED) == 0
     }
 
     /// Returns whether the subscriber's next poll continues a change of the topics.

@@ -120,14 +120,14 @@ impl EventStream {
             Self::Reply(ref mut reply) => Poll::Ready(reply.next_part(cx, limit)),
             Self::Cut(ref mut cut) => {
                 let (rest, stream) = (std::mem::take(&mut cut.rest), cut.stream.take());
-                Poll::Ready(self.go_on(stream, rest, cx, limit))
+                Poll::Ready(self.resume(stream, rest, cx, limit))
             }
         }
     }
 
     /// Continues the stream after a cut item. Returns the rest of the item, if it may go out.
     #[cold]
-    fn go_on(&mut self, stream: Option<Self>, rest: Bytes, cx: &Context<'_>, limit: usize) -> Option<Bytes> {
+    fn resume(&mut self, stream: Option<Self>, rest: Bytes, cx: &Context<'_>, limit: usize) -> Option<Bytes> {
         *self = stream.unwrap_or_else(|| Self::Reply(Box::default()));
         // The session of a stream is that of its body, which is asked before each frame.
         let Self::Reply(reply) = self else { return Some(rest) };
@@ -202,7 +202,7 @@ impl EventStream {
     }
 
     /// Requests a last item with the time at which the client is to reconnect. `false`: this wire has none.
-    pub(crate) fn say_bye(&mut self, retry: Duration) -> bool {
+    pub(crate) fn send_bye(&mut self, retry: Duration) -> bool {
         match *self {
             #[cfg(feature = "chunked")]
             Self::Chunked(ref mut stream) => {

@@ -95,8 +95,12 @@ impl SessionGuard {
             start.cursor().filter(|cursor| self.entry.is_listed && accepted.subscriber.cursor() == Some(*cursor));
         let feed = recovery::feed(&self.entry, self.poll.clone(), accepted, start);
         let mut subscriber = MeteredSubscriber::new(feed, &self.entry);
-        acknowledged.inspect(|&cursor| self.entry.track.acknowledge(cursor));
-        throttle.inspect(|&interval| subscriber.set_pace(interval));
+        if let Some(cursor) = acknowledged {
+            self.entry.track.acknowledge(cursor);
+        }
+        if let Some(interval) = throttle {
+            subscriber.set_throttle(interval);
+        }
         subscriber
     }
 

@@ -115,8 +115,8 @@ impl Session {
         self.0.name.as_deref()
     }
 
-    /// Returns the topics and patterns of the session, also after a change. Those of a poll session are of its last poll.
-    /// Empty if the [subscriber](crate::Subscriber::info) does not tell its topics.
+    /// Returns the topics and patterns of the session, also after a change. Those of a poll session are of its last
+    /// poll. Empty if the [subscriber](crate::Subscriber::info) does not describe its topics.
     #[must_use]
     pub fn topics(&self) -> Arc<[Pattern]> {
         self.0.topics.lock().unwrap_or_else(PoisonError::into_inner).shared()

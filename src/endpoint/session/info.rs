@@ -18,8 +18,8 @@ pub struct SessionInfo {
     /// Cursor up to which everything was handed to the client's connection. `None` if the source has no cursors.
     /// Without a tag.
     pub cursor: Option<Cursor>,
-    /// Cursor up to which the client is known to have received everything. It never exceeds what was sent, and never goes
-    /// back while the source stays in one epoch. `None` if nothing is known. Without a tag.
+    /// Cursor up to which the client is known to have received everything. It never exceeds what was sent, and never
+    /// goes back while the source stays in one epoch. `None` if nothing is known. Without a tag.
     ///
     /// | transport | the client acknowledges |
     /// |---|---|
@@ -28,9 +28,9 @@ pub struct SessionInfo {
     /// | WebSocket under `tidings.v1` | by that cursor, and by each pong, up to the events before its ping |
     /// | raw WebSocket | by that cursor; by pongs with [`raw_websocket_acknowledgements`](crate::EndpointBuilder::raw_websocket_acknowledgements) |
     ///
-    /// A pong shows that the client's WebSocket stack received the events, and not that its application has handled them. A
-    /// pong counts if its payload is that of the ping that is not answered yet. A cursor with which a client resumes counts
-    /// if the source continues there.
+    /// A pong shows that the client's WebSocket stack received the events, and not that its application has handled
+    /// them. A pong counts if its payload is that of the ping that is not answered yet. A cursor with which a client
+    /// resumes counts if the source continues there.
     ///
     /// ```
     /// use tidings::stats::SessionInfo;
@@ -53,8 +53,8 @@ pub struct SessionInfo {
     /// Number of events that were left out because newer ones of their keys replaced them.
     pub conflated: u64,
     /// Upper bound of the events that the source has and the connection was not given. Events of topics that the session
-    /// does not follow count too. 0 if the session had everything when it last read. `None` if the source does not
-    /// tell its head.
+    /// does not follow count too. 0 if the session had everything when it last read. `None` if the head of the
+    /// source is not known.
     pub lag: Option<u64>,
 }
 

@@ -86,7 +86,7 @@ impl Lifecycle {
         let mut actions = Actions { before: self.state(), ..Actions::default() };
         match input {
             Input::NoPlace => self.registration = Registration::Outside,
-            Input::Joined { max_age, lead } => self.joined(max_age, lead, now, &mut actions),
+            Input::Joined { max_age, renew_before } => self.joined(max_age, renew_before, now, &mut actions),
             Input::DrainAt(at) => self.drain_at(at),
             Input::Leave(why) => self.leave(why, now, timeouts, &mut actions),
             Input::Revoke => self.revoke(now, &mut actions),
@@ -126,14 +126,14 @@ impl Lifecycle {
         }
     }
 
-    fn joined(&mut self, max_age: Option<Duration>, lead: Duration, now: Instant, actions: &mut Actions) {
+    fn joined(&mut self, max_age: Option<Duration>, renew_before: Duration, now: Instant, actions: &mut Actions) {
         match self.registration {
             Registration::Joining => {
                 self.registration = Registration::Joined;
                 if let Some(age) = max_age.filter(|_| self.phase == Phase::Open) {
                     self.timers.arm_after(SessionTimer::MaxAge, now, age);
                 }
-                self.begin_authorization(lead);
+                self.begin_authorization(renew_before);
             }
             Registration::EndedWhileJoining => self.left(actions),
             Registration::Outside | Registration::Joined | Registration::Left => {}
@@ -163,7 +163,7 @@ impl Lifecycle {
             // A stream whose client takes nothing is not polled, so it cannot end by itself.
             self.timers.arm_after(SessionTimer::Cutoff, now, timeouts.write);
         }
-        self.tell_or_end(why, actions);
+        self.wake_or_end(why, actions);
     }
 
     fn cut(&mut self, why: SessionEnd, actions: &mut Actions) {
@@ -179,7 +179,7 @@ impl Lifecycle {
     }
 
     /// Wakes the session's tasks, or ends a session that has none.
-    fn tell_or_end(&mut self, why: SessionEnd, actions: &mut Actions) {
+    fn wake_or_end(&mut self, why: SessionEnd, actions: &mut Actions) {
         match self.is_idle() {
             true => self.end(why, actions),
             false => actions.wakes = true,

@@ -19,18 +19,8 @@ pub(super) struct Live {
     pub(super) changes: Changes,
 }
 
-/// Values of the application that are dropped under no lock.
-#[derive(Default)]
-pub(super) struct Dropped {
-    renewal: Option<Renewal>,
-    rare: Option<Box<RareState>>,
-}
-
-impl Dropped {
-    pub(super) fn is_nothing(&self) -> bool {
-        self.renewal.is_none() && self.rare.is_none()
-    }
-}
+/// Values of the application, to be dropped under no lock. Boxed because there are mostly none.
+pub(super) type Unused = Box<(Option<Renewal>, Option<Box<RareState>>)>;
 
 impl LockedEntry {
     /// Returns the polls of a poll session.
@@ -48,8 +38,11 @@ impl LockedEntry {
         }
     }
 
-    /// Returns the state. Creates it, unless this is a poll session.
-    pub(super) fn live_or_new(&mut self) -> Option<&mut Live> {
+    /// Returns the state of an open session. Creates it, unless this is a poll session.
+    pub(super) fn open_live(&mut self) -> Option<&mut Live> {
+        if self.lifecycle.phase() != Phase::Open {
+            return None;
+        }
         self.rare.get_or_insert_with(|| Box::new(RareState::Live(Box::default())));
         self.live()
     }
@@ -58,28 +51,28 @@ impl LockedEntry {
 impl SessionEntry {
     /// Adds a renewal that `begins`, and takes what the lifecycle has no use for. The caller has the lock.
     #[inline]
-    pub(super) fn update_live(&self, locked: &mut LockedEntry, begins: bool) -> Dropped {
+    pub(super) fn update_live(&self, locked: &mut LockedEntry, begins: bool) -> Option<Unused> {
         if begins {
             let renewal = self.renewal();
-            if let Some(live) = locked.live_or_new() {
+            if let Some(live) = locked.open_live() {
                 live.renewal = Some(renewal);
             }
             self.set_signal(RENEWS | REGISTERS, true);
         }
-        if locked.live().is_none() { Dropped::default() } else { self.take_unused(locked) }
+        if locked.live().is_none() { None } else { self.take_unused(locked) }
     }
 
     #[cold]
-    fn take_unused(&self, locked: &mut LockedEntry) -> Dropped {
+    fn take_unused(&self, locked: &mut LockedEntry) -> Option<Unused> {
         if locked.lifecycle.phase() != Phase::Open {
             self.set_signal(RENEWS | CHANGES, false);
-            return Dropped { renewal: None, rare: locked.rare.take() };
+            return Some(Box::new((None, locked.rare.take())));
         }
         let is_unused = !locked.lifecycle.is_renewing();
         let renewal = locked.live().filter(|_| is_unused).and_then(|live| live.renewal.take());
-        if renewal.is_some() {
+        renewal.is_some().then(|| {
             self.set_signal(RENEWS, false);
-        }
-        Dropped { renewal, rare: None }
+            Box::new((renewal, None))
+        })
     }
 }

@@ -2,31 +2,32 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::entry::SessionEntry;
-use super::pace::Pace;
 use super::recovery::Feed;
+use super::throttle::Throttle;
 use crate::contract::{Delivery, EncodedDelivery, Format, Subscriber, SubscriberInfo, SubscriptionEnd};
 use crate::endpoint::session::SessionEnd;
 use crate::model::{Cursor, GapReason};
 use crate::subscriber::Fetched;
 
-/// Subscriber that a session's transport reads: counts the events, keeps the pace, and yields nothing once the authorization
-/// ended.
+/// Subscriber that a session's transport reads: counts the events, obeys the throttle, and yields nothing once the
+/// authorization ended.
 #[repr(C)]
 pub(crate) struct MeteredSubscriber {
     // In this order, beside what a delivery touches of the feed.
     pub(super) entry: Arc<SessionEntry>,
     /// Boxed because most sessions have none.
-    pub(super) pace: Option<Box<Pace>>,
+    pub(super) throttle: Option<Box<Throttle>>,
     pub(super) feed: Feed,
 }
 
 impl MeteredSubscriber {
     pub(super) fn new(feed: Feed, entry: &Arc<SessionEntry>) -> Self {
         Self::begin(&feed, entry);
-        Self { feed, entry: entry.clone(), pace: None }
+        Self { feed, entry: entry.clone(), throttle: None }
     }
 
     /// Notes the position and the head of the source at the begin of the feed.
+    #[inline(always)]
     pub(super) fn begin(feed: &Feed, entry: &SessionEntry) {
         entry.track.moved(feed.cursor());
         if entry.is_listed {
@@ -61,7 +62,7 @@ impl MeteredSubscriber {
                 if gap.reason == GapReason::TooLarge {
                     self.entry.shared.counters.too_large();
                 }
-                self.entry.record_gap(gap, self.feed.cursor());
+                self.entry.note_gap(gap, self.feed.cursor());
             }
             EncodedDelivery::TopicEnd(end) => self.entry.note_topic_end(end.cursor),
             EncodedDelivery::End(end) => self.ended(*end),
@@ -81,7 +82,7 @@ impl MeteredSubscriber {
 
 impl Subscriber for MeteredSubscriber {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
-        ready!(self.poll_pace(cx));
+        ready!(self.poll_throttle(cx));
         let alert = Alert(&self.entry);
         let polled = self.feed.poll_next(cx);
         std::mem::forget(alert);
@@ -91,7 +92,7 @@ impl Subscriber for MeteredSubscriber {
             Poll::Ready(Delivery::Events(batch)) => {
                 self.entry.note_events(0, batch.count(), batch.conflated(), self.feed.cursor());
             }
-            Poll::Ready(Delivery::Gap(gap)) => self.entry.record_gap(gap, self.feed.cursor()),
+            Poll::Ready(Delivery::Gap(gap)) => self.entry.note_gap(gap, self.feed.cursor()),
             Poll::Ready(Delivery::TopicEnd(end)) => self.entry.note_topic_end(end.cursor),
             Poll::Ready(Delivery::End(end)) => self.ended(*end),
         }

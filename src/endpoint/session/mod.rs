@@ -15,8 +15,6 @@ mod info;
 mod lifecycle;
 mod live;
 mod metered;
-mod pace;
-mod paced;
 mod perform;
 mod polls;
 pub(crate) mod recovery;
@@ -25,6 +23,8 @@ pub(crate) mod session_index;
 pub(crate) mod session_slots;
 pub(crate) mod session_table;
 mod swap;
+mod throttle;
+mod throttled;
 mod track;
 
 #[cfg(feature = "websocket")]

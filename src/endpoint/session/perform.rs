@@ -17,8 +17,8 @@ impl SessionEntry {
     /// Takes a place in the table and calls the publisher's `joined`. The session must be one that enters the table.
     pub(super) fn join(self: &Arc<Self>) -> Result<(), NoPlace> {
         let config = &self.shared.config;
-        let lead = self.lifetime().map_or(Duration::ZERO, |lifetime| config.jittered_renewal_lead(lifetime));
-        let joined = Input::Joined { max_age: config.jittered_lifetime(), lead };
+        let renew_before = self.lifetime().map_or(Duration::ZERO, |lifetime| config.jittered_renew_before(lifetime));
+        let joined = Input::Joined { max_age: config.jittered_lifetime(), renew_before };
         // Before the session is in the table: if the application's clock panics after that, the session never leaves.
         let now = self.time_of(joined);
         if let Err(no_place) = self.shared.sessions.enter(self) {
@@ -26,7 +26,7 @@ impl SessionEntry {
             return Err(no_place);
         }
         let _ = catch_panic(|| self.shared.publisher.joined(&self.session));
-        self.shared.presence_begins(&self.session);
+        self.shared.begin_presence(&self.session);
         let mut locked = self.locked.lock();
         let actions = locked.lifecycle.handle(joined, now, &self.shared.timeouts);
         // Most sessions have no timer and nothing to do.
@@ -99,7 +99,7 @@ impl SessionEntry {
         self.write_signals(&locked.lifecycle, needs_driver);
         let stream = if takes_stream { locked.stream.take() } else { None };
         let head = if ends { locked.head.take() } else { None };
-        let dropped = self.update_live(&mut locked, renews);
+        let unused = self.update_live(&mut locked, renews);
         let reason = locked.lifecycle.reason();
         let connection = if stalls_body { locked.body.stall(&self.shared.counters) } else { None };
         drop(locked);
@@ -109,8 +109,8 @@ impl SessionEntry {
         if reason == Some(SessionEnd::Stalled) {
             stream.iter().for_each(EventStream::note_stall);
         }
-        if stream.is_some() || head.is_some() || !dropped.is_nothing() {
-            drop_catching((stream, head, dropped));
+        if stream.is_some() || head.is_some() || unused.is_some() {
+            drop_catching((stream, head, unused));
         }
         self.shared.counters.sent(sent);
         if counts_stall {
@@ -162,7 +162,7 @@ impl SessionEntry {
         }
         self.shared.sessions.remove(self, state, why);
         let _ = catch_panic(|| self.shared.publisher.left(&self.session, why));
-        self.shared.presence_ends(&self.session);
+        self.shared.end_presence(&self.session);
         self.shared.sessions.note_left();
     }
 }

@@ -1,13 +1,12 @@
 use std::sync::Arc;
 
 use super::polls::PollEntry;
-use crate::contract::{BoxSubscriber, Start, SubscriptionEnd, Transport};
+use crate::contract::{BoxSubscriber, Start, SubscriptionEnd};
 use crate::endpoint::accepted::Accepted;
-use crate::endpoint::catch_panic::catch_future_panic;
+use crate::endpoint::call::FailedCall;
 use crate::endpoint::refused::Refused;
 use crate::endpoint::reject::RefusalCause;
 use crate::endpoint::session::SessionEntry;
-use crate::endpoint::time::timeout::timeout;
 use crate::model::Gap;
 use crate::subscriber::{Recover, Recovering, Recovery, heeding, sealed};
 
@@ -56,30 +55,27 @@ impl Recovery for SessionRecovery {
         Box::pin(async move {
             let shared = &entry.shared;
             let session = poll.as_ref().map_or(&entry.session, |poll| &poll.session);
-            let tell = |cause, text: &str| shared.report_refusal(&Refused::new(cause, text).of_session(session));
+            let refuse = |cause, text: &str| shared.report_refusal(&Refused::new(cause, text).of_session(session));
             let key = entry.session.shared_key();
             let _permit = match shared.calls.try_enter(key.as_ref()) {
                 Ok(permit) => permit,
                 Err(full) => {
-                    tell(RefusalCause::Busy, full.as_str());
+                    refuse(RefusalCause::Busy, full.as_str());
                     return Ok(None);
                 }
             };
-            let snapshot = catch_future_panic(async { shared.publisher.snapshot(session, &gap).await });
-            match timeout(&shared.runtime.wheel, shared.config.subscribe_timeout, snapshot).await {
-                Some(Ok(snapshot)) => Ok(snapshot),
-                Some(Err(_)) => {
+            match shared.call(|| shared.publisher.snapshot(session, &gap)).await {
+                Ok(snapshot) => Ok(snapshot),
+                Err(failed @ FailedCall::TimedOut(_)) => {
+                    refuse(failed.cause(), &failed.text("snapshot"));
+                    Ok(None)
+                }
+                Err(failed @ FailedCall::Panicked) => {
                     // A poll is answered with a status, which the hook gets too.
-                    if !matches!(entry.transport(), Transport::ShortPoll | Transport::LongPoll) {
-                        tell(RefusalCause::Publisher, "snapshot: publisher panicked");
+                    if !entry.transport().is_poll() {
+                        refuse(failed.cause(), &failed.text("snapshot"));
                     }
                     Err(SubscriptionEnd::Failed)
-                }
-                None => {
-                    let text =
-                        format!("snapshot timed out after {:?} (subscribe_timeout)", shared.config.subscribe_timeout);
-                    tell(RefusalCause::Busy, &text);
-                    Ok(None)
                 }
             }
         })

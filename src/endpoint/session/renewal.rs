@@ -7,11 +7,8 @@ use std::time::Duration;
 use super::Session;
 use super::entry::{RENEWS, SessionEntry, drop_catching};
 use super::lifecycle::{Input, Validity};
-use crate::endpoint::catch_panic::catch_future_panic;
 use crate::endpoint::refused::Refused;
-use crate::endpoint::reject::RefusalCause;
 use crate::endpoint::shared::Shared;
-use crate::endpoint::time::timeout::timeout;
 
 /// Future of the publisher's answer whether it renews the authorization of a session, and for how long.
 pub(super) type Renewal = Pin<Box<dyn Future<Output = Option<Duration>> + Send>>;
@@ -23,14 +20,15 @@ impl SessionEntry {
         Some(expires.saturating_duration_since(self.locked.lock().lifecycle.begin()))
     }
 
-    /// Sets the time after which the authorization expires, from now on. Returns whether the session is open, and no poll.
+    /// Sets the time after which the authorization expires, from now on. Returns whether the session is open, and no
+    /// poll.
     pub(crate) fn extend(self: &Arc<Self>, lifetime: Duration) -> bool {
         self.give(Input::Extend(self.validity(lifetime))).is_none()
     }
 
     fn validity(&self, lifetime: Duration) -> Validity {
-        let lead = self.shared.config.jittered_renewal_lead(lifetime);
-        Validity { expires: self.shared.runtime.wheel.after(lifetime), lead }
+        let renew_before = self.shared.config.jittered_renew_before(lifetime);
+        Validity { expires: self.shared.runtime.wheel.after(lifetime), renew_before }
     }
 
     /// Returns the future that asks the publisher.
@@ -60,23 +58,14 @@ impl SessionEntry {
     }
 }
 
-/// Asks the publisher to renew the authorization of a session. Waits for a place among the publisher's calls. The end of the
-/// authorization drops the future.
+/// Asks the publisher to renew the authorization of a session. Waits for a place among the publisher's calls. The end
+/// of the authorization drops the future.
 async fn ask(shared: Arc<Shared>, session: Session) -> Option<Duration> {
-    let refuse = |cause, text: &str| shared.report_refusal(&Refused::new(cause, text).of_session(&session));
     let key = session.shared_key();
     let _permit = shared.calls.enter(key.as_ref()).await;
-    let limit = shared.config.subscribe_timeout;
-    let renewal = catch_future_panic(async { shared.publisher.renew(&session).await });
-    match timeout(&shared.runtime.wheel, limit, renewal).await {
-        Some(Ok(lifetime)) => lifetime,
-        Some(Err(_)) => {
-            refuse(RefusalCause::Publisher, "renew: publisher panicked");
-            None
-        }
-        None => {
-            refuse(RefusalCause::Busy, &format!("renew timed out after {limit:?} (subscribe_timeout)"));
-            None
-        }
-    }
+    shared.call(|| shared.publisher.renew(&session)).await.unwrap_or_else(|failed| {
+        let text = failed.text("renew");
+        shared.report_refusal(&Refused::new(failed.cause(), &text).of_session(&session));
+        None
+    })
 }

@@ -15,7 +15,7 @@ pub(crate) struct SessionIndex {
     keys: HashMap<Arc<str>, usize>,
     names: HashMap<Label, Named>,
     pub(crate) idle: IdlePollSessions,
-    pub(crate) draining: bool,
+    pub(crate) is_closed: bool,
     /// Number of removed sessions whose `left` has not returned.
     pub(crate) leaving: usize,
     /// Tasks that wait until the last session is gone.
@@ -128,7 +128,7 @@ impl fmt::Debug for SessionIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionIndex")
             .field("sessions", &self.len())
-            .field("draining", &self.draining)
+            .field("is_closed", &self.is_closed)
             .finish_non_exhaustive()
     }
 }

@@ -78,7 +78,7 @@ impl SessionTable {
             (index.len() < self.limits.sessions || !index.idle.is_empty())
                 && (index.len_of(key) < self.limits.per_key || key.is_some_and(|key| index.idle.has(key)))
         };
-        !index.draining && (!stays || is_room() || is_known())
+        !index.is_closed && (!stays || is_room() || is_known())
     }
 
     /// Adds a session. If there is no place, idle poll sessions give way: those of the session's key if the key has too
@@ -95,7 +95,7 @@ impl SessionTable {
     fn take_idle(&self, session: &Session) -> Option<Arc<SessionEntry>> {
         let mut index = self.index.lock();
         match session.shared_key().filter(|key| index.len_of(Some(key)) >= self.limits.per_key) {
-            _ if index.draining => None,
+            _ if index.is_closed => None,
             Some(key) => index.idle.take_oldest_of(&key),
             None => index.idle.take_oldest(),
         }
@@ -116,7 +116,7 @@ impl SessionTable {
     fn try_enter(&self, entry: &Arc<SessionEntry>) -> Result<(), NoPlace> {
         let (session, is_poll_session) = (&entry.session, entry.is_poll_session());
         let mut index = self.index.lock();
-        if index.draining || !self.is_room(&index, session.key()) {
+        if index.is_closed || !self.is_room(&index, session.key()) {
             return Err(NoPlace::Full);
         }
         if is_poll_session && session.label().is_some_and(|label| index.poll_session(&label).is_some()) {
@@ -168,15 +168,15 @@ impl SessionTable {
     /// Closes the table for new sessions. Returns all sessions at the first call, and none after it.
     pub(crate) fn close(&self) -> Vec<Arc<SessionEntry>> {
         let mut index = self.index.lock();
-        match std::mem::replace(&mut index.draining, true) {
+        match std::mem::replace(&mut index.is_closed, true) {
             true => Vec::new(),
             false => index.entries(),
         }
     }
 
-    /// Returns whether a drain has begun.
-    pub(crate) fn is_draining(&self) -> bool {
-        self.index.lock().draining
+    /// Returns whether a drain has closed the table.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.index.lock().is_closed
     }
 
     /// Notes the time over which a drain ends its sessions.

@@ -1,4 +1,5 @@
-//! The change of a session's topics: between two deliveries, the subscriber of the new topics takes the place of the old one.
+//! The change of a session's topics: between two deliveries, the subscriber of the new topics takes the place of the
+//! old one.
 
 use std::mem;
 use std::sync::Arc;
@@ -30,7 +31,8 @@ enum Step {
 }
 
 impl MeteredSubscriber {
-    /// Polls a subscriber whose session has a change. The change continues before the poll, and after one that is pending.
+    /// Polls a subscriber whose session has a change. The change continues before the poll, and after one that is
+    /// pending.
     #[cold]
     pub(super) fn poll_changing(
         &mut self,
@@ -52,16 +54,16 @@ impl MeteredSubscriber {
                 // The revocation wakes the task.
                 return Poll::Pending;
             }
-            if let Step::Over(Some(object)) = self.go_on(cx, polls_answer, format) {
+            if let Step::Over(Some(object)) = self.advance(cx, polls_answer, format) {
                 return self.deliver(object);
             }
-            let polled = self.poll_paced(cx, format, max);
+            let polled = self.poll_throttled(cx, format, max);
             if polled.is_ready() {
                 return polled;
             }
             polls_answer = false;
             // The client may be at the cursor that the change waits for.
-            match self.go_on(cx, polls_answer, format) {
+            match self.advance(cx, polls_answer, format) {
                 Step::Over(Some(object)) => return self.deliver(object),
                 Step::Swapped => {}
                 Step::Over(None) | Step::Idle => return Poll::Pending,
@@ -78,7 +80,7 @@ impl MeteredSubscriber {
     }
 
     /// Continues the changes as far as possible, or up to an object for the client.
-    fn go_on(&mut self, cx: &mut Context<'_>, polls_answer: bool, format: &dyn Format) -> Step {
+    fn advance(&mut self, cx: &mut Context<'_>, polls_answer: bool, format: &dyn Format) -> Step {
         let mut reached = Step::Idle;
         while let Some(change) = self.entry.take_change() {
             match self.step(change, cx, polls_answer, format) {
@@ -109,17 +111,17 @@ impl MeteredSubscriber {
         }
     }
 
-    /// Keeps a change that cannot go on now.
+    /// Puts back a change that cannot continue now.
     fn wait(&self, change: TopicsChange) -> Step {
         self.entry.put_change(change);
         Step::Idle
     }
 
-    /// Returns whether another subscriber may take over: the client receives neither a snapshot nor the state of a keyed
-    /// topic, and has not received the end of the stream.
+    /// Returns whether another subscriber may take over: the client receives neither a snapshot nor the state of a
+    /// keyed topic, and has not received the end of the stream.
     fn is_at_boundary(&self) -> bool {
         self.feed.is_passing()
-            && self.feed.cursor().is_none_or(is_position)
+            && self.feed.cursor().is_none_or(|cursor| is_position(cursor, &self.feed))
             && self.feed.info().end_state() != EndState::Finished
     }
 
@@ -150,11 +152,12 @@ impl MeteredSubscriber {
         let (Some(here), Some(_)) = (self.feed.cursor(), new.accepted.subscriber.cursor()) else {
             return self.refuse_without_cursors(request, format);
         };
-        if new.from.is_some_and(|from| from.epoch() == here.epoch() && from.sequence() > here.sequence()) {
+        if new.from.is_some_and(|from| from.epoch() == here.epoch() && !here.reaches(from)) {
             // The events up to there are those of the present subscriber.
             return self.wait(TopicsChange::Ready(request, new));
         }
-        if !new.accepted.subscriber.skip_to(here) {
+        let followed = self.feed.info().into_topics();
+        if !new.accepted.subscriber.skip_followed(here, &followed) {
             return self.refuse_without_cursors(request, format);
         }
         let (lifetime, throttle) = (new.accepted.lifetime, new.accepted.throttle);
@@ -164,7 +167,7 @@ impl MeteredSubscriber {
         let topics = request.map_or_else(|| followed.as_slice().into(), |request| request.topics);
         self.entry.session.follow(followed);
         Self::begin(&self.feed, &self.entry);
-        self.follow_pace(throttle);
+        self.change_throttle(throttle);
         if let Some(lifetime) = lifetime {
             self.entry.extend(lifetime);
         }
@@ -172,12 +175,11 @@ impl MeteredSubscriber {
         Step::Swapped
     }
 
-    /// Confirms the change when the client has the state of the added topics: its cursor is then at that of the swap, or
-    /// after it.
+    /// Confirms the change when the client has the state of the added topics: its cursor is then at that of the swap,
+    /// or after it.
     fn confirm(&self, topics: Arc<[Pattern]>, at: Cursor, format: &dyn Format) -> Step {
-        let here = self.feed.cursor().filter(|&here| self.feed.is_passing() && is_position(here));
-        let is_complete = here.is_some_and(|here| here.epoch() == at.epoch() && here.sequence() >= at.sequence());
-        if !is_complete {
+        let here = self.feed.cursor().filter(|&here| self.feed.is_passing() && is_position(here, &self.feed));
+        if !here.is_some_and(|here| here.reaches(at)) {
             return self.wait(TopicsChange::Swapped(topics, at));
         }
         Step::Over(object_in(format, |out| write_topics(names(&topics), here, out)))

@@ -12,19 +12,20 @@ pub(super) struct Track {
     gaps: AtomicU64,
     missed: AtomicU64,
     conflated: AtomicU64,
-    /// Sequence up to which the client is known to have everything, plus 1. 0 if nothing is known. Its epoch is `epoch`.
+    /// Sequence up to which the client is known to have everything, plus 1. 0 if nothing is known. Its epoch is
+    /// `epoch`.
     acknowledged: AtomicU64,
     // The fields that every delivery touches are together, and the session's flags follow.
     bytes: AtomicU64,
     events: AtomicU64,
     /// Epoch of the last position in a hub. 0 if there was none, because the source has no cursors.
     epoch: AtomicU64,
-    /// Sequence of the position of the last delivery. [`NOWHERE`]: the client would start over.
+    /// Sequence of the position of the last delivery. [`STARTS_OVER`]: the client has none.
     sequence: AtomicU64,
 }
 
 /// Sequence of a client that would start over, because it has only part of a snapshot.
-const NOWHERE: u64 = u64::MAX;
+const STARTS_OVER: u64 = u64::MAX;
 
 /// Values of a track at one moment.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +52,7 @@ impl SessionEntry {
     }
 
     #[cold]
-    pub(super) fn record_gap(&self, gap: &Gap, cursor: Option<Cursor>) {
+    pub(super) fn note_gap(&self, gap: &Gap, cursor: Option<Cursor>) {
         self.add(&self.track.gaps, 1);
         // A snapshot stands for these events, so the client misses none of them.
         let missed = gap.missed.filter(|_| !gap.snapshot).unwrap_or(0);
@@ -86,7 +87,7 @@ impl SessionEntry {
     /// Returns an upper bound of the number of events between the client and the head of the source.
     pub(super) fn lag(&self, head: Option<&dyn Head>) -> Option<u64> {
         let (client, head) = (self.track.read().cursor?, head?.cursor());
-        match self.is_behind.load(Ordering::Relaxed) || self.is_paced.load(Ordering::Relaxed) {
+        match self.is_behind.load(Ordering::Relaxed) || self.is_throttled.load(Ordering::Relaxed) {
             false => Some(0),
             true => (client.epoch() == head.epoch()).then(|| head.sequence().saturating_sub(client.sequence())),
         }
@@ -108,24 +109,23 @@ impl Track {
     #[cold]
     fn enter(&self, cursor: Cursor) {
         if cursor.epoch() == 0 {
-            return self.sequence.store(NOWHERE, Ordering::Relaxed);
+            return self.sequence.store(STARTS_OVER, Ordering::Relaxed);
         }
         self.acknowledged.store(0, Ordering::Relaxed);
         self.epoch.store(cursor.epoch(), Ordering::Relaxed);
     }
 
-    /// Notes that the client is known to have everything up to a cursor. Does nothing if less is known to have been sent.
+    /// Notes that the client is known to have everything up to a cursor. Does nothing if less is known to have been
+    /// sent.
     pub(super) fn acknowledge(&self, cursor: Cursor) {
-        let is_sent =
-            self.cursor().is_some_and(|sent| sent.epoch() == cursor.epoch() && cursor.sequence() <= sent.sequence());
-        if is_sent {
+        if self.cursor().is_some_and(|sent| sent.reaches(cursor)) {
             self.acknowledged.fetch_max(cursor.sequence().saturating_add(1), Ordering::Relaxed);
         }
     }
 
     fn cursor(&self) -> Option<Cursor> {
         let cursor = Cursor::new(self.epoch.load(Ordering::Relaxed), self.sequence.load(Ordering::Relaxed));
-        Some(cursor).filter(|cursor| cursor.epoch() != 0 && cursor.sequence() != NOWHERE)
+        Some(cursor).filter(|cursor| cursor.epoch() != 0 && cursor.sequence() != STARTS_OVER)
     }
 
     pub(super) fn bytes(&self) -> u64 {

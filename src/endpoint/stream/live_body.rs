@@ -169,7 +169,7 @@ impl LiveBody {
         // An item that was begun is brought to its end.
         let (is_cut, limit) = (stream.is_cut(), self.limit as usize);
         let mut polled = if pieces > 0 || is_cut { stream.poll_last_frame(cx, limit) } else { Poll::Pending };
-        if polled.is_pending() && stream.say_bye(self.guard.shared().config.jittered_retry()) {
+        if polled.is_pending() && stream.send_bye(self.guard.shared().config.jittered_retry()) {
             polled = stream.poll_last_frame(cx, limit);
         }
         let Poll::Ready(Some(bytes)) = polled else {

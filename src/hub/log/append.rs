@@ -27,13 +27,14 @@ pub(crate) struct Appended {
     pub(crate) marked: Vec<Option<Waker>>,
     pub(crate) subscriptions: u32,
     pub(crate) idle: bool,
-    /// Evicted segments. Dropped last: the events in them are the user's.
-    pub(crate) evicted: Vec<FreedSegment>,
-    /// Events that left the state of a keyed topic. Dropped last, too.
-    pub(crate) replaced: Option<Box<Entry>>,
+    /// Dropped last: the events in it are the user's. Boxed because most appends free nothing, and the work is moved.
+    pub(crate) freed: Option<Box<Freed>>,
     /// Work of the logs of the patterns that got the event, too.
     pub(crate) in_patterns: Vec<(Arc<Log>, Self)>,
 }
+
+/// Segments that an append evicts, and the event that it replaces in the state of a keyed topic.
+type Freed = (Vec<FreedSegment>, Option<Entry>);
 
 impl Appended {
     /// Returns the number of inboxes to mark.
@@ -58,8 +59,7 @@ impl Appended {
         self.wakers.is_empty()
             && !self.queues
             && self.followers.is_empty()
-            && self.evicted.is_empty()
-            && self.replaced.is_none()
+            && self.freed.is_none()
             && !self.idle
             && self.in_patterns.is_empty()
     }
@@ -104,16 +104,19 @@ impl Log {
         left: &mut usize,
     ) -> Appended {
         let now = entry.at;
-        let replaced = match state.retention.state {
+        let mut freed = match state.retention.state {
             None => None,
             Some(limits) => state.put_in_state(self, &entry, limits),
         };
         let is_to_be_filed = state.push(entry, topic, self);
         let evicted = state.evict(self, now, left);
+        if !evicted.is_empty() {
+            freed.get_or_insert_default().0 = evicted;
+        }
         if is_to_be_filed || state.history().held < state.history().filed {
             state.file(self, FileAt::Last);
         }
-        Appended { evicted, replaced, ..state.take_registered(queues) }
+        Appended { freed, ..state.take_registered(queues) }
     }
 }
 
@@ -124,8 +127,7 @@ impl LogState {
     pub(crate) fn take_registered(&mut self, queues: bool) -> Appended {
         let queues = queues && !self.waiters.is_empty();
         Appended {
-            evicted: Vec::new(),
-            replaced: None,
+            freed: None,
             wakers: if queues { Vec::new() } else { self.waiters.take() },
             marked: Vec::new(),
             queues: queues && !std::mem::replace(&mut self.is_queued, true),
@@ -160,10 +162,10 @@ impl LogState {
         is_to_be_filed
     }
 
-    /// Puts an event of a keyed topic into its state. Returns the event that it replaces.
+    /// Puts an event of a keyed topic into its state. Returns the event that it replaces, if there is one.
     #[cold]
     #[inline(never)]
-    fn put_in_state(&mut self, log: &Log, entry: &Entry, limits: StateLimits) -> Option<Box<Entry>> {
+    fn put_in_state(&mut self, log: &Log, entry: &Entry, limits: StateLimits) -> Option<Box<Freed>> {
         let evicted = self.evicted;
         let state = self
             .history_mut()
@@ -171,7 +173,7 @@ impl LogState {
             .get_or_insert_with(|| Box::new(KeyedState::new(&log.name, evicted, &log.pool.budget)));
         let replaced = state.put(entry);
         state.trim(limits, evicted, entry.at, &mut { TRIMMED });
-        replaced.map(Box::new)
+        replaced.is_some().then(|| Box::new((Vec::new(), replaced)))
     }
 
     /// Begins a segment with an event. Returns whether the log is to be filed again.

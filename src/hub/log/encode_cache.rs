@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::contract::{Encoder, EntryBlock, Format, place};
 use crate::hub::budget::budget::Charge;
-use crate::hub::log::kept::Kept;
+use crate::hub::log::kept::KeptBytes;
 use crate::hub::sync::{RwLock, RwLockReadGuard};
 
 /// Number of subscriptions of a topic from which a window also keeps bytes for the readers that are behind.
@@ -19,16 +19,18 @@ const TAIL: usize = 4 * 1024;
 /// bytes here do not block each other.
 #[derive(Debug)]
 pub(crate) struct EncodeCache {
-    places: [Place; place::COUNT],
+    pub(super) places: [Place; place::COUNT],
 }
 
-type Place = RwLock<Option<Box<Cached>>>;
+pub(super) type Place = RwLock<Option<Box<CachedWindow>>>;
 
 #[derive(Debug)]
-struct Cached {
-    window: Window,
+pub(super) struct CachedWindow {
+    pub(super) window: Window,
     /// Slice of the reader that filled it: most later readers are at the same position.
     first: Cut,
+    /// Copies of the first readers that left out events between others.
+    pub(super) selected: Vec<KeptBytes>,
     _charge: Charge,
 }
 
@@ -62,12 +64,12 @@ struct Cut {
 }
 
 #[derive(Debug, Clone)]
-struct Window {
+pub(super) struct Window {
     /// Place of the first event.
     start: u32,
     /// End of each event in `bytes`.
     ends: Vec<u32>,
-    bytes: Bytes,
+    pub(super) bytes: Bytes,
     /// Size of the allocation of the bytes.
     room: usize,
 }
@@ -94,38 +96,9 @@ impl EncodeCache {
         };
         let cached = place.read();
         match cached.as_deref() {
-            Some(Cached { first, .. }) if first.is_all(&range, max) => (first.bytes.clone(), first.end),
+            Some(CachedWindow { first, .. }) if first.is_all(&range, max) => (first.bytes.clone(), first.end),
             _ => cut_or_fill(place, cached, source, format, range, max, reader),
         }
-    }
-
-    /// Returns the first of the kept events, encoded, their number, and the place after the last event that was looked at. One
-    /// event is kept at least.
-    ///
-    /// The window holds the other events, too, so that each is encoded once for readers that keep different ones.
-    #[inline(never)]
-    pub(crate) fn encode_kept(
-        &self,
-        source: &impl CacheSource,
-        format: &dyn Format,
-        kept: &Kept,
-        max: usize,
-        reader: impl CacheReader,
-    ) -> (Bytes, u32, u32) {
-        let Some(place) = format.slot().and_then(|slot| self.places.get(slot.index())) else {
-            return alone_kept(source, format, kept, max);
-        };
-        let cached = place.read();
-        let window = cached.as_deref().map(|cached| &cached.window);
-        if let Some(window) = window.filter(|window| window.holds(&kept.range(), max)) {
-            return window.cut_kept(kept, max);
-        }
-        let known = window.cloned();
-        drop(cached);
-        if reader.is_alone() {
-            return alone_kept(source, format, kept, max);
-        }
-        fill(place, known, source, format, kept.range(), max, reader, |window| window.cut_kept(kept, max))
     }
 
     /// Empties the cache of every format.
@@ -145,25 +118,11 @@ pub(crate) fn alone(source: &impl CacheSource, format: &dyn Format, range: Range
     (bytes, start + count)
 }
 
-/// Encodes the kept events for one reader only.
-#[inline(never)]
-pub(crate) fn alone_kept(source: &impl CacheSource, format: &dyn Format, kept: &Kept, max: usize) -> (Bytes, u32, u32) {
-    let (mut encoder, mut end) = (Encoder::new(format, max), kept.range().end);
-    for place in kept.runs().flatten() {
-        if !source.events().published(place..place + 1).all(|event| encoder.push(&event)) {
-            end = place;
-            break;
-        }
-    }
-    let (bytes, count) = encoder.finish();
-    (bytes, count, end)
-}
-
 /// Returns events of the window, for readers that are behind or request less. Otherwise fills the place.
 #[inline(never)]
 fn cut_or_fill(
     place: &Place,
-    cached: RwLockReadGuard<'_, Option<Box<Cached>>>,
+    cached: RwLockReadGuard<'_, Option<Box<CachedWindow>>>,
     source: &impl CacheSource,
     format: &dyn Format,
     range: Range<u32>,
@@ -185,7 +144,7 @@ fn cut_or_fill(
 /// Encodes the events that are not known yet, and keeps them if there is room. Returns the result of `take`.
 #[cold]
 #[allow(clippy::too_many_arguments, reason = "all of them are needed under no lock")]
-fn fill<T>(
+pub(super) fn fill<T>(
     place: &Place,
     known: Option<Window>,
     source: &impl CacheSource,
@@ -203,11 +162,11 @@ fn fill<T>(
     let Some(_charge) = reader.charge(window.footprint()) else {
         return taken;
     };
-    let fresh = Box::new(Cached { window, first, _charge });
+    let fresh = Box::new(CachedWindow { window, first, selected: Vec::new(), _charge });
     let mut cached = place.write();
-    let longer = cached
-        .as_deref()
-        .is_none_or(|Cached { window: old, .. }| fresh.window.end() > old.end() || fresh.window.start < old.start);
+    let longer = cached.as_deref().is_none_or(|CachedWindow { window: old, .. }| {
+        fresh.window.end() > old.end() || fresh.window.start < old.start
+    });
     let unused = if longer { cached.replace(fresh) } else { Some(fresh) };
     drop(cached);
     drop(unused);
@@ -268,16 +227,16 @@ impl Window {
 
     /// Returns the size in memory, in a cache.
     fn footprint(&self) -> usize {
-        size_of::<EncodeCache>() + size_of::<Cached>() + self.room + self.ends.capacity() * size_of::<u32>()
+        size_of::<EncodeCache>() + size_of::<CachedWindow>() + self.room + self.ends.capacity() * size_of::<u32>()
     }
 
     /// Returns the place after the last event.
-    fn end(&self) -> u32 {
+    pub(super) fn end(&self) -> u32 {
         self.start + self.ends.len() as u32
     }
 
     /// Returns the offset of the event in a place, at most that of the window's end.
-    fn offset(&self, place: u32) -> u32 {
+    pub(super) fn offset(&self, place: u32) -> u32 {
         match (place - self.start) as usize {
             0 => 0,
             n => self.ends[n - 1],
@@ -285,7 +244,7 @@ impl Window {
     }
 
     /// Returns whether the window holds all events of this range that fit.
-    fn holds(&self, range: &Range<u32>, max: usize) -> bool {
+    pub(super) fn holds(&self, range: &Range<u32>, max: usize) -> bool {
         self.start <= range.start
             && range.start < self.end()
             && (range.end <= self.end() || self.bytes.len() - self.offset(range.start) as usize >= max)
@@ -302,50 +261,5 @@ impl Window {
             end = start + fit as u32;
         }
         (self.bytes.slice(from..self.offset(end) as usize), end)
-    }
-
-    /// Returns the bytes of the first kept events, their number, and the place after the last event that was looked at: at
-    /// most that of the window's end. The bytes are shared if the events are adjacent, otherwise copied.
-    fn cut_kept(&self, kept: &Kept, max: usize) -> (Bytes, u32, u32) {
-        let Range { start, end } = kept.range();
-        let mut end = end.min(self.end());
-        let from = self.offset(start);
-        let whole = (self.offset(end) - from) as usize;
-        if whole > max {
-            end = self.end_of_fitting(kept, end, max);
-        }
-        let clip = |run: Range<u32>| run.start..run.end.min(end);
-        let mut runs = kept.runs().map(clip).take_while(|run| !run.is_empty());
-        let bytes_of = |run: &Range<u32>| self.offset(run.start) as usize..self.offset(run.end) as usize;
-        let Some(first) = runs.next() else {
-            return (Bytes::new(), 0, end);
-        };
-        let mut count = first.end - first.start;
-        let Some(second) = runs.next() else {
-            return (self.bytes.slice(bytes_of(&first)), count, end);
-        };
-        // About the length of the kept events: the client may hold the bytes for long.
-        let share = kept.count() as usize * whole.min(max) / (end - start) as usize;
-        let mut bytes = BytesMut::with_capacity(share.max(bytes_of(&first).len()));
-        bytes.extend_from_slice(&self.bytes[bytes_of(&first)]);
-        for run in std::iter::once(second).chain(runs) {
-            bytes.extend_from_slice(&self.bytes[bytes_of(&run)]);
-            count += run.end - run.start;
-        }
-        (bytes.freeze(), count, end)
-    }
-
-    /// Returns the place of the first kept event that does not fit, or `end`. The first kept event fits.
-    #[cold]
-    fn end_of_fitting(&self, kept: &Kept, end: u32, max: usize) -> u32 {
-        let mut len = 0;
-        for place in kept.runs().flatten().take_while(|&place| place < end) {
-            let one = (self.offset(place + 1) - self.offset(place)) as usize;
-            if len > 0 && len + one > max {
-                return place;
-            }
-            len += one;
-        }
-        end
     }
 }

@@ -1,71 +1,93 @@
 use std::ops::Range;
 
+use bytes::Bytes;
+
+use crate::hub::budget::budget::Charge;
+
 /// Places of a segment that a reader looked at, and those of them whose events it delivers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kept {
-    range: Range<u32>,
-    /// A bit for each place of the range.
-    bits: [u64; WORDS],
-    count: u32,
+    start: u32,
+    end: u32,
+    /// A bit for each place, the lowest for the first.
+    bits: u64,
 }
 
-const WORDS: usize = Kept::MOST as usize / u64::BITS as usize;
+/// Bytes of kept events.
+#[derive(Debug)]
+pub(crate) struct KeptBytes {
+    pub(crate) kept: Kept,
+    pub(crate) bytes: Bytes,
+    pub(crate) _charge: Charge,
+}
 
 impl Kept {
-    /// Largest number of places: that of a segment.
-    pub(crate) const MOST: u32 = 256;
+    /// Largest number of places.
+    pub(crate) const MOST: u32 = u64::BITS;
 
-    /// Returns the first places of a range, at most [`MOST`](Self::MOST), and those of them that `keeps` returns `true` for.
-    #[inline]
+    /// Returns the first places of a range, at most [`MOST`](Self::MOST), and those of them for which `keeps` returns `true`.
+    #[inline(always)]
     pub(crate) fn new(range: Range<u32>, mut keeps: impl FnMut(u32) -> bool) -> Self {
-        let range = range.start..range.end.min(range.start + Self::MOST);
-        let (mut bits, mut count) = ([0; WORDS], 0);
-        for (at, place) in range.clone().enumerate() {
-            let keeps = keeps(place);
-            bits[at / 64] |= u64::from(keeps) << (at % 64);
-            count += u32::from(keeps);
+        let (start, end) = (range.start, range.end.min(range.start + Self::MOST));
+        let (mut bits, mut bit) = (0, 1_u64);
+        for place in start..end {
+            bits |= if keeps(place) { bit } else { 0 };
+            bit <<= 1;
         }
-        Self { range, bits, count }
+        Self { start, end, bits }
     }
 
     /// Returns the places that the reader looked at.
-    pub(crate) fn range(&self) -> Range<u32> {
-        self.range.clone()
+    pub(crate) fn range(self) -> Range<u32> {
+        self.start..self.end
     }
 
     /// Returns the number of the kept places.
-    pub(crate) fn count(&self) -> u32 {
-        self.count
+    pub(crate) fn count(self) -> u32 {
+        self.bits.count_ones()
+    }
+
+    /// Returns whether no place is kept.
+    #[inline]
+    pub(crate) fn is_none(self) -> bool {
+        self.bits == 0
+    }
+
+    /// Returns whether all places are kept.
+    #[inline]
+    pub(crate) fn is_all(self) -> bool {
+        self.bits == u64::MAX.checked_shr(Self::MOST - (self.end - self.start)).unwrap_or(0)
     }
 
     /// Returns the kept places, as ranges in order that do not touch.
-    pub(crate) fn runs(&self) -> impl Iterator<Item = Range<u32>> + '_ {
-        let (mut at, len) = (0, self.range.end - self.range.start);
+    pub(crate) fn runs(self) -> impl Iterator<Item = Range<u32>> {
+        let (mut at, mut rest) = (self.start, self.bits);
         std::iter::from_fn(move || {
-            let start = self.next(at, len, 0)?;
-            let end = self.next(start, len, u64::MAX).unwrap_or(len);
-            at = end;
-            Some(self.range.start + start..self.range.start + end)
+            if rest == 0 {
+                return None;
+            }
+            let left_out = rest.trailing_zeros();
+            rest >>= left_out;
+            let run = rest.trailing_ones();
+            rest = rest.checked_shr(run).unwrap_or(0);
+            let start = at + left_out;
+            at = start + run;
+            Some(start..at)
         })
     }
 
     /// Returns the kept places if they are one run.
-    pub(crate) fn only_run(&self) -> Option<Range<u32>> {
-        let first = self.runs().next()?;
-        (first.end - first.start == self.count).then_some(first)
+    pub(crate) fn only_run(self) -> Option<Range<u32>> {
+        let mut runs = self.runs();
+        runs.next().filter(|_| runs.next().is_none())
     }
+}
 
-    /// Returns the first bit from `at` on, of `len`, that is set; with `flip` of all ones, that is not.
-    fn next(&self, at: u32, len: u32, flip: u64) -> Option<u32> {
-        let mut mask = u64::MAX << (at % 64);
-        for (word, bits) in (0_u32..).zip(&self.bits).skip(at as usize / 64) {
-            let found = (bits ^ flip) & mask;
-            if found != 0 {
-                return Some(word * 64 + found.trailing_zeros()).filter(|&found| found < len);
-            }
-            mask = u64::MAX;
-        }
-        None
+impl KeptBytes {
+    /// Returns whether these are all of the kept events, within `max` bytes.
+    #[inline]
+    pub(crate) fn is_all(&self, kept: Kept, max: usize) -> bool {
+        self.kept == kept && self.bytes.len() <= max
     }
 }
 
@@ -77,7 +99,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn kept_runs_hold_the_kept_places(start in 0..100_u32, bits in prop::collection::vec(prop::bool::weighted(0.8), 0..300)) {
+        fn kept_runs_hold_the_kept_places(start in 0..100_u32, bits in prop::collection::vec(prop::bool::weighted(0.8), 0..90)) {
             let range = start..start + bits.len() as u32;
             let kept = Kept::new(range.clone(), |place| bits[(place - start) as usize]);
             let looked = kept.range();
@@ -88,6 +110,8 @@ mod tests {
             prop_assert_eq!(kept.only_run(), Some(&runs).filter(|runs| runs.len() == 1).map(|runs| runs[0].clone()));
             prop_assert_eq!(runs.into_iter().flatten().collect::<Vec<_>>(), expected.clone());
             prop_assert_eq!(kept.count() as usize, expected.len());
+            prop_assert_eq!(kept.is_none(), expected.is_empty());
+            prop_assert_eq!(kept.is_all(), expected.len() == kept.range().len());
         }
     }
 }

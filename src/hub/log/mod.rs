@@ -3,6 +3,7 @@
 pub(crate) mod append;
 pub(crate) mod conflating;
 pub(crate) mod encode_cache;
+pub(crate) mod encode_kept;
 pub(crate) mod end_mark;
 pub(crate) mod ending;
 pub(crate) mod eviction;

@@ -11,6 +11,7 @@ use crate::hub::budget::cache_queue::Cached;
 use crate::hub::budget::footprint;
 use crate::hub::holds::count_steps;
 use crate::hub::log::encode_cache::{self, CacheReader, CacheSource, EncodeCache};
+use crate::hub::log::encode_kept;
 use crate::hub::log::kept::Kept;
 use crate::hub::sync::{Expiry, Length, Link, Marks, Replaced};
 use crate::model::Topic;
@@ -254,14 +255,15 @@ impl Segment {
     pub(crate) fn encode_kept(
         &self,
         format: &dyn Format,
-        kept: &Kept,
+        kept: Kept,
+        unread: Range<u32>,
         max: usize,
         reader: impl CacheReader,
     ) -> (Bytes, u32, u32) {
         if self.cache.get().is_none() && reader.is_alone() {
-            return encode_cache::alone_kept(self, format, kept, max);
+            return encode_kept::alone_kept(self, format, kept, max);
         }
-        self.cache.get_or_init(Box::default).encode_kept(self, format, kept, max, reader)
+        self.cache.get_or_init(Box::default).encode_kept(self, format, kept, unread, max, reader)
     }
 
     #[cold]

@@ -9,8 +9,6 @@ use crate::model::Overflow;
 pub(crate) enum StateStart {
     /// With the whole state, and then changes.
     Whole,
-    /// With the whole state at the first poll, also if it is empty at the start: a skip does not leave it out.
-    Added,
     /// With the changes after a sequence, of which the client needs no removal up to `base`.
     After { sequence: u64, base: u64 },
 }
@@ -26,12 +24,12 @@ pub(crate) struct Starts {
 impl Starts {
     /// Returns the start of a topic that the client did not follow up to its cursor.
     pub(crate) fn added(plain: StartAt) -> Self {
-        Self { plain: plain.added(), keyed: StateStart::Added }
+        Self { plain: plain.added(), keyed: StateStart::Whole }
     }
 
     /// Returns whether a keyed topic begins with its whole state.
     pub(crate) fn is_whole(&self) -> bool {
-        matches!(self.keyed, StateStart::Whole | StateStart::Added)
+        matches!(self.keyed, StateStart::Whole)
     }
 }
 
@@ -69,7 +67,6 @@ impl LogState {
     fn place_keyed(&self, start: StateStart) -> StartPoint {
         match start {
             StateStart::Whole => self.whole(None),
-            StateStart::Added => StartPoint { index: fill_after(0), base: WHOLE, ..self.whole(None) },
             // Everything after the sequence is in memory.
             StateStart::After { sequence, .. } if self.evicted.min(self.gone) <= sequence => StartPoint {
                 end: self.end_ahead(StartAt::After(sequence)),

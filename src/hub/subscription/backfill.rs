@@ -16,14 +16,14 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 #[derive(Debug)]
 pub(crate) struct Backfill {
     /// Last sequence of the backfill; later events are in the pattern's log.
-    boundary: u64,
+    pub(super) boundary: u64,
     /// Topic with the earliest unread event.
-    first: Option<UnreadTopic>,
-    rest: BinaryHeap<Reverse<UnreadTopic>>,
+    pub(super) first: Option<UnreadTopic>,
+    pub(super) rest: BinaryHeap<Reverse<UnreadTopic>>,
     /// Missing events, by the sequence of the last of them.
     gaps: BTreeMap<u64, Missing>,
     /// Gaps of keyed topics whose clients must forget their states. They precede everything.
-    forgotten: Vec<Gap>,
+    pub(super) forgotten: Vec<Gap>,
     /// Whether events are gone that were published while the subscription existed.
     pub(crate) is_behind: bool,
 }
@@ -85,6 +85,7 @@ impl Backfill {
         // Events that were left out must not be found again: they would make up for missing ones.
         let after = read.max(self.boundary).max(lost.stepped);
         *self = Self::none(lost.evicted);
+        // A removal up to there was delivered, or left out because a newer event of its key is in the state.
         let keyed = StateStart::After { sequence: after, base: after };
         let starts = Starts { plain: StartAt::Live(after), keyed };
         let found = self.look_up(shared, pattern, starts, GapReason::Overflow, overflow);
@@ -189,7 +190,8 @@ impl Backfill {
         self.rest.peek().map(|Reverse(unread)| unread.head)
     }
 
-    /// Returns the sequence of the next event or gap. Everything up to `read` is delivered. It is one of the backfill, or of the pattern's log if all of it was read.
+    /// Returns the sequence of the next event or gap: one of the backfill, or of the pattern's log if the backfill was read.
+    /// Everything up to `read` is delivered.
     pub(crate) fn head(&mut self, log: &mut Reader, shared: &Shared, read: u64, overflow: Overflow) -> Option<u64> {
         self.find_first(log, shared, read, overflow);
         if !self.forgotten.is_empty() {
@@ -323,12 +325,17 @@ impl Backfill {
         self.first.iter().chain(self.rest.iter().map(|Reverse(unread)| unread))
     }
 
+    /// Calls a function with the reader of each topic. The function does not change their order.
+    pub(crate) fn for_each_reader(&mut self, mut of_each: impl FnMut(&mut Reader)) {
+        self.first.iter_mut().for_each(|unread| of_each(&mut unread.reader));
+        let mut rest = std::mem::take(&mut self.rest).into_vec();
+        rest.iter_mut().for_each(|Reverse(unread)| of_each(&mut unread.reader));
+        self.rest = rest.into();
+    }
+
     /// Releases the segments.
     pub(crate) fn release(&mut self) {
-        self.first.iter_mut().for_each(|unread| unread.reader.release());
-        let mut rest = std::mem::take(&mut self.rest).into_vec();
-        rest.iter_mut().for_each(|Reverse(unread)| unread.reader.release());
-        self.rest = rest.into();
+        self.for_each_reader(Reader::release);
     }
 
     /// Skips to a sequence. Leaves the topics that have no later event here.

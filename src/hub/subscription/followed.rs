@@ -70,6 +70,14 @@ impl FollowedLog {
         Self { is_placed: reader.is_finished(), reader, ticket: Ticket::NONE, overflow, beside: beside.map(Box::new) }
     }
 
+    /// Notes that everything up to a sequence is read, in the topics of a backfill, too.
+    pub(crate) fn note_read(&mut self, sequence: u64) {
+        self.reader.note_read(sequence);
+        if let Some(Beside::Backfill(backfill)) = self.beside.as_deref_mut() {
+            backfill.for_each_reader(|reader| reader.note_read(sequence));
+        }
+    }
+
     /// Returns whether a state is delivered in part.
     pub(crate) fn is_in_fill(&self) -> bool {
         match self.beside.as_deref() {

@@ -2,7 +2,9 @@
 
 pub(crate) mod backfill;
 pub(crate) mod delivery_filter;
+pub(crate) mod filtered_output;
 pub(crate) mod followed;
+pub(crate) mod info_source;
 pub(crate) mod joining;
 pub(crate) mod kind;
 pub(crate) mod multi_topic;
@@ -11,7 +13,6 @@ pub(crate) mod output;
 pub(crate) mod partial_state;
 pub(crate) mod reader;
 pub(crate) mod segment_slice;
-pub(crate) mod sifted;
 pub(crate) mod single_topic;
 pub(crate) mod skipping;
 pub(crate) mod slice_reader;

@@ -26,7 +26,7 @@ pub(crate) trait Output: Copy {
     /// Whether [`share`](Self::share) takes so little that a poll does it in place, and not by a call.
     const IN_PLACE: bool;
     /// Whether [`keeps`](Self::keeps) may leave out events.
-    const SIFTS: bool = false;
+    const FILTERS: bool = false;
 
     /// Returns events from the start of a range of written places, at least one, and the place after the last.
     fn share(self, segment: &Segment, places: Range<u32>, reader: SliceReader<'_>) -> (Self::Events, u32);
@@ -38,15 +38,15 @@ pub(crate) trait Output: Copy {
         true
     }
 
-    /// Returns the first of the kept events, their number, and the place after the last event that was looked at. All are in
-    /// `kept`, of which one is kept at least.
-    fn share_kept(self, segment: &Segment, kept: &Kept, reader: SliceReader<'_>) -> (Self::Events, u32, u32);
-
-    /// Counts events that a poll looked at.
-    #[inline(always)]
-    fn looked(self, events: u32) {
-        let _ = events;
-    }
+    /// Returns the first of the kept events, of which there is one at least, their number, and the place after the last event
+    /// that was looked at. `unread` are the written places from the first of `kept` on.
+    fn share_kept(
+        self,
+        segment: &Segment,
+        kept: Kept,
+        unread: Range<u32>,
+        reader: SliceReader<'_>,
+    ) -> (Self::Events, u32, u32);
 
     /// Returns whether a poll without a delivery has looked at so many events that it is to be repeated later.
     #[inline(always)]
@@ -118,7 +118,7 @@ impl Output for Batches {
         (Batch::of(Arc::clone(segment.block()), places), end)
     }
 
-    fn share_kept(self, segment: &Segment, kept: &Kept, _: SliceReader<'_>) -> (Batch, u32, u32) {
+    fn share_kept(self, segment: &Segment, kept: Kept, _: Range<u32>, _: SliceReader<'_>) -> (Batch, u32, u32) {
         let (block, end) = (segment.block(), kept.range().end);
         let batch = match kept.only_run() {
             Some(run) => Batch::of(Arc::clone(block), run),
@@ -191,8 +191,14 @@ impl<'a> Output for InFormat<'a> {
         (EncodedBatch::new(bytes, end - start), end)
     }
 
-    fn share_kept(self, segment: &Segment, kept: &Kept, reader: SliceReader<'_>) -> (EncodedBatch, u32, u32) {
-        let (bytes, count, end) = segment.encode_kept(self.format, kept, self.max, reader);
+    fn share_kept(
+        self,
+        segment: &Segment,
+        kept: Kept,
+        unread: Range<u32>,
+        reader: SliceReader<'_>,
+    ) -> (EncodedBatch, u32, u32) {
+        let (bytes, count, end) = segment.encode_kept(self.format, kept, unread, self.max, reader);
         (EncodedBatch::new(bytes, count), count, end)
     }
 
@@ -270,7 +276,7 @@ struct JoinedBytes {
 }
 
 impl JoinedBytes {
-    #[inline]
+    #[inline(always)]
     fn add(&mut self, events: &EncodedBatch) {
         if self.all.is_empty() {
             self.all.reserve(self.size);

@@ -33,6 +33,6 @@ impl MultiTopic {
     #[cold]
     pub(crate) fn begin_state_again(&mut self) {
         self.begins_with_state = false;
-        self.topics.iter_mut().for_each(|followed| followed.reader.note_read(self.sequence));
+        self.topics.iter_mut().for_each(|followed| followed.note_read(self.sequence));
     }
 }

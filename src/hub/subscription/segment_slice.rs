@@ -1,5 +1,6 @@
 use std::ops::Range;
 
+use crate::contract::EventRef;
 use crate::hub::log::kept::Kept;
 use crate::hub::log::log::Log;
 use crate::hub::log::segment::Segment;
@@ -58,8 +59,8 @@ impl<'a> SegmentSlice<'a> {
         overflow: Overflow,
         waited: bool,
     ) -> Option<Taken<O::Events>> {
-        if O::SIFTS {
-            return Some(self.sift(output, shared, overflow, waited));
+        if O::FILTERS {
+            return Some(self.take_filtered(output, shared, overflow, waited));
         }
         let taken = match self.is_whole {
             true => self.take_whole(output, shared, waited),
@@ -78,25 +79,57 @@ impl<'a> SegmentSlice<'a> {
     }
 
     /// Takes the first events that the output keeps, or none: the reader is past those that were looked at.
-    fn sift<O: Output>(self, output: O, shared: &Shared, overflow: Overflow, waited: bool) -> Taken<O::Events> {
-        let Self { log, segment, places, is_whole } = self;
-        let filter = (!is_whole).then(|| DeliveryFilter::new(segment, shared, overflow));
-        let mut events = segment.block().published(places.clone());
-        let kept = Kept::new(places, |place| {
-            let is_out = filter.as_ref().is_some_and(|filter| filter.leaves_out(place));
-            let event = events.next();
-            !is_out && event.is_some_and(|event| output.keeps(&event))
-        });
-        let (range, reader) = (kept.range(), SliceReader { shared, log, waited });
-        output.looked(range.end - range.start);
-        if kept.count() == range.end - range.start {
-            let start = range.start;
-            let (events, end) = output.share(segment, range, reader);
-            return Taken::filtered(events, segment, end - start, end, LeftOut::default());
+    fn take_filtered<O: Output>(
+        self,
+        output: O,
+        shared: &Shared,
+        overflow: Overflow,
+        waited: bool,
+    ) -> Taken<O::Events> {
+        let filter = (!self.is_whole).then(|| DeliveryFilter::new(self.segment, shared, overflow));
+        let is_left_out = |place| filter.as_ref().is_some_and(|filter| filter.leaves_out(place));
+        let kept = self.kept(|place, event| !is_left_out(place) && output.keeps(event));
+        let left_out = |places| filter.as_ref().map_or(LeftOut::default(), |filter| filter.left_out(places));
+        self.take_kept(kept, output, shared, waited, left_out)
+    }
+
+    /// Looks at the first events. `keeps` returns whether the event in a place is delivered.
+    #[inline(always)]
+    pub(crate) fn kept(&self, mut keeps: impl FnMut(u32, &EventRef<'_>) -> bool) -> Kept {
+        let block = &**self.segment.block();
+        Kept::new(self.places(), |place| block.published_at(place).is_some_and(|event| keeps(place, &event)))
+    }
+
+    /// Takes the events that were looked at, all of which or none of which are kept.
+    #[inline(always)]
+    pub(crate) fn take_all_or_none<O: Output>(
+        mut self,
+        kept: Kept,
+        output: O,
+        shared: &Shared,
+        waited: bool,
+    ) -> Taken<Option<O::Events>> {
+        self.places.end = kept.range().end;
+        if kept.is_none() {
+            return Taken::filtered(None, self.segment, 0, self.places.end, LeftOut::default());
         }
-        let (events, count, end) = output.share_kept(segment, &kept, reader);
-        let left_out = filter.map_or(LeftOut::default(), |filter| filter.left_out(range.start..end));
-        Taken::filtered(events, segment, count, end, left_out)
+        self.take_whole(output, shared, waited).map(Some)
+    }
+
+    /// Takes the first of the kept events, of which there may be none. `left_out` returns the numbers of the others in a range
+    /// that no predicate left out.
+    #[inline(always)]
+    pub(crate) fn take_kept<O: Output>(
+        self,
+        kept: Kept,
+        output: O,
+        shared: &Shared,
+        waited: bool,
+        left_out: impl FnOnce(Range<u32>) -> LeftOut,
+    ) -> Taken<O::Events> {
+        let Self { log, segment, places, .. } = self;
+        let (events, count, end) = output.share_kept(segment, kept, places, SliceReader { shared, log, waited });
+        Taken::filtered(events, segment, count, end, left_out(kept.range().start..end))
     }
 
     #[cold]

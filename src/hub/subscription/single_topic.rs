@@ -23,7 +23,7 @@ pub(crate) struct SingleTopic {
     pub(crate) sequence: u64,
     pub(super) overflow: Overflow,
     /// Whether the subscription began without a cursor, and with a state to deliver.
-    begins_with_state: bool,
+    pub(super) begins_with_state: bool,
     /// Whether the first delivery is the end of the topic, and the subscription began at a later position.
     starts_at_end: bool,
 }

@@ -5,12 +5,16 @@
 
 use std::cmp::Reverse;
 
+use crate::hub::log::seek::StartAt;
+use crate::hub::log::state_start::{Starts, StateStart};
 use crate::hub::shared::Shared;
+use crate::hub::subscription::backfill::Backfill;
 use crate::hub::subscription::followed::{Beside, FollowedLog};
 use crate::hub::subscription::multi_topic::MultiTopic;
 use crate::hub::subscription::single_topic::SingleTopic;
 use crate::hub::subscription::state_position::NOWHERE;
-use crate::model::{Cursor, Gap, GapReason};
+use crate::hub::subscription::unread_topic::UnreadTopic;
+use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern};
 
 /// Returns the cursor's sequence if a subscription of the hub can skip to it. Nothing is skipped for a client that has
 /// received nothing of a state.
@@ -37,7 +41,23 @@ pub(crate) fn opening_after(gap: Gap, cursor: Cursor) -> Option<Gap> {
     }
 }
 
+/// Returns whether a client that followed these topics and patterns followed all topics of a name.
+pub(crate) fn is_followed(name: &Pattern, followed: &[Pattern]) -> bool {
+    followed.iter().any(|other| other.covers(name))
+}
+
 impl SingleTopic {
+    /// Begins again, for a client that followed these topics up to a sequence, if the topic is keyed. Returns whether it is.
+    pub(crate) fn follow(&mut self, sequence: u64, followed: &[Pattern]) -> bool {
+        let is_keyed = self.reader.log.is_keyed() && !self.reader.is_finished();
+        if is_keyed {
+            self.begins_with_state = false;
+            let head = self.reader.begin_state(sequence, is_followed(&self.reader.log.name, followed));
+            self.sequence = head.map_or(self.sequence, |head| self.sequence.min(head - 1));
+        }
+        is_keyed
+    }
+
     /// Skips to a sequence. Returns a gap if events after it are gone.
     pub(crate) fn skip_to(&mut self, sequence: u64, shared: &Shared) -> Option<Gap> {
         // The cursor of a client is that of the state until it has the whole state.
@@ -51,6 +71,14 @@ impl SingleTopic {
 }
 
 impl MultiTopic {
+    /// Begins again in the keyed topics, for a client that followed these topics up to a sequence.
+    pub(crate) fn follow(&mut self, sequence: u64, followed: &[Pattern], shared: &Shared) {
+        // A client without a cursor would miss the events of topics that it followed.
+        (self.begins_with_state, self.fills) = (false, true);
+        let heads = self.topics.iter_mut().filter_map(|topic| topic.follow(sequence, followed, shared));
+        self.sequence = heads.min().map_or(self.sequence, |head| self.sequence.min(head - 1));
+    }
+
     /// Skips to a sequence.
     pub(crate) fn skip_to(&mut self, sequence: u64, shared: &Shared) {
         let has_state = !self.topics.iter().any(FollowedLog::lacks_state);
@@ -68,6 +96,22 @@ impl MultiTopic {
 }
 
 impl FollowedLog {
+    /// Begins again in the keyed topics. Returns the sequence of the first event of a state that the client lacks.
+    fn follow(&mut self, sequence: u64, followed: &[Pattern], shared: &Shared) -> Option<u64> {
+        let Self { reader, overflow, beside, .. } = self;
+        match beside.as_deref_mut() {
+            Some(Beside::Backfill(backfill)) => {
+                backfill.follow(shared, &reader.log.name, sequence, followed, *overflow)
+            }
+            _ if reader.is_finished() || !reader.log.is_keyed() => None,
+            _ => {
+                // A gap of a lost state, which the reader looks for again.
+                *beside = None;
+                reader.begin_state(sequence, is_followed(&reader.log.name, followed))
+            }
+        }
+    }
+
     fn skip_to(&mut self, sequence: u64, shared: &Shared) {
         let Self { reader, overflow, beside, .. } = self;
         let gone = match beside.as_deref_mut() {
@@ -92,5 +136,47 @@ impl FollowedLog {
             let gone = gone.map_or(more, |gone| gone.max(more));
             *beside = Some(Box::new(Beside::Gap(reader.log.gap(GapReason::Evicted, shared.cursor(gone)))));
         }
+    }
+}
+
+impl Backfill {
+    /// Begins again in the keyed topics of a backfill that has not begun, for a client that followed these topics up to a sequence.
+    /// States of others are delivered up to this sequence, also of topics that had none when the subscription began. Returns
+    /// the sequence of their first event.
+    #[cold]
+    pub(crate) fn follow(
+        &mut self,
+        shared: &Shared,
+        pattern: &Pattern,
+        sequence: u64,
+        followed: &[Pattern],
+        overflow: Overflow,
+    ) -> Option<u64> {
+        if !shared.registry.may_be_keyed(pattern) {
+            return None;
+        }
+        let has = |unread: &UnreadTopic| is_followed(&unread.reader.log.name, followed);
+        let unread = self.first.take().into_iter().chain(std::mem::take(&mut self.rest).into_iter().map(|rest| rest.0));
+        let (mut kept, mut left): (Vec<_>, Vec<_>) =
+            unread.partition(|unread| !unread.reader.log.is_keyed() || has(unread));
+        for unread in kept.iter_mut().filter(|unread| unread.reader.log.is_keyed()) {
+            unread.reader.begin_state(sequence, true);
+        }
+        // The readers find out which removals are forgotten.
+        let is_read = |gap: &Gap| kept.iter().any(|unread| unread.reader.log.name.as_topic() == gap.topic.as_ref());
+        self.forgotten.retain(|gap| gap.gone.is_some_and(|gone| gone.sequence() > sequence) && !is_read(gap));
+        let mut head = None;
+        if !is_followed(pattern, followed) {
+            self.boundary = self.boundary.max(sequence);
+            let starts = Starts { plain: StartAt::Live(self.boundary), keyed: StateStart::Whole };
+            let (begun, _) = Self::begin(shared, pattern, starts, self.boundary, overflow);
+            let (known, added): (Vec<_>, Vec<_>) = begun.rest.into_iter().map(|rest| rest.0).partition(has);
+            head = added.iter().map(|unread| unread.head).min();
+            left.extend(known);
+            kept.extend(added);
+        }
+        self.rest = kept.into_iter().map(Reverse).collect();
+        left.into_iter().for_each(|unread| unread.leave(shared));
+        head
     }
 }

@@ -1,20 +1,17 @@
-use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use crate::contract::{
-    Delivery, EncodedDelivery, EndState, EventFilter, Format, Pace, Subscribe, SubscribeError, Subscriber,
-    SubscriberInfo,
+    Delivery, EncodedDelivery, EventFilter, Format, Subscribe, SubscribeError, Subscriber, SubscriberInfo,
 };
 use crate::hub::shared::Shared;
+use crate::hub::subscription::filtered_output::poll_filtered;
 use crate::hub::subscription::kind::Kind;
 use crate::hub::subscription::output::{Batches, InFormat, Output};
 use crate::hub::subscription::reader::Look;
-use crate::hub::subscription::sifted::Sifted;
 use crate::hub::subscription::skipping::{opening_after, sequence_of};
-use crate::model::{Cursor, Gap, GapReason};
+use crate::model::{Cursor, Gap, GapReason, Pattern};
 
 /// Subscription of a [`LocalHub`](crate::LocalHub): the events of its topics in the hub's order.
 ///
@@ -103,9 +100,9 @@ use crate::model::{Cursor, Gap, GapReason};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Subscription {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     rare: Option<Box<Rare>>,
-    kind: Kind,
+    pub(super) kind: Kind,
 }
 
 /// State that most subscriptions do not have.
@@ -139,7 +136,10 @@ impl Subscription {
     // it.
     #[inline(always)]
     fn poll<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
-        if let (None, Kind::Single(single)) = (&self.rare, &mut self.kind) {
+        if self.rare.is_some() {
+            return self.poll_rare(cx, output);
+        }
+        if let Kind::Single(single) = &mut self.kind {
             match single.look() {
                 Look::Unread(unread) if O::IN_PLACE => {
                     let taken = unread.take_whole(output, &self.shared, single.has_waited());
@@ -181,25 +181,29 @@ impl Subscription {
         if waits { Poll::Pending } else { self.find(cx, output) }
     }
 
-    /// Finds the next delivery.
+    /// Finds the next delivery, without an opening gap and a filter.
     #[inline(never)]
     fn find<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
-        if self.rare.is_some() { self.find_rare(cx, output) } else { self.kind.poll(&self.shared, cx, output) }
+        self.kind.poll(&self.shared, cx, output)
     }
 
     #[inline(never)]
-    fn find_rare<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
-        if let Some(gap) = self.take_opening() {
-            let gap = self.open(gap);
-            return Poll::Ready(if self.is_filtered() { O::gap(Gap { missed: None, ..gap }) } else { O::gap(gap) });
-        }
-        match self.rare.as_deref().and_then(|rare| rare.filter.as_ref()) {
-            Some(filter) => {
-                let looks = Cell::new(0);
-                self.kind.poll(&self.shared, cx, Sifted { output, filter, looks: &looks })
+    fn poll_rare<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
+        match self.rare.as_deref() {
+            Some(Rare { opening: None, filter: Some(filter) }) => {
+                poll_filtered(&mut self.kind, &self.shared, cx, output, filter)
             }
-            None => self.kind.poll(&self.shared, cx, output),
+            _ => self.poll_opening(cx, output),
         }
+    }
+
+    #[cold]
+    fn poll_opening<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
+        let Some(gap) = self.take_opening() else {
+            return self.find(cx, output);
+        };
+        let gap = self.open(gap);
+        Poll::Ready(if self.is_filtered() { O::gap(Gap { missed: None, ..gap }) } else { O::gap(gap) })
     }
 
     #[cold]
@@ -222,7 +226,7 @@ impl Subscription {
     }
 
     #[inline]
-    fn opening(&self) -> Option<&Gap> {
+    pub(super) fn opening(&self) -> Option<&Gap> {
         self.rare.as_ref()?.opening.as_deref()
     }
 
@@ -250,6 +254,22 @@ impl Subscription {
         let opening = self.take_opening().and_then(|gap| opening_after(gap, cursor));
         // Events that are gone from memory are later than those that had left history at the start.
         self.set_rare(gone.or(opening), filter);
+    }
+
+    /// Begins again in keyed topics, for a client that followed these topics up to a sequence.
+    #[cold]
+    fn follow(&mut self, sequence: u64, followed: &[Pattern]) {
+        match &mut self.kind {
+            Kind::Single(single) => {
+                if single.follow(sequence, followed) {
+                    let filter = self.rare.as_ref().and_then(|rare| rare.filter.clone());
+                    // Of a lost state, which the reader looks for again.
+                    let opening = self.take_opening().filter(|gap| !gap.snapshot || gap.topic.is_none());
+                    self.set_rare(opening, filter);
+                }
+            }
+            Kind::Multi(multi) => multi.follow(sequence, followed, &self.shared),
+        }
     }
 
     /// Returns the gap that is delivered first.
@@ -306,6 +326,17 @@ impl Subscriber for Subscription {
         true
     }
 
+    fn skip_followed(&mut self, cursor: Cursor, followed: &[Pattern]) -> bool {
+        match sequence_of(cursor, &self.shared) {
+            Some(sequence) if self.shared.has_keyed && cursor.epoch() == self.shared.epoch => {
+                self.follow(sequence, followed)
+            }
+            Some(_) => {}
+            None => return false,
+        }
+        self.skip_to(cursor)
+    }
+
     fn release(&mut self) {
         match &mut self.kind {
             Kind::Single(single) => single.release(),
@@ -315,41 +346,11 @@ impl Subscriber for Subscription {
 
     /// Names are left out that a pattern among them covers.
     fn info(&self) -> SubscriberInfo<'_> {
-        let info = SubscriberInfo::new().with_pace(self).with_shared_head(self.shared.clone());
+        let info = SubscriberInfo::new().with_source(self).with_shared_head(self.shared.clone());
         let info = if self.is_filtered() { info.with_filter() } else { info };
         match &self.kind {
             Kind::Single(single) => info.with_topics(std::slice::from_ref(single.name())),
             Kind::Multi(multi) => info.with_topics(multi.names().cloned().collect::<Vec<_>>()),
-        }
-    }
-}
-
-impl Pace for Subscription {
-    fn keeps_state(&self) -> bool {
-        let registry = &self.shared.registry;
-        self.shared.has_keyed
-            && match &self.kind {
-                Kind::Single(single) => registry.may_be_keyed(single.name()),
-                Kind::Multi(multi) => multi.names().any(|name| registry.may_be_keyed(name)),
-            }
-    }
-
-    fn next_event_in(&self) -> Duration {
-        let now = self.shared.now();
-        match &self.kind {
-            Kind::Single(single) => single.next_in(now),
-            Kind::Multi(multi) => multi.next_in(now),
-        }
-    }
-
-    fn end_state(&self) -> EndState {
-        let end_state = match &self.kind {
-            Kind::Single(single) => single.end_state(),
-            Kind::Multi(multi) => multi.end_state(),
-        };
-        match (end_state, self.opening()) {
-            (EndState::Finished, Some(_)) => EndState::Ended,
-            (end_state, _) => end_state,
         }
     }
 }

@@ -36,6 +36,13 @@ impl<E> Taken<E> {
         let filtered = Some(Filtered { next: segment.base + u64::from(end), left_out });
         Self { events, count, sequence: segment.sequence(end.saturating_sub(1)), filtered }
     }
+
+    /// Returns the same position with other events.
+    #[inline(always)]
+    pub(crate) fn map<F>(self, map: impl FnOnce(E) -> F) -> Taken<F> {
+        let Self { events, count, sequence, filtered } = self;
+        Taken { events: map(events), count, sequence, filtered }
+    }
 }
 
 impl LeftOut {

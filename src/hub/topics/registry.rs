@@ -203,12 +203,16 @@ impl Registry {
 
     /// Returns whether a topic keeps the newest event of each key.
     pub(crate) fn is_keyed(&self, topic: &Topic) -> bool {
-        self.retentions.of(topic).state.is_some()
+        self.retention_of(&self.topics.read(), topic).state.is_some()
     }
 
-    /// Returns whether a topic that the pattern matches may keep the newest event of each key.
+    /// Returns whether a topic that the pattern matches may keep the newest event of each key. No topic does so by its own
+    /// retention, see [`retain_topic`](Self::retain_topic).
     pub(crate) fn may_be_keyed(&self, pattern: &Pattern) -> bool {
-        self.retentions.may_be_keyed(pattern)
+        match pattern.as_topic() {
+            Some(topic) => self.is_keyed(topic),
+            None => self.retentions.may_be_keyed(pattern),
+        }
     }
 
     /// Returns the log of a pattern, and creates it if there is none. Returns `None` if the hub is closed.

@@ -54,8 +54,8 @@ pub(crate) fn write_topics_error<'a>(
     out.extend_from_slice(b"}");
 }
 
-/// Appends `{"tidings":"topics","topics":["news"],"cursor":"7.a3"}`: the client follows these topics, and has everything up
-/// to the cursor.
+/// Appends `{"tidings":"topics","topics":["news"],"cursor":"7.a3"}`: the client follows these topics, and has
+/// everything up to the cursor.
 pub(crate) fn write_topics<'a>(topics: impl Iterator<Item = &'a str>, cursor: Option<Cursor>, out: &mut BytesMut) {
     out.extend_from_slice(b"{\"tidings\":\"topics\",\"topics\":");
     write_names(topics, out);

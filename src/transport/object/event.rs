@@ -7,8 +7,8 @@ use crate::model::{Cursor, Event, EventKind, Gap, TopicEnd};
 /// Appends `{"id":"7.a3","topic":"news","key":"ACME","event":"price","data":…}`, or
 /// `{"id":"7.a3","topic":"news","key":"ACME","removed":true}` for a removal.
 ///
-/// `id` is absent if the source has no cursors, `key` and `event` if the event has none. `data` is the payload itself if it is
-/// JSON and a string if it is text. A binary payload is a base64 string, and `"encoding":"base64"` follows.
+/// `id` is absent if the source has no cursors, `key` and `event` if the event has none. `data` is the payload itself
+/// if it is JSON and a string if it is text. A binary payload is a base64 string, and `"encoding":"base64"` follows.
 pub(crate) fn write_event(published: &EventRef<'_>, out: &mut BytesMut) {
     let event = published.event;
     // Space for the payload and the fixed part, which is seldom longer. Escapes may need more.

@@ -68,6 +68,13 @@ pub(super) fn write_heartbeat_block(cursor: Option<Cursor>, out: &mut BytesMut) 
     end_block(cursor, out);
 }
 
+/// Appends a block that sets the client's last event id. It is no event, because it has no data.
+pub(super) fn write_id_block(cursor: Cursor, out: &mut BytesMut) {
+    out.extend_from_slice(b"id: ");
+    cursor.encode(out);
+    out.extend_from_slice(b"\n\n");
+}
+
 /// Appends the first block of a stream.
 pub(super) fn write_hello_block(cursor: Option<Cursor>, heartbeat: Option<Duration>, out: &mut BytesMut) {
     out.extend_from_slice(b"event: tidings.hello\ndata: ");

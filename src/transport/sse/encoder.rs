@@ -9,8 +9,8 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
 use super::block::{
-    sse_retry_block, write_end_block, write_gap_block, write_heartbeat_block, write_hello_block, write_retry,
-    write_topic_end_block,
+    sse_retry_block, write_end_block, write_gap_block, write_heartbeat_block, write_hello_block, write_id_block,
+    write_retry, write_topic_end_block,
 };
 use super::format::{Object, Plain, without_removals};
 use crate::contract::{EncodedDelivery, Format, Subscriber, SubscriptionEnd};
@@ -152,9 +152,11 @@ impl<S: Subscriber> SseEncoder<S> {
     /// Sets whether a keep-alive is a block `event: tidings.heartbeat` with the current cursor as its id. Default: `false`.
     /// A keep-alive is then a comment, which scripts cannot observe.
     ///
-    /// A stream of a [filtered](crate::subscriber::SubscriberInfo::is_filtered) subscriber with a [hello](Self::hello) has
-    /// such keep-alives in any case: without an id, a client that gets nothing for a long time would resume at a position that
-    /// has left history, and get a gap although it misses nothing.
+    /// A stream of a [filtered](crate::subscriber::SubscriberInfo::is_filtered) subscriber, or of one with
+    /// [keyed](crate::Retention::latest_per_key) topics, has such keep-alives in any case: without an id, a client that gets
+    /// nothing for a long time would resume at a position that has left history, and get a gap although it misses nothing.
+    /// Without a [hello](Self::hello) they are blocks with an id and no data, which are no events. Without
+    /// [controls](Self::controls) they are comments, because some readers of AI answers take each block for an event.
     pub fn visible_heartbeat(self, visible: bool) -> Self {
         Self { visible, ..self }
     }
@@ -231,10 +233,10 @@ impl<S: Subscriber> SseEncoder<S> {
 
     #[inline]
     fn format(&self) -> &'static dyn Format {
-        match self.objects {
-            _ if !self.controls => without_removals(self.objects),
-            true => &Object,
-            false => &Plain,
+        match (self.controls, self.objects) {
+            (true, true) => &Object,
+            (true, false) => &Plain,
+            (false, objects) => without_removals(objects),
         }
     }
 
@@ -273,17 +275,14 @@ impl<S: Subscriber> SseEncoder<S> {
 
     #[cold]
     fn beat(&mut self) -> Poll<Option<Bytes>> {
-        if self.controls && (self.visible || self.owes_cursor()) {
-            let cursor = self.cursor();
-            return self.block(|out| write_heartbeat_block(cursor, out));
+        let cursor = self.cursor();
+        let owed = cursor.filter(|_| self.controls && self.subscriber.info().owes_cursor());
+        match owed {
+            _ if self.controls && self.visible => self.block(|out| write_heartbeat_block(cursor, out)),
+            Some(_) if self.has_control_blocks() => self.block(|out| write_heartbeat_block(cursor, out)),
+            Some(cursor) => self.block(|out| write_id_block(cursor, out)),
+            None => Poll::Ready(Some(COMMENT)),
         }
-        Poll::Ready(Some(COMMENT))
-    }
-
-    /// Returns whether the cursor may have moved past events of the client's topics that the client does not get. A client that
-    /// resumes at its last id would get a gap for them once they have left history.
-    fn owes_cursor(&self) -> bool {
-        self.has_control_blocks() && self.subscriber.info().is_filtered() && self.cursor().is_some()
     }
 
     #[cold]

@@ -67,8 +67,8 @@
 //!
 //! ```
 //!
-//! With [`objects`](SseEncoder::objects), `data:` is the [event object](crate::transport#objects), and blocks of events and
-//! removals have no `event:`.
+//! With [`objects`](SseEncoder::objects), `data:` is the [event object](crate::transport#objects), and blocks of events
+//! and removals have no `event:`.
 //!
 //! # When to use it
 //!

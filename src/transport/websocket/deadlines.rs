@@ -31,7 +31,7 @@ pub(super) struct Deadlines {
     moved: bool,
     /// Next step of the liveness check: [`Due::Ping`] or [`Due::Pong`]. At the end [`Due::Pause`] or [`Due::Close`].
     awaited: Due,
-    /// [`HEARD`] and [`EXTENDS`].
+    /// [`HEARD`] and [`EXTENDS`], in one byte because each idle connection holds it.
     flags: u8,
     /// Number of bytes that were written before the oldest unanswered ping, and that no pong has acknowledged.
     ahead: u32,
@@ -49,8 +49,8 @@ pub(super) struct Deadlines {
 
 /// The client sent something since the ping.
 const HEARD: u8 = 1;
-/// `ahead` extends the deadline. It does not after the client was heard from, since it had the time to read these bytes at
-/// the minimum rate.
+/// `ahead` extends the deadline. It does not after the client was heard from, since it had the time to read these bytes
+/// at the minimum rate.
 const EXTENDS: u8 = 2;
 
 /// Pong that answers the unanswered pings.
@@ -109,8 +109,9 @@ impl Deadlines {
         (self.since, self.moved) = (self.now(), true);
     }
 
-    /// Records a sent ping. `ahead` is the number of bytes written before it that no pong has acknowledged, and `cursor` is to
-    /// be in the payload. Returns the payload, which is that of the oldest ping as long as none is answered.
+    /// Records a sent ping. `ahead` is the number of bytes written before it that no pong has acknowledged, and
+    /// `cursor` is to be in the payload. Returns the payload, which is that of the oldest ping as long as none is
+    /// answered.
     pub(super) fn pinged(&mut self, ahead: u32, cursor: Option<Cursor>) -> BytesMut {
         // The next pong may answer an earlier ping, which acknowledges only the bytes before that ping.
         if self.awaited != Due::Pong {
@@ -128,8 +129,8 @@ impl Deadlines {
         payload
     }
 
-    /// Records a pong. `None` if it answers no ping of the current round: RFC 6455 §5.5.3 allows unsolicited pongs, and a client
-    /// may send any payload.
+    /// Records a pong. `None` if it answers no ping of the current round: RFC 6455 §5.5.3 allows unsolicited pongs, and
+    /// a client may send any payload.
     pub(super) fn ponged(&mut self, payload: &[u8]) -> Option<Answered> {
         if self.awaited != Due::Pong || payload != self.payload() {
             return None;

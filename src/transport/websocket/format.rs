@@ -1,5 +1,3 @@
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use bytes::{Bytes, BytesMut};
 use tungstenite::protocol::frame::coding::Data;
 
@@ -14,27 +12,14 @@ use crate::transport::object::{write_answer, write_event};
 #[derive(Debug)]
 pub(super) struct RawFormat;
 
-/// Whether a removal was encoded since the process began. Before that, the frames of a delivery need not be counted.
-/// Relaxed: a subscriber gets the bytes from the thread that encoded them, by a lock.
-static HAS_REMOVALS: AtomicBool = AtomicBool::new(false);
-
-impl RawFormat {
-    /// Returns whether encoded events may be without a frame.
-    #[inline]
-    pub(super) fn has_removals() -> bool {
-        HAS_REMOVALS.load(Ordering::Relaxed)
-    }
-}
-
 impl Format for RawFormat {
     fn slot(&self) -> Option<Slot> {
         Some(place::WEBSOCKET)
     }
 
     fn encode(&self, published: &EventRef<'_>, out: &mut BytesMut) {
-        match published.event.is_removal() {
-            true => HAS_REMOVALS.store(true, Ordering::Relaxed),
-            false => put(Kind::Data(data_of(published.event)), published.event.payload(), out),
+        if !published.event.is_removal() {
+            put(Kind::Data(data_of(published.event)), published.event.payload(), out);
         }
     }
 }

@@ -44,8 +44,8 @@
 //!
 //! # Changing topics
 //!
-//! A `tidings.v1` client of an [`Endpoint`](crate::Endpoint) changes its topics without a new connection. It sends the whole
-//! new set, and gets the answer when the set is in force, or an error that has the names, too:
+//! A `tidings.v1` client of an [`Endpoint`](crate::Endpoint) changes its topics without a new connection. It sends the
+//! whole new set, and gets the answer when the set is in force, or an error that has the names, too:
 //!
 //! ```json
 //! {"tidings":"topics","topics":["news","alerts"]}
@@ -56,9 +56,10 @@
 //! The endpoint asks [`Publisher::subscribe`](crate::Publisher::subscribe) with the new
 //! [topics](crate::SubscribeRequest::topics), the client's cursor as the start, and its
 //! [session](crate::SubscribeRequest::session). Until the answer the client keeps its old set. Then the new subscriber
-//! [skips](crate::Subscriber::skip_to) what the client has, and takes the place of the old one between two deliveries: no event
-//! of a topic in both sets is lost or doubled. Of an added topic the client gets every event after the `cursor` of the answer.
-//! The state of an added [keyed](crate::Retention::latest_per_key) topic is sent before the answer.
+//! [skips](crate::Subscriber::skip_to) what the client has, and takes the place of the old one between two deliveries:
+//! no event of a topic in both sets is lost or doubled. Of an added topic the client gets every event after the
+//! `cursor` of the answer. The state of an added [keyed](crate::Retention::latest_per_key) topic is sent before the
+//! answer.
 //!
 //! | limit | effect |
 //! |---|---|
@@ -69,10 +70,10 @@
 //! | [`subscribe_timeout`](crate::EndpointBuilder::subscribe_timeout) | code `busy` |
 //! | a source without cursors, or that cannot skip | code `unsupported` |
 //!
-//! A refusal leaves the connection open, whatever its code, also if it is [closing](crate::Rejection::closing). A malformed
-//! change is refused with the code `invalid` and no names. Messages whose member `tidings` has another value, and all messages
-//! of raw WebSockets, go to [`Publisher::receive`](crate::Publisher::receive). The application changes the topics of any stream
-//! or WebSocket by [`Endpoint::resubscribe`](crate::Endpoint::resubscribe).
+//! A refusal leaves the connection open, whatever its code, also if it is [closing](crate::Rejection::closing). A
+//! malformed change is refused with the code `invalid` and no names. Messages whose member `tidings` has another value,
+//! and all messages of raw WebSockets, go to [`Publisher::receive`](crate::Publisher::receive). The application changes
+//! the topics of any stream or WebSocket by [`Endpoint::resubscribe`](crate::Endpoint::resubscribe).
 //!
 //! ```
 //! use tidings::{Accepted, LocalHub, Publisher, Rejection, SubscribeRequest, Subscription};

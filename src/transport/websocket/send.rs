@@ -17,8 +17,8 @@ use crate::transport::object::{write_end, write_gap, write_topic_end};
 const BUDGET: u32 = 16;
 
 impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
-    /// Returns the number of [removals](crate::Event::removal) that were not sent, because raw frames have no form for them. At
-    /// most 4,294,967,295.
+    /// Returns the number of [removals](crate::Event::removal) that were not sent, because raw frames have no form for
+    /// them. At most 4,294,967,295.
     #[must_use]
     pub fn unsent_removals(&self) -> u32 {
         self.unsent_removals
@@ -107,7 +107,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             Poll::Pending => return true,
             Poll::Ready(EncodedDelivery::Events(events)) if (1..room).contains(&events.bytes.len()) => {
                 let left = room - events.bytes.len();
-                let is_whole = !RawFormat::has_removals() || self.note_removals(&events.bytes, events.events);
+                let is_whole = !self.may_lack_frames || self.note_removals(&events.bytes, events.events);
                 (events.bytes, left, is_whole)
             }
             Poll::Ready(other) => {
@@ -146,10 +146,10 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         if self.has_objects() { &ObjectFormat } else { &RawFormat }
     }
 
-    /// Counts the events without a frame, which are removals in raw frames. Returns `true` if there are none.
+    /// Counts the events without a frame, which are removals. Returns `true` if there are none.
     #[cold]
     fn note_removals(&mut self, frames: &[u8], events: u32) -> bool {
-        let unsent = if self.has_objects() { 0 } else { events.saturating_sub(frame::count(frames)) };
+        let unsent = events.saturating_sub(frame::count(frames));
         self.unsent_removals = self.unsent_removals.saturating_add(unsent);
         unsent == 0
     }
@@ -158,7 +158,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     fn queue(&mut self, encoded: EncodedDelivery) -> usize {
         match encoded {
             EncodedDelivery::Events(EncodedBatch { bytes, events, .. }) => {
-                if RawFormat::has_removals() {
+                if self.may_lack_frames {
                     self.note_removals(&bytes, events);
                 }
                 let len = bytes.len();

@@ -62,6 +62,8 @@ pub struct WebSocketSink<S, Io> {
     pub(super) config: Arc<WebSocketConfig>,
     pub(super) subprotocol: Subprotocol,
     pub(super) phase: Phase,
+    /// Whether an event may be without a frame: raw frames have no form for removals.
+    pub(super) may_lack_frames: bool,
     pub(super) unsent_removals: u32,
     pub(super) outbox: Outbox,
     pub(super) io: Io,
@@ -131,6 +133,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             outbox: Outbox::default(),
             subprotocol: Subprotocol::Raw,
             phase: Phase::New,
+            may_lack_frames: false,
             unsent_removals: 0,
             cold: Cold {
                 reader: None,
@@ -323,7 +326,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Polls the connection, the handler, the subscriber and the deadlines.
     pub(crate) fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
         if self.phase == Phase::New {
-            self.send_hello();
+            self.open();
         }
         loop {
             self.poll_receive(cx);
@@ -339,11 +342,14 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         }
     }
 
-    fn send_hello(&mut self) {
+    /// Begins the connection: sends the hello, if the subprotocol has one.
+    fn open(&mut self) {
         self.phase = Phase::Open;
         if self.has_objects() {
             let (cursor, heartbeat) = (self.subscriber.cursor(), self.config.ping);
             self.outbox.put_text(|out| write_hello(cursor, Some(heartbeat), out));
+        } else {
+            self.may_lack_frames = self.subscriber.info().may_have_removals();
         }
     }
 

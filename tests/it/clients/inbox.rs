@@ -72,12 +72,12 @@ impl Inbox {
     pub(crate) fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
     }
+}
 
-    /// Returns whether a client at this cursor has the item of another one. Its cursor is later after events that a predicate
-    /// left out.
-    pub(crate) fn reaches(cursor: Option<&str>, item: &str) -> bool {
-        let epoch = |cursor: &str| cursor.split('.').next().map(str::to_owned);
-        // Cursors of one epoch compare as text.
-        cursor.is_some_and(|cursor| cursor >= item && epoch(cursor) == epoch(item))
-    }
+/// Returns whether a client at this cursor has the item of another one. Its cursor is later after events that a predicate left
+/// out.
+pub(crate) fn reaches(cursor: Option<&str>, item: &str) -> bool {
+    let epoch = |cursor: &str| cursor.split('.').next().map(str::to_owned);
+    // Cursors of one epoch compare as text.
+    cursor.is_some_and(|cursor| cursor >= item && epoch(cursor) == epoch(item))
 }

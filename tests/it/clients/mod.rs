@@ -8,7 +8,7 @@
 mod client;
 mod frames;
 mod http;
-mod inbox;
+pub(crate) mod inbox;
 mod ndjson;
 mod object;
 mod poll_client;

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::inbox::Item;
+use super::inbox::{Item, reaches};
 use super::object::read_value;
 use super::{End, Inbox, Seen};
 
@@ -31,7 +31,7 @@ pub(crate) fn read_reply(body: &[u8], inbox: &mut Inbox) -> Result<Option<String
         last = seen.cursor().map(str::to_owned);
         inbox.put(Item::Seen(seen));
     }
-    if last.is_some_and(|last| !Inbox::reaches(cursor.as_deref(), &last)) {
+    if last.is_some_and(|last| !reaches(cursor.as_deref(), &last)) {
         return Err(format!("the cursor is before the last event's: {shown}"));
     }
     inbox.put(Item::Cursor(cursor.clone()));

@@ -1,6 +1,7 @@
 use super::row::Row;
 use super::test_hub::TestHub;
-use crate::clients::{Client, Data, Gap, Inbox, Seen};
+use crate::clients::inbox::reaches;
+use crate::clients::{Client, Data, Gap, Seen};
 
 /// Arguments of a case: an empty hub, and the rows that it runs over.
 #[derive(Clone, Copy)]
@@ -89,7 +90,7 @@ impl<'a> CheckedClient<'a> {
     async fn next_item(&mut self) -> Result<Seen, String> {
         let seen = self.client.next_item().await?;
         match seen.cursor() {
-            Some(cursor) if !Inbox::reaches(self.client.cursor(), cursor) => {
+            Some(cursor) if !reaches(self.client.cursor(), cursor) => {
                 Err(format!("is at {:?} after {seen:?}", self.client.cursor()))
             }
             _ => Ok(seen),

@@ -1,7 +1,7 @@
 //! Removals on the transports that leave them out.
 
 use http_body_util::BodyExt;
-use tidings::{Body, Endpoint, Event, LocalHub, Retention};
+use tidings::{Body, Endpoint, Event, LocalHub, Retention, Subscribe};
 
 use crate::support::http::{Frame, RawClient, To, get, piece, serve_http1, upgrade_request};
 
@@ -48,6 +48,26 @@ async fn raw_websockets_leave_removals_out_and_count_them() {
         assert!(String::from_utf8(object).unwrap().contains(part), "{part}");
     }
     assert_eq!(endpoint.stats().unsent_removals, 2);
+}
+
+/// A WebSocket counts removals of a topic that the application has added.
+#[tokio::test]
+async fn raw_websocket_counts_removals_after_a_change_of_topics() {
+    let hub = LocalHub::builder().retain_for("cars", Retention::latest_per_key()).build();
+    let endpoint = Endpoint::public(&hub, ["news"]);
+    let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
+    client.send(upgrade_request("/", "")).await;
+    assert!(client.head().await.starts_with("http/1.1 101 "));
+    hub.publish_now("news", "first").unwrap();
+    assert_eq!(client.frame().await, Frame(0x81, b"first".to_vec()));
+    let id = endpoint.sessions()[0].session.id();
+    endpoint.resubscribe(id, hub.subscribe(Subscribe::topics(["cars"])).unwrap()).unwrap();
+    put(&hub, "42", "here");
+    assert_eq!(client.frame().await, Frame(0x81, b"here".to_vec()));
+    remove(&hub, "42");
+    put(&hub, "42", "there");
+    assert_eq!(client.frame().await, Frame(0x81, b"there".to_vec()));
+    assert_eq!(endpoint.stats().unsent_removals, 1);
 }
 
 /// A removal that is ready before the head is no event, and the clients share the bytes of the events.

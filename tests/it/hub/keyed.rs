@@ -345,6 +345,30 @@ fn subscriber_with_keyed_topics_is_not_recovered_by_a_snapshot_of_the_applicatio
     assert!(!next_gap(&mut client).snapshot, "the gap of the news alone");
 }
 
+/// A client that is cut before its gap keeps what it has of the state.
+#[test]
+fn client_of_an_unreadable_cursor_that_is_cut_before_its_gap_gets_a_gap_again() {
+    let hub = hub(StateLimits::default());
+    hub.publish_now("cars/a", set("1", "a")).unwrap();
+    let state = || Snapshot::new(["b", "c"].map(|text| (topic("news"), text.into())));
+    for names in [&["cars/a"][..], &["cars/*"], &["cars/a", "news"]] {
+        for opening in [Snapshot::default(), state()] {
+            let subscribe = |start| hub.subscribe(Subscribe::patterns(names.iter().copied()).start(start)).unwrap();
+            let recovering = subscribe(Start::Unreadable).recover_with(|_: &Gap| async { None });
+            let mut cut = recovering.with_start(Start::Unreadable).with_snapshot(opening);
+            let mut cursors: Vec<_> = cut.cursor().into_iter().collect();
+            while let Poll::Ready(Delivery::Events(events)) = poll(&mut cut) {
+                cursors.extend(events.iter().filter_map(|event| event.cursor));
+            }
+            assert!(!cursors.is_empty());
+            for cursor in cursors {
+                let gap = next_gap(&mut subscribe(Start::After(cursor)));
+                assert!(gap.snapshot && gap.topic.is_none(), "{names:?} at {cursor}: {gap:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn snapshot_at_the_beginning_precedes_the_whole_state() {
     let hub = hub(StateLimits::default());

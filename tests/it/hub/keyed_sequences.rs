@@ -96,6 +96,33 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Steps of a few clients of patterns that read one event at a time, and fall behind between two of them.
+fn step_of_patterns() -> impl Strategy<Value = Step> {
+    let names = prop::sample::select(vec![vec!["k/*"], vec!["k/**", "p"], vec!["**"], vec!["k/*", "p"]]);
+    let keyed = || change().prop_map(|change| Change { topic: change.topic % 2, ..change });
+    prop_oneof![
+        6 => keyed().prop_map(|change| Step::Publish(vec![change])),
+        2 => prop::collection::vec(keyed(), 20..60).prop_map(Step::Publish),
+        1 => names.prop_map(|names| Step::Subscribe { names, begin: Begin::Now }),
+        8 => (0..3_usize, 0..20_usize).prop_map(|(index, max)| Step::PollEncoded { index, max }),
+        2 => (0..3_usize).prop_map(|index| Step::Drain { index }),
+        3 => (0..3_usize, any::<usize>()).prop_map(|(index, moment)| Step::Resume {
+            index,
+            moment: Some(moment),
+            added: None,
+        }),
+        3 => (0..3_usize).prop_map(|index| Step::Release { index }),
+    ]
+}
+
+/// Histories of a few events, and limits of a few removals.
+fn small_config() -> impl Strategy<Value = Config> {
+    (0..12_usize, 0..3_usize).prop_map(|(count, removals)| {
+        let keyed = Retention::count(count).state_limits(StateLimits::default().removals(removals));
+        Config { keyed, ..Config::default() }
+    })
+}
+
 fn retention() -> impl Strategy<Value = Retention> {
     let age = prop_oneof![2 => 1..200_u64, 2 => Just(3_600_000)];
     let count = prop_oneof![2 => 0..8_usize, 1 => 0..70_usize];
@@ -138,6 +165,16 @@ proptest! {
     fn random_operations_give_every_client_the_state_of_each_keyed_topic(
         config in config(),
         steps in prop::collection::vec(step(), 1..120),
+    ) {
+        let mut world = World::new(config);
+        steps.into_iter().for_each(|step| world.step(step));
+        world.finish();
+    }
+
+    #[test]
+    fn random_operations_of_patterns_give_every_client_the_states_behind_small_histories(
+        config in small_config(),
+        steps in prop::collection::vec(step_of_patterns(), 1..120),
     ) {
         let mut world = World::new(config);
         steps.into_iter().for_each(|step| world.step(step));

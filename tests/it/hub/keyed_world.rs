@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 use std::task::Poll;
 use std::time::Duration;
 
-use tidings::subscriber::{Delivery, EncodedDelivery, SubscriptionEnd};
-use tidings::{
-    Cursor, Event, Gap, LocalHub, Overflow, PublishError, Retention, Start, Subscribe, Subscriber, Subscription, Topic,
-};
+use tidings::subscriber::{BoxSubscriber, Delivery, EncodedDelivery, SubscriberExt, SubscriptionEnd};
+use tidings::{Cursor, Event, Gap, LocalHub, Overflow, PublishError, Retention, Start, Subscribe, Subscriber, Topic};
 
 use super::keyed_reference::{Client, KEYED, Reference, State, TOPICS, followed};
 use super::keyed_sequences::{Begin, Change, Config, Step};
@@ -22,7 +20,7 @@ pub(super) struct World {
 }
 
 struct Reader {
-    subscription: Subscription,
+    subscription: BoxSubscriber,
     names: Vec<&'static str>,
     client: Client,
 }
@@ -122,6 +120,12 @@ impl World {
         Subscribe::patterns(names.iter().copied()).start(start).overflow(self.config.overflow)
     }
 
+    /// Subscribes as an endpoint does: a client has a cursor before its gap, too.
+    fn recovering(&self, request: Subscribe, start: Start) -> BoxSubscriber {
+        let subscription = self.hub.subscribe(request).unwrap();
+        subscription.recover_with(|_: &Gap| async { None }).with_start(start).boxed()
+    }
+
     fn subscribe(&mut self, names: Vec<&'static str>, begin: Begin) {
         let (epoch, last) = (self.hub.cursor().epoch(), self.reference.last);
         let start = match begin {
@@ -137,15 +141,12 @@ impl World {
         let has_keyed = topics.iter().any(|&topic| topic < KEYED);
         // A client of another epoch has a state that is wrong.
         let wrong = State::from([(0, [("wrong".to_owned(), 1)].into()), (1, [("wrong".to_owned(), 1)].into())]);
-        let must_forget = match begin {
-            Begin::OtherEpoch | Begin::Ahead | Begin::Unreadable => has_keyed,
-            Begin::Nowhere if !has_keyed => false,
-            _ => false,
-        };
-        let subscription = self.hub.subscribe(self.request(&names, start)).unwrap();
+        let must_forget = has_keyed && matches!(begin, Begin::OtherEpoch | Begin::Ahead | Begin::Unreadable);
+        let subscription = self.recovering(self.request(&names, start), start);
         let mut client = Client::new(topics, if must_forget { wrong } else { State::new() }, last, None);
         client.must_forget = must_forget;
-        if let Some(hello) = subscription.cursor().filter(|_| !must_forget) {
+        // A cursor ahead of the hub is one of its own later.
+        if let Some(hello) = subscription.cursor().filter(|_| !matches!(begin, Begin::Ahead)) {
             client.moments.push((hello, client.state.clone()));
         }
         self.readers.push(Reader { subscription, names, client });
@@ -163,22 +164,28 @@ impl World {
             self.readers.push(Reader { subscription, names, client });
             return;
         };
-        assert!(cursor.sequence() <= self.reference.last);
+        let is_known = cursor.epoch() == self.hub.cursor().epoch();
+        if is_known && (client.must_forget || cursor.sequence() > self.reference.last) {
+            // A cursor ahead of the hub becomes one of its own later.
+            self.readers.push(Reader { subscription, names, client });
+            return;
+        }
         drop(subscription);
         let before = followed(&names);
         let added = added.map(|added| TOPICS[added]).filter(|name| !followed(&names).contains(&index_of(name)));
         names.extend(added);
         let cursor: Cursor = cursor.to_string().parse().unwrap();
         let request = self.request(&names, Start::After(cursor)).added(added.map(topic));
-        let subscription = self.hub.subscribe(request).unwrap();
+        let subscription = self.recovering(request, Start::After(cursor));
         let topics = followed(&names);
         let has_keyed = topics.iter().any(|&topic| topic < KEYED);
         let is_new = cursor == Cursor::new(0, 0) && has_keyed;
-        let from = if is_new { self.reference.last } else { cursor.sequence() };
-        // A cursor that is not of the hub's epoch is that of a client without a state.
-        let mut state = if is_new { State::new() } else { state };
+        let from = if is_known { cursor.sequence() } else { self.reference.last };
+        assert!(!is_new || state.values().all(|keys| keys.is_empty()), "a client with a state starts without a gap");
+        let mut state = state;
         state.retain(|topic, _| before.contains(topic));
-        let mut resumed = Client::new(topics, state, from, (!is_new).then_some(cursor.sequence()));
+        let mut resumed = Client::new(topics, state, from, is_known.then_some(cursor.sequence()));
+        resumed.must_forget = !is_new && !is_known && has_keyed;
         if let Some(hello) = subscription.cursor() {
             resumed.moments.push((hello, resumed.state.clone()));
         }

@@ -16,6 +16,7 @@ mod floods;
 mod interactions;
 mod keyed;
 mod keyed_limits;
+mod keyed_patterns;
 mod keyed_reference;
 mod keyed_sequences;
 mod keyed_world;

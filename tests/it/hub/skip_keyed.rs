@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use proptest::prelude::*;
 use tidings::subscriber::Delivery;
-use tidings::{Cursor, Event, LocalHub, Retention, Start, StateLimits, Subscribe, Subscriber, Subscription};
+use tidings::{Cursor, Event, LocalHub, Pattern, Retention, Start, StateLimits, Subscribe, Subscriber, Subscription};
 
 use crate::support::{cases, poll, topic};
 
@@ -115,23 +115,38 @@ proptest! {
             Just((vec!["k/*", "p"], TOPICS.to_vec())),
         ],
         added in prop::sample::subsequence(TOPICS.to_vec(), 0..=2),
+        (has_cursor, is_marked) in any::<(bool, bool)>(),
         to in 0..=100_u64,
     ) {
         let mut world = World::new(removals, live_buffer);
         let (names, topics) = names;
-        let added: Vec<_> = added.into_iter().filter(|name| names.contains(name)).collect();
+        let added: Vec<_> = added.into_iter().filter(|name| topics.contains(name)).collect();
         world.publish(&before);
         let from = world.hub.cursor();
         world.publish(&between);
-        let request = Subscribe::patterns(names.iter().copied()).start(Start::After(from));
-        let mut subscription = world.hub.subscribe(request.added(added.iter().map(topic))).unwrap();
+        // Without a cursor, the client gets the events up to the present from another subscription.
+        let (start, from) = if has_cursor { (Start::After(from), from) } else { (Start::Now, world.hub.cursor()) };
+        let request = Subscribe::patterns(names.iter().copied()).start(start);
+        let marked = added.iter().filter(|_| is_marked).map(topic);
+        let mut subscription = world.hub.subscribe(request.added(marked)).unwrap();
         world.publish(&meanwhile);
         let last = world.hub.cursor().sequence();
         let to = from.sequence() + (last - from.sequence()) * to / 100;
         let stays: Vec<_> = KEYED.into_iter().filter(|name| topics.contains(name) && !added.contains(name)).collect();
         let mut state = world.states(&stays, to);
-        prop_assert!(subscription.skip_to(world.at(to)));
+        let followed: Vec<_> = topics.iter().filter(|name| !added.contains(name)).copied().collect();
+        let patterns: Vec<_> = followed.iter().map(|name| Pattern::new(name).unwrap()).collect();
+        prop_assert!(subscription.skip_followed(world.at(to), &patterns));
+        let (cut, mut state_of_cut) = (subscription.cursor().unwrap(), state.clone());
         world.publish(&after);
+        if !followed.is_empty() {
+            let resume = Subscribe::topics(followed.iter().copied()).start(Start::After(cut));
+            let events = apply(&mut world.hub.subscribe(resume).unwrap(), &mut state_of_cut);
+            prop_assert_eq!(state_of_cut, world.states(&stays, u64::MAX), "after a cut at {}", cut);
+            let mut later = world.published.iter().filter(|event| followed.contains(&event.topic) && event.topic == "p");
+            let lost = later.find(|event| event.sequence > to && !events.iter().any(|(at, _)| *at == event.sequence));
+            prop_assert!(lost.is_none(), "{:?} after a cut at {}", lost, cut);
+        }
         let events = apply(&mut subscription, &mut state);
         let keyed: Vec<_> = KEYED.into_iter().filter(|name| topics.contains(name)).collect();
         prop_assert_eq!(state, world.states(&keyed, u64::MAX));

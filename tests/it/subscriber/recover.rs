@@ -164,12 +164,13 @@ fn events_encoded_with_skipped_ones_are_delivered_in_pieces() {
 
 #[test]
 fn cursor_does_not_move_while_the_snapshot_is_pending() {
+    let unreadable = Cursor::new(0, 2);
     for (reason, start, expected) in [
         (GapReason::Evicted, Start::After(at(0)), at(0)),
         (GapReason::Evicted, Start::Now, nowhere()),
         // The hub may reach this cursor later, and would then deliver no gap.
-        (GapReason::Invalid, Start::After(at(9)), nowhere()),
-        (GapReason::Invalid, Start::Unreadable, nowhere()),
+        (GapReason::Invalid, Start::After(at(9)), unreadable),
+        (GapReason::Invalid, Start::Unreadable, unreadable),
         (GapReason::Epoch, Start::After("zz.a5".parse().unwrap()), "zz.a5".parse().unwrap()),
     ] {
         let feed = Feed::new(EPOCH);

@@ -1,4 +1,4 @@
-//! Keep-alives and replies of subscriptions with a predicate: the client gets the cursor.
+//! Keep-alives and replies of subscriptions with a predicate, and of keyed topics: the client gets the cursor.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use tidings::transport::chunked::ChunkedStream;
 use tidings::transport::long_poll::LongPollWaiter;
 use tidings::transport::short_poll::PollQueue;
 use tidings::transport::sse::SseEncoder;
-use tidings::{Cursor, Event, LocalHub, Retention, Start, Subscribe, Subscription};
+use tidings::{Cursor, Event, LocalHub, Retention, Start, StateLimits, Subscribe, Subscription};
 
-use crate::support::{SseReader, Task, VirtualTimer, ready_texts};
+use crate::support::{SseReader, Task, VirtualTimer, next_gap, poll, ready_texts};
 
 const INTERVAL: Duration = Duration::from_secs(10);
 
@@ -67,11 +67,67 @@ fn sse_keep_alive_of_a_filtered_stream_has_the_cursor_and_a_resume_there_yields_
 fn sse_keep_alive_of_an_unfiltered_stream_and_of_one_without_blocks_of_its_own_is_a_comment() {
     let (hub, timer, task) = (hub(), VirtualTimer::new(), Task::new());
     let stream = |is_filtered| SseEncoder::new(subscribe(&hub, Start::Now, is_filtered), &timer).keep_alive(INTERVAL);
-    for mut stream in [stream(false), stream(true).hello(false), stream(true).controls(false)] {
+    for mut stream in [stream(false), stream(false).hello(false), stream(true).controls(false)] {
         task.drain(&mut stream);
         hub.publish_now("other", "x").unwrap();
         timer.advance(INTERVAL);
         assert_eq!(task.drain(&mut stream).0.concat(), b":\n");
+    }
+}
+
+/// The block has no data, so an `EventSource` dispatches no event.
+#[test]
+fn sse_keep_alive_of_a_filtered_stream_without_a_hello_is_an_id_alone() {
+    for retry in [None, Some(Duration::from_millis(1_500))] {
+        let (hub, timer, task) = (hub(), VirtualTimer::new(), Task::new());
+        let mut stream = SseEncoder::new(subscribe(&hub, Start::Now, true), &timer).keep_alive(INTERVAL).hello(false);
+        stream = retry.into_iter().fold(stream, SseEncoder::retry);
+        let mut reader = SseReader::default();
+        assert_eq!(task.drain(&mut stream).0.concat(), b":\n");
+        for beat in 0..3 {
+            hide(&hub, 100);
+            timer.advance(INTERVAL);
+            let (items, _) = task.drain(&mut stream);
+            let first = if beat == 0 && retry.is_some() { "retry: 1500\n" } else { "" };
+            assert_eq!(items.concat(), format!("{first}id: {}\n\n", hub.cursor()).as_bytes());
+            items.iter().for_each(|item| reader.read(item));
+        }
+        assert!(reader.events.is_empty());
+        check_resume(&hub, reader.last_event_id.parse().unwrap());
+    }
+}
+
+/// The last event of the client is older than a removal that is forgotten.
+#[test]
+fn keep_alive_of_a_keyed_topic_has_the_cursor_and_a_resume_there_yields_no_gap() {
+    let limits = StateLimits::default().removals(0);
+    let keyed = Retention::count(0).state_limits(limits);
+    let hub = LocalHub::builder().retain_for("cars/*", keyed).live_buffer(0).build();
+    let (timer, task) = (VirtualTimer::new(), Task::new());
+    hub.publish_now("cars/a", Event::text("1").with_key("kept").unwrap()).unwrap();
+    for _ in 0..100 {
+        hub.publish_now("cars/a", Event::text("2").with_key("removed").unwrap()).unwrap();
+        hub.publish_now("cars/a", Event::removal("removed").unwrap()).unwrap();
+    }
+    let subscribe =
+        |names: &[&str], start| hub.subscribe(Subscribe::patterns(names.iter().copied()).start(start)).unwrap();
+    for names in [&["cars/a"][..], &["cars/*"], &["cars/a", "news"]] {
+        let mut lines = ChunkedStream::new(subscribe(names, Start::Now), &timer).keep_alive(INTERVAL);
+        let stream = || SseEncoder::new(subscribe(names, Start::Now), &timer).keep_alive(INTERVAL);
+        let (mut blocks, mut ids) = (stream(), stream().hello(false));
+        let state = [task.drain(&mut lines).0, task.drain(&mut blocks).0, task.drain(&mut ids).0];
+        timer.advance(INTERVAL);
+        let beats =
+            [task.drain(&mut lines).0, task.drain(&mut blocks).0, task.drain(&mut ids).0].map(|all| all.concat());
+        let cursor = hub.cursor();
+        let object = format!("{{\"tidings\":\"heartbeat\",\"cursor\":\"{cursor}\"}}");
+        assert_eq!(beats[0], format!("{object}\n").as_bytes());
+        assert_eq!(beats[1], format!("event: tidings.heartbeat\ndata: {object}\nid: {cursor}\n\n").as_bytes());
+        assert_eq!(beats[2], format!("id: {cursor}\n\n").as_bytes());
+        assert!(state.iter().all(|items| items.concat().windows(4).any(|part| part == b".a1\"" || part == b".a1\n")));
+        let of_state = Cursor::new(cursor.epoch(), 1);
+        assert!(next_gap(&mut subscribe(names, Start::After(of_state))).snapshot, "its last event is too old");
+        assert!(poll(&mut subscribe(names, Start::After(cursor))).is_pending());
     }
 }
 

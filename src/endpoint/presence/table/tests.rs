@@ -1,5 +1,5 @@
-//! A reference model, and random programs that both follow. The model looks at every key at every step of 50 ms, and keeps the
-//! history of its sessions.
+//! A reference model, and random programs that both follow. The model looks at every key at every step of 50 ms, and
+//! keeps the history of its sessions.
 
 use std::collections::BTreeMap;
 

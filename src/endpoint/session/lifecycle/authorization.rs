@@ -23,7 +23,7 @@ impl Lifecycle {
         } else {
             self.phase = Phase::Revoked;
         }
-        self.tell_or_end(SessionEnd::Revoked, actions);
+        self.wake_or_end(SessionEnd::Revoked, actions);
     }
 
     pub(super) fn expire(&mut self, now: Instant, actions: &mut Actions) {
@@ -33,8 +33,8 @@ impl Lifecycle {
         }
     }
 
-    /// Sets the time at which the authorization of a stream or a WebSocket expires. The answer of a publisher that was asked
-    /// before has no effect.
+    /// Sets the time at which the authorization of a stream or a WebSocket expires. The answer of a publisher that was
+    /// asked before has no effect.
     pub(super) fn extend(&mut self, validity: Validity, now: Instant, actions: &mut Actions) {
         if self.phase != Phase::Open || !self.is_long_lived() {
             return actions.skip(NoEffect::Ended);
@@ -45,7 +45,7 @@ impl Lifecycle {
             return actions.skip(NoEffect::Ended);
         }
         self.timers.arm(SessionTimer::Expiry, validity.expires);
-        self.arm_renewal(validity.lead);
+        self.arm_renewal(validity.renew_before);
     }
 
     pub(super) fn renewed(&mut self, validity: Option<Validity>, now: Instant, actions: &mut Actions) {
@@ -56,17 +56,17 @@ impl Lifecycle {
     }
 
     /// Begins to watch the authorization of a session that has joined.
-    pub(super) fn begin_authorization(&mut self, lead: Duration) {
+    pub(super) fn begin_authorization(&mut self, renew_before: Duration) {
         // The application may have extended the authorization in `joined`.
         let is_known = self.is_long_lived() && self.timers.is_armed(SessionTimer::Renewal);
         if self.phase == Phase::Open && self.can_expire() && !is_known {
-            self.arm_renewal(lead);
+            self.arm_renewal(renew_before);
         }
     }
 
-    fn arm_renewal(&mut self, lead: Duration) {
+    fn arm_renewal(&mut self, renew_before: Duration) {
         if let (true, Some(expires)) = (self.is_long_lived(), self.expires()) {
-            self.timers.arm(SessionTimer::Renewal, expires.checked_sub(lead).unwrap_or(self.begin()));
+            self.timers.arm(SessionTimer::Renewal, expires.checked_sub(renew_before).unwrap_or(self.begin()));
         }
     }
 
@@ -86,8 +86,8 @@ impl Lifecycle {
         self.is_renewing && self.phase == Phase::Open
     }
 
-    /// Returns whether the session is a stream or a WebSocket. The handler of a poll compares the time with the end of the
-    /// poll's own authorization.
+    /// Returns whether the session is a stream or a WebSocket. The handler of a poll compares the time with the end of
+    /// the poll's own authorization.
     fn is_long_lived(&self) -> bool {
         matches!(self.kind, SessionKind::Stream | SessionKind::WebSocket)
     }

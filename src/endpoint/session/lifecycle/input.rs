@@ -8,8 +8,8 @@ use crate::endpoint::session::SessionEnd;
 pub(crate) enum Input {
     /// The table has no place for the session.
     NoPlace,
-    /// `joined` has returned. `lead`: the authorization is to be renewed so long before it expires.
-    Joined { max_age: Option<Duration>, lead: Duration },
+    /// `joined` has returned. `renew_before`: the authorization is to be renewed so long before it expires.
+    Joined { max_age: Option<Duration>, renew_before: Duration },
     /// A drain has started, and this session's time comes at this instant.
     DrainAt(Instant),
     /// The application disconnects the session, which ends in order.
@@ -51,7 +51,7 @@ pub(crate) enum Input {
 pub(crate) struct Validity {
     pub(crate) expires: Instant,
     /// Time before the expiry at which the publisher is asked to renew it.
-    pub(crate) lead: Duration,
+    pub(crate) renew_before: Duration,
 }
 
 /// Times that the state machine depends on.

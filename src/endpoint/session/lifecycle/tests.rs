@@ -19,6 +19,6 @@ fn entering(kind: SessionKind, begin: Instant, expires: Option<Instant>) -> Life
 /// Returns a session that is in the table.
 fn joined(kind: SessionKind, begin: Instant) -> Lifecycle {
     let mut session = entering(kind, begin, None);
-    let _ = session.handle(Input::Joined { max_age: None, lead: Duration::ZERO }, begin, &TIMEOUTS);
+    let _ = session.handle(Input::Joined { max_age: None, renew_before: Duration::ZERO }, begin, &TIMEOUTS);
     session
 }

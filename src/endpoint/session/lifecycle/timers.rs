@@ -21,7 +21,8 @@ pub(in crate::endpoint::session) enum SessionTimer {
     Flush,
     /// A stream that should have ended by itself is cut off.
     Cutoff,
-    /// The publisher is to be asked to renew the authorization. A poll session has [`Silence`](Self::Silence) in its place.
+    /// The publisher is to be asked to renew the authorization. A poll session has [`Silence`](Self::Silence) in its
+    /// place.
     Renewal,
 }
 
@@ -98,8 +99,8 @@ impl TimerTable {
         if time == UNARMED { None } else { self.begin.checked_add(Duration::from_nanos(time)) }
     }
 
-    /// Returns the armed timer with the earliest time, of those that `counts` selects. It must select at most one timer of a
-    /// place.
+    /// Returns the armed timer with the earliest time, of those that `counts` selects. It must select at most one timer
+    /// of a place.
     pub(in crate::endpoint::session) fn next(
         &self,
         counts: impl Fn(SessionTimer) -> bool,

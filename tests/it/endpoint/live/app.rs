@@ -11,13 +11,14 @@ use tidings::{
 };
 use tokio::sync::Semaphore;
 
+use super::scripted::Tagged;
 use crate::support::http::{TestClient, settle};
 
 /// An application whose answers depend on the topics that a request names:
 ///
 /// `forbidden` and `busy` are refused, `panic` panics, `never` has no answer, `slow` has it at the fourth poll, `wait` waits for a
 /// [release](Self::release), `now` starts at the present whatever the client's cursor, `cursorless` is of a source without
-/// cursors. Other topics are followed. `?key=` is the limit key, `?lifetime=` that of the authorization in milliseconds,
+/// cursors, `tagged` of one whose cursors have tags. Other topics are followed. `?key=` is the limit key, `?lifetime=` that of the authorization in milliseconds,
 /// `?throttle=` the least time between two deliveries in milliseconds, and
 /// `?renew=` decides about its renewal: a number of milliseconds, `no`, `never`, `slow`, `wait` or `panic`.
 #[derive(Clone)]
@@ -155,6 +156,7 @@ impl Publisher for LiveApp {
                     let stream = futures_util::stream::pending::<Event>();
                     return Ok(Accepted::new(from_stream(Topic::new("cursorless")?, stream).boxed()));
                 }
+                "tagged" => return Ok(Accepted::new(Tagged.boxed())),
                 _ => {}
             }
         }

@@ -1,6 +1,8 @@
 //! Keyed topics among those that a change adds.
 
-use tidings::{EndpointBuilder, Event, LocalHub, Rejection, Retention, SubscribeRequest};
+use tidings::{
+    EndpointBuilder, Event, LocalHub, Pattern, Rejection, Retention, SessionId, Start, Subscribe, SubscribeRequest,
+};
 
 use super::app::{LiveApp, change, data, objects};
 use crate::support::http::{TestClient, settle};
@@ -84,4 +86,52 @@ async fn added_pattern_sends_the_states_of_its_topics_before_the_confirmation() 
     let objects = objects(&client);
     assert_eq!(data(&objects), ["a1", "x1", "x2"]);
     assert_eq!(objects[2]["tidings"], "topics");
+}
+
+/// The change is made when the client is past the first event of the topic.
+#[tokio::test(start_paused = true)]
+async fn added_topic_without_a_state_sends_the_state_that_it_gets_before_the_change() {
+    for (names, is_added) in [(["a", "keyed/1"], true), (["a", "keyed/*"], true), (["a", "keyed/*"], false)] {
+        for has_cursor in [true, false] {
+            let app = app();
+            let endpoint = app.builder().build();
+            let client = TestClient::open_objects(&endpoint, "/?topic=a").await;
+            let start = if has_cursor { Start::After(app.hub().cursor()) } else { Start::Now };
+            let added = names[1..].iter().filter(|_| is_added).map(|name| Pattern::new(name).unwrap());
+            let subscribe = Subscribe::patterns(names).start(start).added(added);
+            let subscription = app.hub().subscribe(subscribe).unwrap();
+            set(&app, "keyed/1", "x", "x1");
+            set(&app, "keyed/1", "y", "y1");
+            app.publish("a", "a1");
+            settle().await;
+            endpoint.resubscribe(SessionId::from(1), subscription).unwrap();
+            settle().await;
+            set(&app, "keyed/1", "x", "x2");
+            settle().await;
+            let objects = objects(&client);
+            assert_eq!(data(&objects), ["a1", "x1", "y1", "x2"], "{names:?}, with a cursor: {has_cursor}");
+            assert_eq!(objects[3]["tidings"], "topics");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn subscriber_without_a_cursor_sends_no_state_of_kept_topics_again() {
+    let app = app();
+    let endpoint = app.builder().max_batch_bytes(1).build();
+    let keys: Vec<_> = (0..200).map(|key| key.to_string()).collect();
+    keys.iter().for_each(|key| set(&app, "keyed/1", key, key));
+    set(&app, "keyed/2", "z", "z1");
+    let client = TestClient::open_objects(&endpoint, "/?topic=keyed/1&topic=a").await;
+    let subscription = app.hub().subscribe(Subscribe::topics(["keyed/1", "keyed/2", "a"])).unwrap();
+    app.hub().publish_now("keyed/1", Event::removal("7").unwrap()).unwrap();
+    app.publish("a", "a1");
+    settle().await;
+    endpoint.resubscribe(SessionId::from(1), subscription).unwrap();
+    set(&app, "keyed/1", "8", "later");
+    settle().await;
+    let objects = objects(&client);
+    let expected: Vec<_> = keys.iter().map(String::as_str).chain(["a1", "z1", "later"]).collect();
+    assert_eq!(data(&objects), expected);
+    assert_eq!(objects.iter().filter(|object| object["removed"] == true).count(), 1);
 }

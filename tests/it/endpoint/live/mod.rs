@@ -3,6 +3,7 @@
 mod app;
 mod boundaries;
 mod keyed;
+mod keyed_sequences;
 mod renewals;
 mod resubscribe;
 mod scripted;

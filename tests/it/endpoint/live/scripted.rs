@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use serde_json::json;
 use tidings::subscriber::{Batch, Delivery, SubscriberInfo};
-use tidings::{Cursor, Event, Pattern, SessionId, Subscriber, Topic};
+use tidings::{Cursor, Event, Pattern, ResubscribeError, SessionId, Subscriber, Topic};
 
 use super::app::{LiveApp, change, data, objects};
 use crate::support::http::{TestClient, settle};
@@ -75,6 +75,33 @@ impl Subscriber for Filling {
 
     fn info(&self) -> SubscriberInfo<'_> {
         SubscriberInfo::new().with_topics(vec![Pattern::new("keyed").unwrap()])
+    }
+}
+
+/// A subscriber whose cursors have a tag of their own meaning, and that cannot skip.
+pub(super) struct Tagged;
+
+impl Subscriber for Tagged {
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Delivery> {
+        Poll::Pending
+    }
+
+    fn cursor(&self) -> Option<Cursor> {
+        Some(Cursor::new(9, 1).with_tag(5))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn source_with_tagged_cursors_refuses_a_change() {
+    let app = LiveApp::new();
+    let endpoint = app.builder().build();
+    for (first, next) in [("tagged", "a"), ("a", "tagged"), ("tagged", "tagged")] {
+        let mut client = TestClient::open_objects(&endpoint, &format!("/?topic={first}")).await;
+        let id = endpoint.sessions().last().unwrap().session.id();
+        assert_eq!(endpoint.resubscribe(id, Tagged), Err(ResubscribeError::NoCursors));
+        change(&mut client, &[next]).await;
+        let objects = objects(&client);
+        assert_eq!((objects.len(), &objects[0]["code"]), (1, &json!("unsupported")), "{first} to {next}");
     }
 }
 

@@ -10,7 +10,7 @@ enum Step {
     /// Time passes, and the alarms that become due go off late by up to this.
     Pass(u64),
     DrainIn(u64),
-    /// The application extends the authorization, or the publisher renews it, for this long and with this lead.
+    /// The application extends the authorization, or the publisher renews it, for this long, to be renewed so long before it expires.
     Extend(bool, u64, u64),
     NotRenewed,
     /// The alarm's waker is called though nothing may be due.
@@ -43,7 +43,7 @@ fn step() -> impl Strategy<Value = Step> {
         20 => input.prop_map(Step::Input),
         10 => (1_u64..20_000).prop_map(Step::Pass),
         2 => (0_u64..9_000).prop_map(Step::DrainIn),
-        3 => (any::<bool>(), 0_u64..60_000, 0_u64..60_000).prop_map(|(renews, millis, lead)| Step::Extend(renews, millis, lead)),
+        3 => (any::<bool>(), 0_u64..60_000, 0_u64..60_000).prop_map(|(renews, millis, renew_before)| Step::Extend(renews, millis, renew_before)),
         1 => Just(Step::NotRenewed),
         2 => Just(Step::StrayAlarm),
     ]
@@ -199,8 +199,8 @@ impl World {
     fn run(&mut self, steps: &[Step], joined_at: usize, max_age: Option<u64>) {
         for (index, &step) in steps.iter().enumerate() {
             if index == joined_at {
-                let lead = Duration::from_millis(index as u64 * 1_000);
-                self.give(Input::Joined { max_age: max_age.map(Duration::from_millis), lead });
+                let renew_before = Duration::from_millis(index as u64 * 1_000);
+                self.give(Input::Joined { max_age: max_age.map(Duration::from_millis), renew_before });
             }
             match step {
                 Step::Input(input) if self.may(input) => self.give(input),
@@ -210,9 +210,9 @@ impl World {
                     let at = self.now + Duration::from_millis(millis);
                     self.give(Input::DrainAt(at));
                 }
-                Step::Extend(renews, millis, lead) => {
+                Step::Extend(renews, millis, renew_before) => {
                     let expires = self.now + Duration::from_millis(millis);
-                    let validity = Validity { expires, lead: Duration::from_millis(lead) };
+                    let validity = Validity { expires, renew_before: Duration::from_millis(renew_before) };
                     self.give(if renews { Input::Renewed(Some(validity)) } else { Input::Extend(validity) });
                 }
                 Step::NotRenewed => self.give(Input::Renewed(None)),
@@ -220,7 +220,7 @@ impl World {
             }
         }
         if !self.has_joined {
-            self.give(Input::Joined { max_age: None, lead: Duration::ZERO });
+            self.give(Input::Joined { max_age: None, renew_before: Duration::ZERO });
         }
     }
 }
@@ -266,7 +266,7 @@ proptest! {
         drain_in in 0_u64..9_000,
     ) {
         let mut world = World::new(SessionKind::Stream, None, Instant::now());
-        world.give(Input::Joined { max_age: None, lead: Duration::ZERO });
+        world.give(Input::Joined { max_age: None, renew_before: Duration::ZERO });
         world.give(Input::DrainAt(world.now + Duration::from_millis(drain_in)));
         // It leaves, breaks off just before its cutoff, and is revoked just before the next: each has a cutoff of its own.
         let bound = world.now + Duration::from_millis(drain_in) + TIMEOUTS.write * 3 + FLUSH * 2;

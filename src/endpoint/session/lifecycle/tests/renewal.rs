@@ -2,14 +2,14 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn validity(expires: Instant, lead: Duration) -> Validity {
-    Validity { expires, lead }
+fn validity(expires: Instant, renew_before: Duration) -> Validity {
+    Validity { expires, renew_before }
 }
 
 /// Returns a session whose authorization expires after 100 s, and is to be renewed 10 s before.
 fn session(kind: SessionKind, begin: Instant, max_age: Option<Duration>) -> Lifecycle {
     let mut session = entering(kind, begin, Some(begin + 100 * SECOND));
-    let _ = session.handle(Input::Joined { max_age, lead: 10 * SECOND }, begin, &TIMEOUTS);
+    let _ = session.handle(Input::Joined { max_age, renew_before: 10 * SECOND }, begin, &TIMEOUTS);
     session
 }
 
@@ -146,7 +146,7 @@ fn extension_in_joined_keeps_its_own_renewal() {
     let begin = Instant::now();
     let mut session = entering(SessionKind::WebSocket, begin, Some(begin + 100 * SECOND));
     let _ = session.handle(Input::Extend(validity(begin + 200 * SECOND, 20 * SECOND)), begin, &TIMEOUTS);
-    let _ = session.handle(Input::Joined { max_age: None, lead: 10 * SECOND }, begin, &TIMEOUTS);
+    let _ = session.handle(Input::Joined { max_age: None, renew_before: 10 * SECOND }, begin, &TIMEOUTS);
     assert_eq!(session.alarm(), Some(begin + 180 * SECOND));
 }
 
@@ -155,7 +155,7 @@ fn polls_have_no_authorization_to_extend() {
     let begin = Instant::now();
     for kind in [SessionKind::Poll, SessionKind::PollSession] {
         let mut session = entering(kind, begin, Some(begin + 100 * SECOND));
-        let _ = session.handle(Input::Joined { max_age: None, lead: 10 * SECOND }, begin, &TIMEOUTS);
+        let _ = session.handle(Input::Joined { max_age: None, renew_before: 10 * SECOND }, begin, &TIMEOUTS);
         assert_eq!(session.alarm(), None, "{kind:?}");
         let extended = session.handle(Input::Extend(validity(begin + 900 * SECOND, SECOND)), begin, &TIMEOUTS);
         assert_eq!((extended.no_effect, session.expires()), (Some(NoEffect::Ended), Some(begin + 100 * SECOND)));

@@ -149,7 +149,7 @@ fn state(kind: SessionKind, polls: u8, phase: Phase, registration: Registration,
     (session.polls, session.phase) = (polls, phase);
     let input = match input {
         "NoPlace" => Input::NoPlace,
-        "Joined" => Input::Joined { max_age: Some(Duration::from_secs(1)), lead: Duration::ZERO },
+        "Joined" => Input::Joined { max_age: Some(Duration::from_secs(1)), renew_before: Duration::ZERO },
         "DrainAt" => Input::DrainAt(begin),
         "Leave" => Input::Leave(SessionEnd::Disconnected),
         "Revoke" => Input::Revoke,
@@ -158,7 +158,7 @@ fn state(kind: SessionKind, polls: u8, phase: Phase, registration: Registration,
             let is_over = input.starts_with("Late") || input == "Expire";
             session.timers.arm(SessionTimer::Expiry, begin + Duration::from_secs(u64::from(!is_over)));
             session.is_renewing = input.ends_with("enewed");
-            let validity = Validity { expires: begin + Duration::from_secs(9), lead: Duration::from_secs(1) };
+            let validity = Validity { expires: begin + Duration::from_secs(9), renew_before: Duration::from_secs(1) };
             match input.trim_start_matches("Late").trim_start_matches("Early") {
                 "Expire" => Input::Expire,
                 "Extend" => Input::Extend(validity),

@@ -92,7 +92,7 @@ fn authorization_of_a_long_lived_session_expires_by_its_alarm() {
     ] {
         let mut session = entering(kind, begin, Some(begin + SECOND));
         assert_eq!((session.alarm(), session.expires()), (None, Some(begin + SECOND)));
-        let _ = session.handle(Input::Joined { max_age: None, lead: Duration::ZERO }, begin, &TIMEOUTS);
+        let _ = session.handle(Input::Joined { max_age: None, renew_before: Duration::ZERO }, begin, &TIMEOUTS);
         assert_eq!(session.alarm().is_some(), is_alarmed, "{kind:?}");
         let early = session.handle(Input::Alarm { is_unread: false }, begin + SECOND / 2, &TIMEOUTS);
         assert!(!early.wakes && !session.is_shut());
@@ -105,7 +105,7 @@ fn authorization_of_a_long_lived_session_expires_by_its_alarm() {
 fn expiry_at_the_time_of_the_maximum_age_revokes() {
     let begin = Instant::now();
     let mut session = entering(SessionKind::WebSocket, begin, Some(begin + SECOND));
-    let _ = session.handle(Input::Joined { max_age: Some(SECOND), lead: Duration::ZERO }, begin, &TIMEOUTS);
+    let _ = session.handle(Input::Joined { max_age: Some(SECOND), renew_before: Duration::ZERO }, begin, &TIMEOUTS);
     assert_eq!(pass(&mut session, begin, SECOND, false).len(), 1);
     assert_eq!((session.phase(), session.reason()), (Phase::Revoked, Some(SessionEnd::Revoked)));
 }
@@ -114,7 +114,7 @@ fn expiry_at_the_time_of_the_maximum_age_revokes() {
 fn maximum_age_disconnects() {
     let begin = Instant::now();
     let mut session = entering(SessionKind::Poll, begin, None);
-    let _ = session.handle(Input::Joined { max_age: Some(SECOND), lead: Duration::ZERO }, begin, &TIMEOUTS);
+    let _ = session.handle(Input::Joined { max_age: Some(SECOND), renew_before: Duration::ZERO }, begin, &TIMEOUTS);
     assert!(pass(&mut session, begin, SECOND, false)[0].1.wakes);
     assert_eq!((session.phase(), session.reason()), (Phase::Leaving(8), Some(SessionEnd::Disconnected)));
 }
@@ -157,7 +157,8 @@ fn session_that_ends_while_joining_leaves_after_joined_returned() {
     let mut session = entering(SessionKind::WebSocket, begin, None);
     assert_eq!(session.handle(Input::Cut(SessionEnd::Drained), begin, &TIMEOUTS).left, None);
     assert!(session.is_joining());
-    let joined = session.handle(Input::Joined { max_age: Some(SECOND), lead: Duration::ZERO }, begin, &TIMEOUTS);
+    let joined =
+        session.handle(Input::Joined { max_age: Some(SECOND), renew_before: Duration::ZERO }, begin, &TIMEOUTS);
     assert_eq!((joined.left, joined.before), (Some(SessionEnd::Drained), Some(SessionState::Leaving)));
     assert_eq!((session.alarm(), session.state()), (None, None));
 }

@@ -12,9 +12,10 @@ use crate::time::{Clock, Sleep};
 
 /// Least time between two deliveries to a session, see [`Accepted::with_throttle`](crate::Accepted::with_throttle).
 ///
-/// One delivery is everything that the source had when its first part was read, in as many parts as the transport needs. The
-/// time begins with its last part. Until the time is over, the source is not polled: the unread events stay in the log.
-pub(super) struct Pace {
+/// One delivery is everything that the source had when its first part was read, in as many parts as the transport
+/// needs. The time begins with its last part. Until the time is over, the source is not polled: the unread events stay
+/// in the log.
+pub(super) struct Throttle {
     interval: Duration,
     /// Instant at which the interval began.
     closed_at: Instant,
@@ -38,7 +39,7 @@ enum Gate {
     Closed,
 }
 
-impl Pace {
+impl Throttle {
     pub(super) fn new(interval: Duration, head: Option<Arc<dyn Head>>, wheel: &Wheel) -> Self {
         let closed_at = wheel.begin();
         let sleep = wheel.sleep(closed_at);
@@ -77,11 +78,12 @@ impl Pace {
         self.gate = Gate::Open;
     }
 
-    /// Notes that the source yielded a part, after which the client is at `cursor`. Returns whether it was the last one.
+    /// Notes that the source yielded a part, after which the client is at `cursor`. Returns whether it was the last
+    /// one.
     pub(super) fn note_part(&mut self, cursor: Option<Cursor>) -> bool {
         self.gate = Gate::Reading;
         match (self.end, cursor) {
-            (Some(end), Some(cursor)) => cursor.epoch() == end.epoch() && cursor.sequence() >= end.sequence(),
+            (Some(end), Some(cursor)) => cursor.reaches(end),
             (None, _) => true,
             (Some(_), None) => false,
         }
@@ -99,8 +101,8 @@ impl Pace {
         self.is_registered = is_registered;
     }
 
-    /// Applies the pace to another source, with this interval if there is one. The interval began with the last delivery of
-    /// the source before.
+    /// Applies the throttle to another source, with this interval if there is one. The interval began with the last
+    /// delivery of the source before.
     pub(super) fn follow(&mut self, head: Option<Arc<dyn Head>>, interval: Option<Duration>, wheel: &Wheel) {
         self.head = head;
         self.interval = interval.unwrap_or(self.interval);
