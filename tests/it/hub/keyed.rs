@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tidings::subscriber::{Delivery, EncodedDelivery, SubscriberExt, SubscriptionEnd};
 use tidings::{
-    Cursor, EndReason, Event, Gap, GapReason, LocalHub, Overflow, PublishError, Retention, Snapshot, Start, StateLimits,
+    Cursor, EndReason, Event, Gap, GapReason, LocalHub, PublishError, Retention, Snapshot, Start, StateLimits,
     Subscribe, Subscriber, Subscription,
 };
 
-use crate::support::{CountingFormat, LineFormat, VirtualTimer, next_gap, poll, poll_encoded, ready_batches, topic};
+use crate::support::{CountingFormat, VirtualTimer, next_gap, poll, poll_encoded, ready_batches, topic};
 
 fn set(key: &str, value: &str) -> Event {
     Event::text(value).with_key(key).unwrap()
@@ -81,7 +81,7 @@ fn client_older_than_history_gets_the_changes_and_removals_since_its_cursor() {
 #[test]
 fn lagging_subscriber_gets_the_state_since_its_position_and_no_gap() {
     let hub = hub(StateLimits::default());
-    for overflow in [Overflow::Gap, Overflow::Disconnect, Overflow::Latest] {
+    for overflow in [tidings::Overflow::Gap, tidings::Overflow::Disconnect, tidings::Overflow::Latest] {
         let mut lagging = hub.subscribe(Subscribe::topics(["cars/a"]).overflow(overflow)).unwrap();
         changes(&mut lagging);
         for n in 0..1_000 {
@@ -91,39 +91,6 @@ fn lagging_subscriber_gets_the_state_since_its_position_and_no_gap() {
         assert_eq!(changes(&mut lagging), ["1=997", "2=998", "-0"], "{overflow:?}");
     }
     assert_eq!((hub.stats().gaps, hub.stats().missed), (0, 0));
-}
-
-/// The state does not have the later removal if the first one was forgotten. A client that is cut between both could not get it.
-#[test]
-fn conflating_subscriber_gets_a_removal_although_another_one_of_its_key_follows() {
-    for (name, is_late) in [("cars/a", false), ("cars/a", true), ("cars/*", false)] {
-        let retention = Retention::count(1).state_limits(StateLimits::default().removals(0));
-        let hub = LocalHub::builder().retain_for("cars/**", retention).live_buffer(10_000).build();
-        let cursor = hub.publish_now("cars/a", set("1", "a")).unwrap().cursor().unwrap();
-        let request = |cursor| Subscribe::patterns([name]).start(Start::After(cursor));
-        let conflating = || hub.subscribe(request(cursor).overflow(Overflow::Latest)).unwrap();
-        let mut lagging = hub.subscribe(request(cursor)).unwrap();
-        let early = (!is_late).then(conflating);
-        for event in [removal("1"), set("2", "b"), set("2", "c"), removal("1")] {
-            hub.publish_now("cars/a", event).unwrap();
-        }
-        let mut client = early.unwrap_or_else(conflating);
-        let mut received = Vec::new();
-        while received.last() != Some(&4) {
-            assert!(matches!(poll_encoded(&mut client, &LineFormat::CACHED, 0), Poll::Ready(EncodedDelivery::Events(_))));
-            received.push(client.cursor().unwrap().sequence());
-        }
-        assert_eq!(received, [2, 4], "{name}, late: {is_late}");
-        let cut = client.cursor().unwrap();
-        assert_eq!(changes(&mut lagging), ["-1", "2=b", "2=c", "-1"]);
-        drop((client, lagging));
-        // The later removal leaves memory.
-        for _ in 0..3 {
-            hub.publish_now("cars/a", set("3", &"d".repeat(1 << 16))).unwrap();
-        }
-        let resumed = changes(&mut hub.subscribe(request(cut)).unwrap());
-        assert!(!resumed.is_empty() && resumed.iter().all(|change| change.starts_with("3=")), "{}", resumed[0]);
-    }
 }
 
 #[test]
