@@ -1,5 +1,6 @@
 //! Subscriptions: the read path, from segments to deliveries.
 
+pub(crate) mod added_states;
 pub(crate) mod backfill;
 pub(crate) mod delivery_filter;
 pub(crate) mod filtered_output;

@@ -1,16 +1,18 @@
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use crate::contract::{
     Delivery, EncodedDelivery, EventFilter, Format, Subscribe, SubscribeError, Subscriber, SubscriberInfo,
 };
 use crate::hub::shared::Shared;
-use crate::hub::subscription::filtered_output::poll_filtered;
+use crate::hub::subscription::added_states::AddedStates;
+use crate::hub::subscription::filtered_output::{FilteredOutput, poll_filtered};
 use crate::hub::subscription::kind::Kind;
-use crate::hub::subscription::output::{Batches, InFormat, Output};
+use crate::hub::subscription::output::{Batches, InFormat, Output, poll_later};
 use crate::hub::subscription::reader::Look;
-use crate::hub::subscription::skipping::{opening_after, sequence_of};
+use crate::hub::subscription::skipping::{Since, opening_after, sequence_of};
 use crate::model::{Cursor, Gap, GapReason, Pattern};
 
 /// Subscription of a [`LocalHub`](crate::LocalHub): the events of its topics in the hub's order.
@@ -107,9 +109,15 @@ pub struct Subscription {
 
 /// State that most subscriptions do not have.
 struct Rare {
-    /// Gap that is delivered first.
-    opening: Option<Box<Gap>>,
+    first: Option<Box<First>>,
     filter: Option<EventFilter>,
+}
+
+/// Deliveries that precede all others.
+struct First {
+    /// States of added topics. They precede the gap.
+    states: Option<AddedStates>,
+    opening: Option<Gap>,
 }
 
 impl Subscription {
@@ -127,7 +135,7 @@ impl Subscription {
         let filter = options.into_filter();
         let mut this = Self { shared, rare: None, kind };
         if opening.is_some() || filter.is_some() {
-            this.set_rare(opening, filter);
+            this.set_rare(opening.map(|gap| Box::new(First { states: None, opening: Some(gap) })), filter);
         }
         Ok(this)
     }
@@ -190,15 +198,18 @@ impl Subscription {
     #[inline(never)]
     fn poll_rare<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
         match self.rare.as_deref() {
-            Some(Rare { opening: None, filter: Some(filter) }) => {
+            Some(Rare { first: None, filter: Some(filter) }) => {
                 poll_filtered(&mut self.kind, &self.shared, cx, output, filter)
             }
-            _ => self.poll_opening(cx, output),
+            _ => self.poll_first(cx, output),
         }
     }
 
     #[cold]
-    fn poll_opening<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
+    fn poll_first<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
+        if self.states().is_some() {
+            return self.poll_states(cx, output);
+        }
         let Some(gap) = self.take_opening() else {
             return self.find(cx, output);
         };
@@ -206,10 +217,41 @@ impl Subscription {
         Poll::Ready(if self.is_filtered() { O::gap(Gap { missed: None, ..gap }) } else { O::gap(gap) })
     }
 
+    /// Polls for the next delivery of the states. After the last the poll is pending once, with the task woken, so that the
+    /// caller sees the client at the cursor of the skip.
     #[cold]
-    fn set_rare(&mut self, opening: Option<Gap>, filter: Option<EventFilter>) {
-        let is_used = opening.is_some() || filter.is_some();
-        self.rare = is_used.then(|| Box::new(Rare { opening: opening.map(Box::new), filter }));
+    fn poll_states<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
+        if let Some(Rare { first: Some(first), filter }) = self.rare.as_deref_mut() {
+            if let Some(states) = &mut first.states {
+                let polled = match filter {
+                    Some(filter) => {
+                        let output = FilteredOutput { output, filter, looks: &Cell::new(0) };
+                        states.poll(&self.shared, cx, output)
+                    }
+                    None => states.poll(&self.shared, cx, output),
+                };
+                if let Some(delivery) = ready!(polled) {
+                    return Poll::Ready(delivery);
+                }
+            }
+        }
+        let opening = self.take_opening();
+        self.set_first(None, opening);
+        poll_later(cx)
+    }
+
+    /// Sets the deliveries that precede all others.
+    #[cold]
+    fn set_first(&mut self, states: Option<AddedStates>, opening: Option<Gap>) {
+        let first = (states.is_some() || opening.is_some()).then(|| Box::new(First { states, opening }));
+        let filter = self.rare.take().and_then(|rare| rare.filter);
+        self.set_rare(first, filter);
+    }
+
+    #[cold]
+    fn set_rare(&mut self, first: Option<Box<First>>, filter: Option<EventFilter>) {
+        let is_used = first.is_some() || filter.is_some();
+        self.rare = is_used.then(|| Box::new(Rare { first, filter }));
     }
 
     fn is_filtered(&self) -> bool {
@@ -218,27 +260,41 @@ impl Subscription {
 
     fn take_opening(&mut self) -> Option<Gap> {
         let rare = self.rare.as_mut()?;
-        let gap = rare.opening.take();
-        if rare.filter.is_none() {
+        let gap = rare.first.as_mut()?.opening.take();
+        rare.first.take_if(|first| first.states.is_none());
+        if rare.first.is_none() && rare.filter.is_none() {
             self.rare = None;
         }
-        gap.map(|gap| *gap)
+        gap
     }
 
     #[inline]
     pub(super) fn opening(&self) -> Option<&Gap> {
-        self.rare.as_ref()?.opening.as_deref()
+        self.rare.as_ref()?.first.as_ref()?.opening.as_ref()
+    }
+
+    fn states(&self) -> Option<&AddedStates> {
+        self.rare.as_ref()?.first.as_ref()?.states.as_ref()
+    }
+
+    fn take_states(&mut self) -> Option<AddedStates> {
+        self.rare.as_mut()?.first.as_mut()?.states.take()
     }
 
     #[cold]
     fn rare_cursor(&self) -> Option<Cursor> {
-        match self.opening() {
-            Some(Gap { reason: GapReason::Epoch | GapReason::Invalid, .. }) => None,
-            _ => Some(match &self.kind {
-                Kind::Single(single) => single.cursor(&self.shared),
-                Kind::Multi(multi) => multi.cursor(&self.shared),
-            }),
+        if let Some(states) = self.states() {
+            return Some(states.cursor(&self.shared));
         }
+        (!self.lacks_cursor()).then(|| match &self.kind {
+            Kind::Single(single) => single.cursor(&self.shared),
+            Kind::Multi(multi) => multi.cursor(&self.shared),
+        })
+    }
+
+    /// Returns whether the client has no cursor before the first gap.
+    fn lacks_cursor(&self) -> bool {
+        self.opening().is_some_and(|gap| matches!(gap.reason, GapReason::Epoch | GapReason::Invalid))
     }
 
     #[cold]
@@ -250,26 +306,30 @@ impl Subscription {
                 None
             }
         };
-        let filter = self.rare.as_ref().and_then(|rare| rare.filter.clone());
         let opening = self.take_opening().and_then(|gap| opening_after(gap, cursor));
+        let mut states = self.take_states();
+        states.iter_mut().for_each(|states| states.extend(sequence));
         // Events that are gone from memory are later than those that had left history at the start.
-        self.set_rare(gone.or(opening), filter);
+        self.set_first(states, gone.or(opening));
     }
 
-    /// Begins again in keyed topics, for a client that followed these topics up to a sequence.
+    /// Begins again in keyed topics, for a client that followed these topics up to a sequence. The states of others come first.
     #[cold]
     fn follow(&mut self, sequence: u64, followed: &[Pattern]) {
+        self.take_states().iter_mut().for_each(|states| states.leave(&self.shared));
+        let (mut states, mut opening) = (Vec::new(), self.take_opening());
+        let since = Since { shared: &self.shared, sequence, followed };
         match &mut self.kind {
             Kind::Single(single) => {
-                if single.follow(sequence, followed) {
-                    let filter = self.rare.as_ref().and_then(|rare| rare.filter.clone());
-                    // Of a lost state, which the reader looks for again.
-                    let opening = self.take_opening().filter(|gap| !gap.snapshot || gap.topic.is_none());
-                    self.set_rare(opening, filter);
+                if single.follow(since, &mut states) {
+                    opening = opening.filter(|gap| !gap.snapshot);
                 }
             }
-            Kind::Multi(multi) => multi.follow(sequence, followed, &self.shared),
+            Kind::Multi(multi) => multi.follow(since, &mut states),
         }
+        // A lost state is looked for again. Events of other topics may be missing, too.
+        opening.iter_mut().for_each(|gap| gap.snapshot = false);
+        self.set_first(AddedStates::new(states, sequence), opening);
     }
 
     /// Returns the gap that is delivered first.
@@ -297,7 +357,7 @@ impl Subscriber for Subscription {
     }
 
     fn register(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.opening().is_some() {
+        if self.rare.as_ref().is_some_and(|rare| rare.first.is_some()) {
             return false;
         }
         match &mut self.kind {
@@ -320,7 +380,7 @@ impl Subscriber for Subscription {
         let Some(sequence) = sequence_of(cursor, &self.shared) else {
             return false;
         };
-        if sequence > self.kind.sequence() || self.cursor().is_none() {
+        if sequence > self.kind.sequence() || self.lacks_cursor() {
             self.skip(cursor, sequence);
         }
         true
@@ -338,6 +398,9 @@ impl Subscriber for Subscription {
     }
 
     fn release(&mut self) {
+        if let Some(Rare { first: Some(first), .. }) = self.rare.as_deref_mut() {
+            first.states.iter_mut().for_each(AddedStates::release);
+        }
         match &mut self.kind {
             Kind::Single(single) => single.release(),
             Kind::Multi(multi) => multi.release(),
@@ -357,6 +420,9 @@ impl Subscriber for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        if let Some(mut states) = self.take_states() {
+            states.leave(&self.shared);
+        }
         match &mut self.kind {
             Kind::Single(single) => single.leave(&self.shared),
             Kind::Multi(multi) => multi.leave(&self.shared),
