@@ -185,7 +185,9 @@ impl Backfill {
     /// Returns the sequence of the next event or gap: one of the backfill, or of the pattern's log if the backfill was read.
     /// Everything up to `read` is delivered.
     pub(crate) fn head(&mut self, log: &mut Reader, shared: &Shared, read: u64, overflow: Overflow) -> Option<u64> {
-        self.find_first(Some(&mut *log), shared, read);
+        if self.first.is_some() || !self.rest.is_empty() {
+            self.find_first(Some(&mut *log), shared, read);
+        }
         if !self.forgotten.is_empty() {
             return Some(0);
         }
