@@ -1,19 +1,16 @@
-use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use crate::contract::{
-    Delivery, EncodedDelivery, EventFilter, Format, Subscribe, SubscribeError, Subscriber, SubscriberInfo,
-};
+use crate::contract::{Delivery, EncodedDelivery, Format, Subscribe, SubscribeError, Subscriber, SubscriberInfo};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::added_states::AddedStates;
-use crate::hub::subscription::filtered_output::{FilteredOutput, poll_filtered};
 use crate::hub::subscription::kind::Kind;
-use crate::hub::subscription::output::{Batches, InFormat, Output, poll_later};
+use crate::hub::subscription::output::{Batches, InFormat, Output};
+use crate::hub::subscription::rare::Rare;
 use crate::hub::subscription::reader::Look;
 use crate::hub::subscription::skipping::{Since, opening_after, sequence_of};
-use crate::model::{Cursor, Gap, GapReason, Pattern};
+use crate::model::{Cursor, Pattern};
 
 /// Subscription of a [`LocalHub`](crate::LocalHub): the events of its topics in the hub's order.
 ///
@@ -103,21 +100,8 @@ use crate::model::{Cursor, Gap, GapReason, Pattern};
 /// ```
 pub struct Subscription {
     pub(super) shared: Arc<Shared>,
-    rare: Option<Box<Rare>>,
+    pub(super) rare: Option<Box<Rare>>,
     pub(super) kind: Kind,
-}
-
-/// State that most subscriptions do not have.
-struct Rare {
-    first: Option<Box<First>>,
-    filter: Option<EventFilter>,
-}
-
-/// Deliveries that precede all others.
-struct First {
-    /// States of added topics. They precede the gap.
-    states: Option<AddedStates>,
-    opening: Option<Gap>,
 }
 
 impl Subscription {
@@ -135,7 +119,7 @@ impl Subscription {
         let filter = options.into_filter();
         let mut this = Self { shared, rare: None, kind };
         if opening.is_some() || filter.is_some() {
-            this.set_rare(opening.map(|gap| Box::new(First { states: None, opening: Some(gap) })), filter);
+            this.set_rare(None, opening, filter);
         }
         Ok(this)
     }
@@ -191,110 +175,8 @@ impl Subscription {
 
     /// Finds the next delivery, without an opening gap and a filter.
     #[inline(never)]
-    fn find<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
+    pub(super) fn find<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
         self.kind.poll(&self.shared, cx, output)
-    }
-
-    #[inline(never)]
-    fn poll_rare<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
-        match self.rare.as_deref() {
-            Some(Rare { first: None, filter: Some(filter) }) => {
-                poll_filtered(&mut self.kind, &self.shared, cx, output, filter)
-            }
-            _ => self.poll_first(cx, output),
-        }
-    }
-
-    #[cold]
-    fn poll_first<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
-        if self.states().is_some() {
-            return self.poll_states(cx, output);
-        }
-        let Some(gap) = self.take_opening() else {
-            return self.find(cx, output);
-        };
-        let gap = self.open(gap);
-        Poll::Ready(if self.is_filtered() { O::gap(Gap { missed: None, ..gap }) } else { O::gap(gap) })
-    }
-
-    /// Polls for the next delivery of the states. After the last the poll is pending once, with the task woken, so that the
-    /// caller sees the client at the cursor of the skip.
-    #[cold]
-    fn poll_states<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
-        if let Some(Rare { first: Some(first), filter }) = self.rare.as_deref_mut() {
-            if let Some(states) = &mut first.states {
-                let polled = match filter {
-                    Some(filter) => {
-                        let output = FilteredOutput { output, filter, looks: &Cell::new(0) };
-                        states.poll(&self.shared, cx, output)
-                    }
-                    None => states.poll(&self.shared, cx, output),
-                };
-                if let Some(delivery) = ready!(polled) {
-                    return Poll::Ready(delivery);
-                }
-            }
-        }
-        let opening = self.take_opening();
-        self.set_first(None, opening);
-        poll_later(cx)
-    }
-
-    /// Sets the deliveries that precede all others.
-    #[cold]
-    fn set_first(&mut self, states: Option<AddedStates>, opening: Option<Gap>) {
-        let first = (states.is_some() || opening.is_some()).then(|| Box::new(First { states, opening }));
-        let filter = self.rare.take().and_then(|rare| rare.filter);
-        self.set_rare(first, filter);
-    }
-
-    #[cold]
-    fn set_rare(&mut self, first: Option<Box<First>>, filter: Option<EventFilter>) {
-        let is_used = first.is_some() || filter.is_some();
-        self.rare = is_used.then(|| Box::new(Rare { first, filter }));
-    }
-
-    fn is_filtered(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| rare.filter.is_some())
-    }
-
-    fn take_opening(&mut self) -> Option<Gap> {
-        let rare = self.rare.as_mut()?;
-        let gap = rare.first.as_mut()?.opening.take();
-        rare.first.take_if(|first| first.states.is_none());
-        if rare.first.is_none() && rare.filter.is_none() {
-            self.rare = None;
-        }
-        gap
-    }
-
-    #[inline]
-    pub(super) fn opening(&self) -> Option<&Gap> {
-        self.rare.as_ref()?.first.as_ref()?.opening.as_ref()
-    }
-
-    fn states(&self) -> Option<&AddedStates> {
-        self.rare.as_ref()?.first.as_ref()?.states.as_ref()
-    }
-
-    fn take_states(&mut self) -> Option<AddedStates> {
-        self.rare.as_mut()?.first.as_mut()?.states.take()
-    }
-
-    #[cold]
-    fn rare_cursor(&self) -> Option<Cursor> {
-        if let Some(states) = self.states() {
-            return Some(states.cursor(&self.shared));
-        }
-        (!self.lacks_cursor()).then(|| match &self.kind {
-            Kind::Single(single) => single.cursor(&self.shared),
-            Kind::Multi(multi) => multi.cursor(&self.shared),
-        })
-    }
-
-    /// Returns whether the client has no cursor before the first gap.
-    fn lacks_cursor(&self) -> bool {
-        self.opening().is_some_and(|gap| matches!(gap.reason, GapReason::Epoch | GapReason::Invalid))
     }
 
     #[cold]
@@ -331,16 +213,6 @@ impl Subscription {
         opening.iter_mut().for_each(|gap| gap.snapshot = false);
         self.set_first(AddedStates::new(states, sequence), opening);
     }
-
-    /// Returns the gap that is delivered first.
-    #[cold]
-    fn open(&mut self, gap: Gap) -> Gap {
-        self.shared.gaps.add(1);
-        let sequence = self.kind.sequence_mut();
-        let after = self.shared.cursor(*sequence);
-        *sequence = if gap.snapshot { 0 } else { (*sequence).max(gap.cursor.sequence()) };
-        if gap.reason == GapReason::Evicted { gap.with_after(after) } else { gap }
-    }
 }
 
 impl Subscriber for Subscription {
@@ -357,7 +229,7 @@ impl Subscriber for Subscription {
     }
 
     fn register(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.rare.as_ref().is_some_and(|rare| rare.first.is_some()) {
+        if self.has_first() {
             return false;
         }
         match &mut self.kind {
@@ -398,8 +270,8 @@ impl Subscriber for Subscription {
     }
 
     fn release(&mut self) {
-        if let Some(Rare { first: Some(first), .. }) = self.rare.as_deref_mut() {
-            first.states.iter_mut().for_each(AddedStates::release);
+        if let Some(states) = self.states_mut() {
+            states.release();
         }
         match &mut self.kind {
             Kind::Single(single) => single.release(),
@@ -420,12 +292,12 @@ impl Subscriber for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        if let Some(mut states) = self.take_states() {
-            states.leave(&self.shared);
-        }
         match &mut self.kind {
             Kind::Single(single) => single.leave(&self.shared),
             Kind::Multi(multi) => multi.leave(&self.shared),
+        }
+        if let Some(mut states) = self.take_states() {
+            states.leave(&self.shared);
         }
     }
 }
