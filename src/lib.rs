@@ -116,6 +116,8 @@ mod contract;
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 pub mod endpoint;
+#[cfg(test)]
+mod engine;
 mod hub;
 mod model;
 pub mod runs;

@@ -259,6 +259,12 @@ impl Backfill {
         !self.forgotten.is_empty() || gap.is_some_and(|gap| self.first.as_ref().is_none_or(|unread| *gap < unread.head))
     }
 
+    /// Returns whether a gap is to be delivered.
+    #[cfg(test)]
+    pub(crate) fn has_gap(&self) -> bool {
+        !self.gaps.is_empty() || !self.forgotten.is_empty()
+    }
+
     /// Returns whether the next events are in the log of a topic.
     pub(crate) fn has_unread(&self) -> bool {
         self.first.is_some()

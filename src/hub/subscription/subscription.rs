@@ -5,6 +5,8 @@ use std::task::{Context, Poll};
 use crate::contract::{Delivery, EncodedDelivery, Format, Subscribe, SubscribeError, Subscriber, SubscriberInfo};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::added_states::AddedStates;
+#[cfg(test)]
+use crate::hub::subscription::followed::FollowedLog;
 use crate::hub::subscription::kind::Kind;
 use crate::hub::subscription::output::{Batches, InFormat, Output};
 use crate::hub::subscription::rare::Rare;
@@ -177,6 +179,19 @@ impl Subscription {
     #[inline(never)]
     pub(super) fn find<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
         self.kind.poll(&self.shared, cx, output)
+    }
+
+    /// Returns whether memory had everything after the start.
+    #[cfg(test)]
+    pub(crate) fn is_complete(&self) -> bool {
+        self.opening().is_none()
+            && !matches!(&self.kind, Kind::Multi(multi) if multi.topics.iter().any(FollowedLog::has_gap))
+    }
+
+    /// Begins another subscription of the hub.
+    #[cfg(test)]
+    pub(crate) fn another(&self, what: Subscribe) -> Result<Self, SubscribeError> {
+        Self::new(Arc::clone(&self.shared), what)
     }
 
     #[cold]
