@@ -285,8 +285,7 @@ impl Subscribe {
         self
     }
 
-    /// Returns the patterns and options. There is at least one pattern, and no duplicate. Several patterns may match a topic,
-    /// whose events a hub delivers once.
+    /// Returns the patterns and options. There is at least one pattern, and no duplicate. Several may match a topic.
     pub(crate) fn into_parts(self) -> Result<(Vec<Pattern>, SubscribeOptions), SubscribeError> {
         match self.invalid {
             Some(error) => Err(error),

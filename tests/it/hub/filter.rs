@@ -12,7 +12,7 @@ use tidings::{
     Cursor, EndReason, Event, Gap, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, Subscription, TopicEnd,
 };
 
-use super::sequence_names::{NAMES, TOPICS};
+use super::sequence_names::{TOPICS, any_names};
 use crate::support::{
     CountingFormat, LineFormat, VirtualTimer, WakeCounter, cases, poll, poll_encoded, ready_texts, texts,
 };
@@ -147,14 +147,6 @@ fn read(subscription: &mut Subscription, max: Option<usize>, deliveries: usize) 
     items
 }
 
-fn names() -> impl Strategy<Value = Vec<&'static str>> {
-    prop_oneof![
-        prop::sample::select(NAMES.to_vec()).prop_map(|name| vec![name]),
-        prop::sample::subsequence(TOPICS.to_vec(), 1..=4).prop_shuffle(),
-        prop::sample::subsequence(NAMES.to_vec(), 1..=4).prop_shuffle(),
-    ]
-}
-
 proptest! {
     #![proptest_config(cases(384))]
 
@@ -163,7 +155,7 @@ proptest! {
     #[test]
     fn filtered_subscription_yields_the_events_of_an_unfiltered_one_for_which_the_predicate_holds(
         steps in prop::collection::vec(step(), 1..80),
-        names in names(),
+        names in any_names(),
         overflow in prop_oneof![Just(Overflow::Gap), Just(Overflow::Latest), Just(Overflow::Disconnect)],
         retained in prop_oneof![2 => Just(1_000_usize), 1 => 0..40_usize],
         live_buffer in prop_oneof![Just(0_usize), Just(2_000), Just(1 << 20)],
