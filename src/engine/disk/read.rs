@@ -1,3 +1,4 @@
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::engine::disk::codec::{Body, Row};
@@ -102,9 +103,9 @@ impl Store {
                 }
                 let (sequence, id) = order_row(&key, &id)?;
                 last = sequence;
-                if !topics.contains_key(&id) {
+                if let Entry::Vacant(unknown) = topics.entry(id) {
                     let meta = meta(view, id)?;
-                    topics.insert(id, filter(&meta.topic).then_some(meta));
+                    unknown.insert(filter(&meta.topic).then_some(meta));
                 }
                 if matches!(topics.get(&id), Some(Some(_))) {
                     found += 1;

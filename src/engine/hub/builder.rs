@@ -52,9 +52,11 @@ impl DiskHubBuilder {
         P: TryInto<Pattern>,
         PatternError: From<P::Error>,
     {
-        match pattern.try_into().map_err(PatternError::from) {
-            Ok(pattern) => self.retentions.set(pattern, retention),
-            Err(why) => panic!("retain_for takes a topic or a pattern: {why}"),
+        let pattern = pattern.try_into().map_err(PatternError::from);
+        let why = pattern.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        assert!(pattern.is_ok(), "retain_for takes a topic or a pattern: {why}");
+        if let Ok(pattern) = pattern {
+            self.retentions.set(pattern, retention);
         }
         self
     }
