@@ -7,7 +7,7 @@
 //! | `lock` | id of the process that has the directory open; held by a file lock |
 //! | `head` | last sequence that was acknowledged, rewritten in place after each commit, not synced |
 //! | `rows` | a fjall database with one keyspace |
-//! | `journals` | ends of fjall's earlier journals, while the store is opened |
+//! | `journals` | exists from the time at which a loss in a journal is found until it is noted in the rows |
 //!
 //! # Rows
 //!
@@ -39,9 +39,10 @@
 //!
 //! Each open begins an epoch. A cursor is valid if its epoch is in the list and its sequence is at most the last one of that
 //! epoch. At open the head of the rows is compared with the file `head`: rows that end earlier have lost acknowledged events.
-//! fjall takes a damaged journal for one that was not written to its end. If a later journal exists, the head does not show
-//! that, so the written part of each earlier journal is measured before and after fjall opens it. In both cases all epochs
-//! leave the list, and the sequence continues above the acknowledged one.
+//! In both this case and that of a damaged journal before the last one (`journals.rs`), where the head shows nothing, all
+//! epochs leave the list, and the sequence continues above the acknowledged one.
+//!
+//! Errors and panics of fjall are errors of the store.
 #![allow(dead_code, reason = "the hub on disk is the user")]
 
 mod codec;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use crate::engine::disk::epochs::Epochs;
 use crate::engine::disk::error::{StoreError, no_panic};
 use crate::engine::disk::files::{HeadFile, LockFile};
-use crate::engine::disk::journals::SealedJournals;
+use crate::engine::disk::journals::Journals;
 use crate::engine::disk::keys;
 use crate::engine::disk::meta::Head;
 use crate::engine::disk::options::StoreOptions;
@@ -141,12 +141,11 @@ impl Store {
         no_panic(|| {
             drop(old);
             let path = self.directory.join(Self::ROWS);
-            let journals = SealedJournals::find(&path, &self.directory)?;
-            *rows = Some(Rows::open(&path, &self.options)?);
-            match journals.is_cut()? {
-                true => Err(StoreError::damaged("a journal was damaged while the store was open")),
-                false => journals.forget(),
+            if Journals::check(&path, &self.directory)?.are_damaged {
+                return Err(StoreError::damaged("a journal was damaged while the store was open"));
             }
+            *rows = Some(Rows::open(&path, &self.options)?);
+            Ok(())
         })?;
         drop(rows);
         let stored = self.stored_head()?;

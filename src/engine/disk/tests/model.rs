@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::support::{Directory, read_pages, sequences, topic, written};
+use super::support::{Directory, copy_killed, read_pages, sequences, topic, written};
 use crate::engine::disk::{Limit, Opened, Record, Store, StoreOptions};
 use crate::model::{EndReason, Event, Retention, StateLimits, Topic};
 
@@ -239,9 +239,7 @@ impl Pair {
         if is_closed {
             self.store.close().unwrap();
         } else {
-            // The directory as a process that was killed leaves it.
-            let copied = Directory::new();
-            super::support::copy(&self.directory.0, &copied.0);
+            let copied = copy_killed(&self.directory);
             self.store.close().unwrap();
             self.directory = copied;
         }

@@ -85,6 +85,26 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Copies the directory of a store that is open, as a process that was killed leaves it, without the zeros at the end of journals.
+pub(crate) fn copy_killed(from: &Directory) -> Directory {
+    let killed = Directory::new();
+    copy(&from.0, &killed.0);
+    for path in files(&killed.0) {
+        if path.extension().is_some_and(|extension| extension == "jnl") {
+            let written = written_part(&fs::read(&path).unwrap());
+            fs::File::options().write(true).open(&path).unwrap().set_len(written as u64).unwrap();
+        }
+    }
+    killed
+}
+
+/// Returns the place after the last byte that is not zero.
+pub(crate) fn written_part(bytes: &[u8]) -> usize {
+    let zeros = bytes.rchunks(4_096).take_while(|chunk| **chunk == [0; 4_096][..chunk.len()]).map(<[u8]>::len);
+    let rest = bytes.len() - zeros.sum::<usize>();
+    bytes[..rest].iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)
+}
+
 /// Returns the files of a directory and of its folders, in order.
 pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
