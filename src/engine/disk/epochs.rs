@@ -1,4 +1,4 @@
-use crate::engine::disk::codec::{Reader, Writer};
+use crate::engine::disk::codec::{ValueReader, ValueWriter};
 use crate::engine::disk::error::StoreError;
 use crate::engine::disk::keys;
 
@@ -53,7 +53,7 @@ impl Epochs {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut value = Writer::new(8 + 16 * self.0.len());
+        let mut value = ValueWriter::new(8 + 16 * self.0.len());
         for &(epoch, last) in &self.0 {
             value.number(epoch);
             value.number(last);
@@ -62,7 +62,7 @@ impl Epochs {
     }
 
     pub(super) fn decode(value: &[u8]) -> Result<Self, StoreError> {
-        let mut value = Reader::open(keys::EPOCHS, value).map_err(StoreError::damaged)?;
+        let mut value = ValueReader::open(keys::EPOCHS, value).map_err(StoreError::damaged)?;
         let mut epochs = Vec::new();
         while !value.is_empty() {
             let read = value.number().zip(value.number());

@@ -43,7 +43,7 @@
 //! epochs leave the list, and the sequence continues above the acknowledged one.
 //!
 //! Errors and panics of fjall are errors of the store.
-#![allow(dead_code, reason = "the hub on disk is the user")]
+#![allow(dead_code, unused_imports, reason = "the hub on disk is the user")]
 
 mod codec;
 mod epochs;

@@ -1,3 +1,4 @@
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::engine::disk::codec::{Body, Row};
@@ -98,11 +99,14 @@ impl Store {
                 }
                 let (sequence, id) = order_row(&key, &id)?;
                 last = sequence;
-                if !topics.contains_key(&id) {
-                    let meta = meta(view, id)?;
-                    topics.insert(id, filter(&meta.topic).then_some(meta));
-                }
-                if matches!(topics.get(&id), Some(Some(_))) {
+                let topic = match topics.entry(id) {
+                    Entry::Occupied(topic) => topic.into_mut(),
+                    Entry::Vacant(place) => {
+                        let meta = meta(view, id)?;
+                        place.insert(filter(&meta.topic).then_some(meta))
+                    }
+                };
+                if topic.is_some() {
                     found += 1;
                     wanted.entry(id).or_default().insert(sequence);
                 }

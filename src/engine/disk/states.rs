@@ -1,4 +1,4 @@
-use crate::engine::disk::codec::{Body, Reader, Row};
+use crate::engine::disk::codec::{Body, Row, ValueReader};
 use crate::engine::disk::error::StoreError;
 use crate::engine::disk::keys;
 use crate::engine::disk::read::{meta, record};
@@ -85,7 +85,7 @@ impl Store {
 
 /// Returns the topic, the time and the reason of an end that is remembered.
 pub(super) fn decode_end(key: &[u8], value: &[u8]) -> Result<(u32, u64, EndReason), StoreError> {
-    let mut value = Reader::open(key, value).map_err(StoreError::damaged)?;
+    let mut value = ValueReader::open(key, value).map_err(StoreError::damaged)?;
     let mut fields = || {
         let id = u32::try_from(value.number()?).ok()?;
         let at = value.number()?;

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use crate::engine::disk::codec::{Body, Reader, Row, Writer as Value};
+use crate::engine::disk::codec::{Body, Row, ValueReader, ValueWriter};
 use crate::engine::disk::error::StoreError;
 use crate::engine::disk::keys;
 use crate::engine::disk::meta::Head;
@@ -191,7 +191,7 @@ impl WriteRound<'_> {
         known.meta.end = sequence;
         self.head.ends += 1;
         let key = keys::end(sequence);
-        let mut value = Value::new(24);
+        let mut value = ValueWriter::new(24);
         value.number(u64::from(known.id));
         value.number(at);
         value.number(EndReason::ALL.iter().position(|other| *other == reason).unwrap_or(0) as u64);
@@ -220,14 +220,14 @@ pub(super) fn newest(view: &View, row: &[u8]) -> Result<Option<Newest>, StoreErr
 }
 
 pub(super) fn encode_newest(row: &[u8], (sequence, is_removal): Newest) -> Vec<u8> {
-    let mut value = Value::new(16);
+    let mut value = ValueWriter::new(16);
     value.number(sequence);
     value.byte(u8::from(is_removal));
     value.seal(row)
 }
 
 pub(super) fn decode_newest(row: &[u8], value: &[u8]) -> Result<Newest, StoreError> {
-    let mut value = Reader::open(row, value).map_err(StoreError::damaged)?;
+    let mut value = ValueReader::open(row, value).map_err(StoreError::damaged)?;
     let fields = value.number().zip(value.byte());
     fields.map(|(sequence, removal)| (sequence, removal == 1)).ok_or_else(|| StoreError::damaged("state is incomplete"))
 }
