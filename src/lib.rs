@@ -116,7 +116,7 @@ mod contract;
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 pub mod endpoint;
-#[cfg(feature = "disk")]
+#[cfg(any(test, feature = "disk"))]
 mod engine;
 mod hub;
 mod model;

@@ -10,8 +10,7 @@ use crate::model::{Cursor, Overflow, Pattern, PatternError, Topic, TopicError};
 /// delivered once, even if several of them match its topic.
 ///
 /// ```
-/// use tidings::{Start, Subscribe};
-///
+/// # use tidings::{Start, Subscribe};
 /// let news = Subscribe::topics(["news"]).start(Start::Last(10));
 /// let prices = Subscribe::patterns(["prices/*", "news"]);
 /// ```
@@ -19,7 +18,7 @@ use crate::model::{Cursor, Overflow, Pattern, PatternError, Topic, TopicError};
 #[must_use]
 pub struct Subscribe {
     patterns: Vec<Pattern>,
-    options: SubscribeOptions,
+    pub(crate) options: SubscribeOptions,
     invalid: Option<SubscribeError>,
 }
 
@@ -286,8 +285,7 @@ impl Subscribe {
         self
     }
 
-    /// Returns the patterns and options. There is at least one pattern, and no duplicate. Several patterns may match a topic,
-    /// whose events a hub delivers once.
+    /// Returns the patterns and options. There is at least one pattern, and no duplicate. Several may match a topic.
     pub(crate) fn into_parts(self) -> Result<(Vec<Pattern>, SubscribeOptions), SubscribeError> {
         match self.invalid {
             Some(error) => Err(error),

@@ -81,6 +81,27 @@ impl SubscribeOptions {
         self.rare?.filter
     }
 
+    /// Replaces [`Overflow::Gap`] by [`Overflow::Disconnect`]. Returns whether that was one of the options.
+    #[cfg(test)]
+    pub(crate) fn disconnect(&mut self) -> bool {
+        let own = self.rare.iter_mut().flat_map(|rare| rare.own.values_mut()).filter_map(|own| own.overflow.as_mut());
+        let mut disconnects = false;
+        for overflow in std::iter::once(&mut self.overflow).chain(own) {
+            disconnects |= *overflow == Overflow::Disconnect;
+            if *overflow == Overflow::Gap {
+                *overflow = Overflow::Disconnect;
+            }
+        }
+        disconnects
+    }
+
+    /// Starts every topic and pattern now.
+    #[cfg(test)]
+    pub(crate) fn start_now(&mut self) {
+        self.start = Start::Now;
+        self.rare.iter_mut().flat_map(|rare| rare.own.values_mut()).for_each(|own| own.start = None);
+    }
+
     fn rare(&mut self) -> &mut RareOptions {
         self.rare.get_or_insert_default()
     }

@@ -125,8 +125,10 @@ pub trait Subscriber: Send + 'static {
     /// cursor. Call it before the first poll. An endpoint calls it for a session whose topics change.
     ///
     /// The subscriber yields the changes after the cursor of each [keyed](crate::Retention::latest_per_key) topic that the client
-    /// followed, and the whole states of the others, wherever it started. A subscriber that wraps another one passes the call on.
-    /// Default: calls `skip_to`.
+    /// followed, and the whole states of the others, wherever it started. The events of these states up to the cursor precede
+    /// everything else. After them a poll is pending once, and wakes its task: [`cursor`](Self::cursor) is then the one to which
+    /// the subscriber skipped, so that a session confirms the change before later events. A subscriber that wraps another
+    /// one passes the call on. Default: calls `skip_to`.
     fn skip_followed(&mut self, cursor: Cursor, followed: &[Pattern]) -> bool {
         let _ = followed;
         self.skip_to(cursor)

@@ -37,8 +37,9 @@ impl Endpoint {
     ///
     /// The change is made between two deliveries. The client first gets the events of the present subscriber up to the
     /// position of the new one, which then [skips](crate::Subscriber::skip_followed) what the client has. No event of a topic
-    /// that both follow is lost or doubled, and the state of a keyed topic is sent if the session did not follow it. The client of `tidings.v1` gets the object `{"tidings":"topics","topics":[…],"cursor":"…"}`, other clients get
-    /// no notice. [`Session::topics`](crate::Session::topics) are the new ones from then on.
+    /// that both follow is lost or doubled, and the state of a keyed topic is sent if the session did not follow it. The
+    /// client of `tidings.v1` gets the object `{"tidings":"topics","topics":[…],"cursor":"…"}`, other clients get no notice.
+    /// [`Session::topics`](crate::Session::topics) are the new ones from then on.
     ///
     /// A second call before that replaces the first. A change that the client asked for, and that is not made yet, is
     /// made after it, and the publisher is asked again. A session without a position waits: it gets a snapshot, or has

@@ -168,8 +168,14 @@ impl LocalHubBuilder {
     /// were built in the same millisecond. Outside of these years epochs still differ, and have no order.
     #[must_use]
     pub fn build(self) -> LocalHub {
+        self.build_at(epoch_now(), 0)
+    }
+
+    /// Returns a hub of an epoch that continues after a sequence.
+    pub(crate) fn build_at(self, epoch: u64, sequence: u64) -> LocalHub {
         let Self { retentions, max_event, max_bytes, live_buffer, max_topics, clock } = self;
-        LocalHub::of(Shared::new(epoch_now(), retentions, max_event, max_bytes, live_buffer, max_topics, clock))
+        let shared = Shared::new(epoch, retentions, max_event, max_bytes, live_buffer, max_topics, clock);
+        LocalHub::of(shared.beginning_after(sequence))
     }
 }
 

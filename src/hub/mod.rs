@@ -36,6 +36,8 @@ mod growth;
 mod holds;
 mod local;
 mod log;
+#[cfg(test)]
+mod prepared;
 mod publish_round;
 mod shared;
 mod state_check;

@@ -102,6 +102,12 @@ impl Shared {
         }
     }
 
+    /// Returns the hub, of which the first event has the next sequence.
+    pub(crate) fn beginning_after(self, sequence: u64) -> Self {
+        self.sequencer.lock().last = sequence;
+        Self { published: Watermark::new(sequence), ..self }
+    }
+
     /// Returns the time since the hub was built, in nanoseconds.
     pub(crate) fn now(&self) -> u64 {
         nanos(self.clock.now().saturating_duration_since(self.began))

@@ -153,6 +153,7 @@ pub enum Overflow {
     ///   matches it. Before that it finds only those that have the key of the newest event.
     /// - A client may resume at any cursor that it received. It then receives the newest event of each key after that
     ///   cursor.
+    /// - A [removal](crate::Event::removal) does not replace an earlier removal of its key.
     /// - If the newest event of a key has [expired](crate::Event::with_ttl), nothing is delivered for the key. The events
     ///   that it replaced remain replaced.
     /// - Each delivery has the number of events left out: [`Batch::conflated`](crate::subscriber::Batch::conflated),

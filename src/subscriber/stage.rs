@@ -52,6 +52,17 @@ impl<S, F> Recover<S, F> {
         self.stage.is_none()
     }
 
+    /// Returns whether the client is still to get a snapshot, or a part of one.
+    #[cfg(feature = "http")]
+    #[cold]
+    pub(crate) fn owes_snapshot(&self) -> bool {
+        match self.stage.as_deref() {
+            None | Some(Stage::Following(_) | Stage::Over(_)) => false,
+            Some(Stage::Sending(state, _)) => !state.events.is_empty(),
+            Some(Stage::New(_) | Stage::Opening(_) | Stage::Recovering { .. }) => true,
+        }
+    }
+
     /// Returns the source of the snapshots.
     #[cfg(feature = "http")]
     #[inline]

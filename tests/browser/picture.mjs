@@ -31,14 +31,15 @@ async function take(browser) {
   await set(grace, [23, 24, 25, 40, 56]);
   await say(ada, 'Nothing missed, nothing twice.');
   await pause(15_000);
+  // The panel is away for 10 s, and the rings of a pointer fade sooner.
   await ada.click('.panel:nth-child(3) .pause');
-  await pause(3000);
+  await pause(1000);
   await set(ada, [28, 29, 44]);
   await point(grace, 0.4, 0.4);
   await point(ada, 0.72, 0.5);
   await ada.bringToFront();
   await ada.evaluate(() => scrollTo(0, 0));
-  await pause(500);
+  await pause(300);
   await ada.screenshot({ path: join(folder, 'lab.png'), fullPage: true });
 }
 

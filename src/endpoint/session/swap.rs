@@ -175,10 +175,11 @@ impl MeteredSubscriber {
         Step::Swapped
     }
 
-    /// Confirms the change when the client has the state of the added topics: its cursor is then at that of the swap,
-    /// or after it.
+    /// Confirms the change when the client has the states of the added topics, and the snapshot of the subscriber: its cursor
+    /// is then at that of the swap, or after it. The subscriber is pending once after the states, and later events follow
+    /// the confirmation.
     fn confirm(&self, topics: Arc<[Pattern]>, at: Cursor, format: &dyn Format) -> Step {
-        let here = self.feed.cursor().filter(|&here| self.feed.is_passing() && is_position(here, &self.feed));
+        let here = self.feed.cursor().filter(|&here| !self.feed.owes_snapshot() && is_position(here, &self.feed));
         if !here.is_some_and(|here| here.reaches(at)) {
             return self.wait(TopicsChange::Swapped(topics, at));
         }

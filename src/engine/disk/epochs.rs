@@ -2,15 +2,15 @@ use crate::engine::disk::codec::{ValueReader, ValueWriter};
 use crate::engine::disk::error::StoreError;
 use crate::engine::disk::keys;
 
-/// Epochs of a store, the oldest first, each with its last sequence. The last entry is the current epoch: its last sequence
+/// EpochList of a store, the oldest first, each with its last sequence. The last entry is the current epoch: its last sequence
 /// is the head.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Epochs(Vec<(u64, u64)>);
+pub(super) struct EpochList(Vec<(u64, u64)>);
 
 /// Maximum number of epochs.
 pub(super) const MOST: usize = 4_096;
 
-impl Epochs {
+impl EpochList {
     /// Begins an epoch after the head. Returns its number: the given one, or a greater one if the list contains it.
     pub(super) fn begin(&mut self, mut epoch: u64, head: u64) -> u64 {
         while self.0.iter().any(|&(other, _)| other == epoch) {

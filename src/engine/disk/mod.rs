@@ -68,7 +68,7 @@ mod write;
 pub(crate) use error::StoreError;
 pub(crate) use open::{Lost, Opened};
 pub(crate) use options::{Durability, StoreOptions};
-pub(crate) use read::{Limit, Page};
+pub(crate) use read::{Limit, LogPage};
 pub(crate) use record::Record;
 pub(crate) use states::States;
 pub(crate) use store::Store;

@@ -3,7 +3,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, RwLock};
 
-use crate::engine::disk::epochs::Epochs;
+use crate::engine::disk::epochs::EpochList;
 use crate::engine::disk::error::{StoreError, no_panic};
 use crate::engine::disk::files::{HeadFile, HighWater, LockFile};
 use crate::engine::disk::journals::Journals;
@@ -21,7 +21,7 @@ pub(crate) struct Opened {
     pub(crate) head: u64,
     /// Loss of history, if there is one. No older cursor is valid then.
     pub(crate) lost: Option<Lost>,
-    /// Epochs, the oldest first, each with its last sequence. The last one is the new epoch.
+    /// EpochList, the oldest first, each with its last sequence. The last one is the new epoch.
     pub(crate) epochs: Vec<(u64, u64)>,
 }
 
@@ -67,7 +67,7 @@ impl Store {
         let rows = Rows::open(&database, options)?;
         let view = rows.view();
         let stored = view.get(keys::HEAD)?.map(|value| Head::decode(&value)).transpose()?;
-        let epochs = view.get(keys::EPOCHS)?.map(|value| Epochs::decode(&value)).transpose()?;
+        let epochs = view.get(keys::EPOCHS)?.map(|value| EpochList::decode(&value)).transpose()?;
         let mut head = stored.unwrap_or_default();
         let lost = if journals.are_damaged { Some(Lost::Journal) } else { lost(head.sequence, high_water) };
         let mut epochs = epochs.filter(|_| lost.is_none()).unwrap_or_default();

@@ -25,7 +25,7 @@ pub(crate) struct Limit {
 
 /// Part of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Page {
+pub(crate) struct LogPage {
     /// Records in ascending order.
     pub(crate) records: Vec<Record>,
     /// Highest sequence that retention removed from the topic, or 0. If it is greater than the position before the page, events
@@ -43,14 +43,14 @@ impl Store {
     /// # Errors
     ///
     /// Returns [`StoreError::Damaged`] if a record cannot be read or is missing.
-    pub(crate) fn read(&self, topic: &Topic, after: u64, up_to: u64, limit: Limit) -> Result<Page, StoreError> {
+    pub(crate) fn read(&self, topic: &Topic, after: u64, up_to: u64, limit: Limit) -> Result<LogPage, StoreError> {
         self.with_view(|view| {
             let Some(id) = id_of(view, topic)? else {
                 let trimmed = head(view)?.forgotten;
-                return Ok(Page { records: Vec::new(), trimmed, up_to, has_more: false });
+                return Ok(LogPage { records: Vec::new(), trimmed, up_to, has_more: false });
             };
             let meta = meta(view, id)?;
-            let mut page = Page { records: Vec::new(), trimmed: meta.trimmed, up_to, has_more: false };
+            let mut page = LogPage { records: Vec::new(), trimmed: meta.trimmed, up_to, has_more: false };
             let mut sum = 0;
             let from = after.max(meta.trimmed);
             for row in rows(view, id, &meta, from, up_to)? {
@@ -82,9 +82,9 @@ impl Store {
         up_to: u64,
         limit: Limit,
         filter: impl Fn(&Topic) -> bool,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<LogPage, StoreError> {
         self.with_view(|view| {
-            let mut page = Page { records: Vec::new(), trimmed: 0, up_to, has_more: false };
+            let mut page = LogPage { records: Vec::new(), trimmed: 0, up_to, has_more: false };
             if after >= up_to {
                 return Ok(page);
             }
@@ -217,7 +217,7 @@ fn rows<'a>(
 }
 
 /// Removes the records beyond a sum of weights, but the first.
-fn cut_to_bytes(page: &mut Page, bytes: usize) {
+fn cut_to_bytes(page: &mut LogPage, bytes: usize) {
     let mut sum = 0;
     let fits = page.records.iter().take_while(|record| {
         sum += match record {

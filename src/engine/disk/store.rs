@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use crate::engine::disk::epochs::Epochs;
+use crate::engine::disk::epochs::EpochList;
 use crate::engine::disk::error::{StoreError, no_panic};
 use crate::engine::disk::files::{HeadFile, LockFile};
 use crate::engine::disk::journals::Journals;
@@ -25,7 +25,7 @@ pub(crate) struct Store {
 /// State of the one writer.
 pub(super) struct Writer {
     pub(super) head: Head,
-    pub(super) epochs: Epochs,
+    pub(super) epochs: EpochList,
     pub(super) file: HeadFile,
     pub(super) topics: TopicCache,
     /// Topics with events since they were trimmed last.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::engine::disk::codec::{ValueReader, Row, ValueWriter};
+use crate::engine::disk::codec::{Row, ValueReader, ValueWriter};
 use crate::engine::disk::error::StoreError;
 use crate::engine::disk::keys;
 use crate::engine::disk::rows::View;

@@ -5,7 +5,7 @@ use crate::hub::holds::{STRETCH, count_steps};
 use crate::hub::log::latest_by_key::LatestByKey;
 use crate::hub::log::log::{Log, LogState};
 use crate::hub::log::segment::Segment;
-use crate::model::Overflow;
+use crate::model::{Event, Overflow};
 
 /// Number of rounds in which the first conflating subscription marks newer events without the log's lock.
 const ROUNDS: u32 = 4;
@@ -89,15 +89,17 @@ impl Backlog {
             count_steps(1);
             let index = segment.base + u64::from(place);
             let replaced = segment.key(place).and_then(|key| self.newest.put(&key, index));
-            replaced.into_iter().for_each(|replaced| self.replace(replaced));
+            if let Some((replaced, newer)) = replaced.zip(segment.entry(place)) {
+                self.replace_by(&newer.event, replaced);
+            }
         }
         self.end = segment.base + u64::from(end);
     }
 
-    fn replace(&self, index: u64) {
+    fn replace_by(&self, newer: &Event, index: u64) {
         let after = self.segments.partition_point(|segment| segment.base <= index);
         let segment = after.checked_sub(1).and_then(|at| self.segments.get(at));
-        segment.into_iter().for_each(|segment| segment.replace(index));
+        segment.into_iter().for_each(|segment| segment.replace_by(newer, index));
     }
 }
 
@@ -136,10 +138,13 @@ impl LogState {
         let mut newest = known.unwrap_or_default();
         for index in start..=index {
             count_steps(1);
-            let key = self.segment_at(index).and_then(|segment| segment.key((index - segment.base) as u32));
-            let replaced = key.and_then(|key| newest.put(&key, index));
-            if let Some(replaced) = replaced {
-                self.segment_at(replaced).into_iter().for_each(|segment| segment.replace(replaced));
+            let Some(segment) = self.segment_at(index) else {
+                continue;
+            };
+            let place = (index - segment.base) as u32;
+            let replaced = segment.key(place).and_then(|key| newest.put(&key, index));
+            if let Some((replaced, newer)) = replaced.zip(segment.entry(place)) {
+                self.segment_at(replaced).into_iter().for_each(|segment| segment.replace_by(&newer.event, replaced));
             }
         }
         self.history_mut().latest = Some(newest);

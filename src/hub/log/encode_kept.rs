@@ -107,9 +107,9 @@ impl Window {
         let Some(second) = runs.next() else {
             return (self.bytes.slice(bytes_of(&first)), count, end);
         };
-        // About the length of the kept events: the client may hold the bytes for long.
-        let share = kept.count() as usize * whole.min(max) / (end - start) as usize;
-        let mut bytes = BytesMut::with_capacity(share.max(bytes_of(&first).len()));
+        // The client may hold the bytes for long.
+        let len = kept.runs().map(clip).take_while(|run| !run.is_empty()).map(|run| bytes_of(&run).len()).sum();
+        let mut bytes = BytesMut::with_capacity(len);
         bytes.extend_from_slice(&self.bytes[bytes_of(&first)]);
         for run in std::iter::once(second).chain(runs) {
             bytes.extend_from_slice(&self.bytes[bytes_of(&run)]);

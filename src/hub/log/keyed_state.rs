@@ -13,8 +13,8 @@ use crate::model::{Pattern, StateLimits};
 /// Newest event of each key of a topic, removals included. Trees, since a hash table moves all of its keys when it grows,
 /// under the log's lock.
 ///
-/// A removal of a key without an event changes nothing here. That of a removed key replaces its removal: a reader that
-/// conflates leaves out the earlier one.
+/// A removal of a key without an event changes nothing here. That of a removed key replaces its removal, if that is not
+/// forgotten.
 #[derive(Debug)]
 pub(crate) struct KeyedState {
     /// Sequence of the newest event of each key.

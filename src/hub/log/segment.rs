@@ -14,7 +14,7 @@ use crate::hub::log::encode_cache::{self, CacheReader, CacheSource, EncodeCache}
 use crate::hub::log::encode_kept;
 use crate::hub::log::kept::Kept;
 use crate::hub::sync::{Expiry, Length, Link, Marks, Replaced};
-use crate::model::Topic;
+use crate::model::{Event, Topic};
 
 /// Consecutive events of one log: written in order by one writer under the log's lock, read without a lock.
 pub(crate) struct Segment {
@@ -204,8 +204,17 @@ impl Segment {
         self.entry(place).and_then(expires).is_some_and(|at| at <= now)
     }
 
+    /// Marks the event at a dense index as replaced by `newer`, which has its key. A removal does not replace a removal: if
+    /// the earlier one is forgotten, the state does not have the later one.
+    pub(crate) fn replace_by(&self, newer: &Event, index: u64) {
+        let is_removal = |entry: &Entry| entry.event.is_removal();
+        if !newer.is_removal() || !self.entry_at(index).is_some_and(is_removal) {
+            self.replace(index);
+        }
+    }
+
     /// Marks the event at a dense index as replaced by a newer one of its key.
-    pub(crate) fn replace(&self, index: u64) {
+    fn replace(&self, index: u64) {
         if self.replaced.get().is_none() {
             self.replaced.set(Box::new(Replaced::new(self.places())));
         }

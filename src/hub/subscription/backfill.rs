@@ -132,21 +132,12 @@ impl Backfill {
         let forgotten =
             shared.registry.find_topics(&shared.recent, pattern, had_event_after, boundary, |matched| match matched {
                 MatchedTopic::Live(log) if log.is_keyed() => {
-                    if overflow == Overflow::Latest {
-                        log.conflate();
-                    }
-                    let mut state = log.present(now);
-                    let point = state.place_in(starts, overflow);
-                    let head = point.head.filter(|&head| head <= boundary);
-                    state.backfills += u32::from(head.is_some());
-                    drop(state);
-                    if let Some(sequence) = point.gap {
+                    let (state, forgotten) =
+                        UnreadTopic::with_state(log.clone(), starts.keyed, boundary, overflow, now);
+                    if let Some(sequence) = forgotten {
                         self.forgotten.push(state_gap(shared, &log, reason, sequence));
                     }
-                    if let Some(head) = head {
-                        let (last, end) = (boundary, u64::MAX);
-                        unread.push(Reverse(UnreadTopic { head, last, end, reader: Reader::new(log, &point) }));
-                    }
+                    unread.extend(state.map(Reverse));
                 }
                 MatchedTopic::Live(_) if after >= boundary && after != u64::MAX => {}
                 MatchedTopic::Live(log) => {
@@ -168,6 +159,7 @@ impl Backfill {
                             last,
                             end: point.index + events,
                             reader: Reader::new(log, &point),
+                            overflow,
                         }));
                     }
                 }
@@ -193,7 +185,9 @@ impl Backfill {
     /// Returns the sequence of the next event or gap: one of the backfill, or of the pattern's log if the backfill was read.
     /// Everything up to `read` is delivered.
     pub(crate) fn head(&mut self, log: &mut Reader, shared: &Shared, read: u64, overflow: Overflow) -> Option<u64> {
-        self.find_first(log, shared, read, overflow);
+        if self.first.is_some() || !self.rest.is_empty() {
+            self.find_first(Some(&mut *log), shared, read);
+        }
         if !self.forgotten.is_empty() {
             return Some(0);
         }
@@ -203,10 +197,10 @@ impl Backfill {
     }
 
     /// Finds the topic with the earliest unread event, and puts it into `first`. `log` is the reader of the pattern's
-    /// log.
+    /// log, if that follows.
     ///
     /// The topic stays in place during the look, which asks the clock: that is the user's and may panic.
-    fn find_first(&mut self, log: &mut Reader, shared: &Shared, read: u64, overflow: Overflow) {
+    pub(super) fn find_first(&mut self, mut log: Option<&mut Reader>, shared: &Shared, read: u64) {
         self.count(shared);
         loop {
             if self.first.is_none() {
@@ -215,7 +209,7 @@ impl Backfill {
             let Some(unread) = &mut self.first else {
                 return;
             };
-            match unread.look(shared, read, overflow) {
+            match unread.look(shared, read) {
                 Some(Ok(head)) => {
                     unread.head = head;
                     match self.rest.peek_mut() {
@@ -235,7 +229,9 @@ impl Backfill {
                     self.put_gap(lost.evicted, missing);
                 }
                 None => {
-                    log.take_conflated(&mut unread.reader);
+                    if let Some(log) = log.as_deref_mut() {
+                        log.take_conflated(&mut unread.reader);
+                    }
                     self.first.take().into_iter().for_each(|unread| unread.leave(shared));
                 }
             }
@@ -261,6 +257,12 @@ impl Backfill {
     pub(crate) fn is_at_gap(&self) -> bool {
         let gap = self.gaps.keys().next();
         !self.forgotten.is_empty() || gap.is_some_and(|gap| self.first.as_ref().is_none_or(|unread| *gap < unread.head))
+    }
+
+    /// Returns whether a gap is to be delivered.
+    #[cfg(test)]
+    pub(crate) fn has_gap(&self) -> bool {
+        !self.gaps.is_empty() || !self.forgotten.is_empty()
     }
 
     /// Returns whether the next events are in the log of a topic.
@@ -321,7 +323,7 @@ impl Backfill {
         self.unread().filter_map(|unread| unread.reader.base()).fold(self.boundary, u64::min)
     }
 
-    fn unread(&self) -> impl Iterator<Item = &UnreadTopic> {
+    pub(super) fn unread(&self) -> impl Iterator<Item = &UnreadTopic> {
         self.first.iter().chain(self.rest.iter().map(|Reverse(unread)| unread))
     }
 

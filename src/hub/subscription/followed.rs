@@ -104,6 +104,16 @@ impl FollowedLog {
         }
     }
 
+    /// Returns whether a gap is to be delivered.
+    #[cfg(test)]
+    pub(crate) fn has_gap(&self) -> bool {
+        match self.beside.as_deref() {
+            Some(Beside::Gap(_)) => true,
+            Some(Beside::Backfill(backfill)) => backfill.has_gap(),
+            Some(Beside::End(_)) | None => false,
+        }
+    }
+
     /// Returns whether the next delivery is a gap or the end of the topic.
     #[inline]
     pub(crate) fn is_between_events(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Subscriptions: the read path, from segments to deliveries.
 
+pub(crate) mod added_states;
 pub(crate) mod backfill;
 pub(crate) mod delivery_filter;
 pub(crate) mod filtered_output;
@@ -11,6 +12,7 @@ pub(crate) mod multi_topic;
 pub(crate) mod narrowed;
 pub(crate) mod output;
 pub(crate) mod partial_state;
+pub(crate) mod rare;
 pub(crate) mod reader;
 pub(crate) mod segment_slice;
 pub(crate) mod single_topic;

@@ -331,17 +331,11 @@ impl Reader {
         gap
     }
 
-    /// Begins again in a keyed topic: after a sequence if the client followed the topic up to there, or with the whole state.
-    /// Returns the sequence of the first event of a state that the client lacks.
+    /// Begins again in a keyed topic, after a sequence up to which the client has everything.
     #[cold]
-    pub(crate) fn begin_state(&mut self, sequence: u64, is_followed: bool) -> Option<u64> {
+    pub(crate) fn begin_after(&mut self, sequence: u64) {
         self.release();
-        if is_followed {
-            (self.next, self.stepped) = (fill_after(sequence), sequence);
-            return None;
-        }
-        (self.next, self.stepped) = (fill_after(0), WHOLE);
-        self.log.state().keyed()?.first_after(0, u64::MAX)
+        (self.next, self.stepped) = (fill_after(sequence), sequence);
     }
 
     #[cold]

@@ -2,6 +2,7 @@
 //!
 //! The subscription then delivers the same as one that starts at the cursor, and the ends of topics that it has not delivered.
 //! While it delivers the state of a keyed topic, its cursor stays before that state, so that a client that is cut gets the rest.
+//! With the topics that the client followed, [states of others](AddedStates) precede everything after the cursor.
 
 use std::cmp::Reverse;
 
@@ -11,6 +12,7 @@ use crate::hub::shared::Shared;
 use crate::hub::subscription::backfill::Backfill;
 use crate::hub::subscription::followed::{Beside, FollowedLog};
 use crate::hub::subscription::multi_topic::MultiTopic;
+use crate::hub::subscription::reader::Reader;
 use crate::hub::subscription::single_topic::SingleTopic;
 use crate::hub::subscription::state_position::NOWHERE;
 use crate::hub::subscription::unread_topic::UnreadTopic;
@@ -41,19 +43,29 @@ pub(crate) fn opening_after(gap: Gap, cursor: Cursor) -> Option<Gap> {
     }
 }
 
-/// Returns whether a client that followed these topics and patterns followed all topics of a name.
-pub(crate) fn is_followed(name: &Pattern, followed: &[Pattern]) -> bool {
-    followed.iter().any(|other| other.covers(name))
+/// Topics and patterns that a client followed up to a sequence.
+#[derive(Clone, Copy)]
+pub(crate) struct Since<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) sequence: u64,
+    pub(crate) followed: &'a [Pattern],
+}
+
+impl Since<'_> {
+    /// Returns whether the client followed all topics of a name.
+    fn has(&self, name: &Pattern) -> bool {
+        self.followed.iter().any(|other| other.covers(name))
+    }
 }
 
 impl SingleTopic {
-    /// Begins again, for a client that followed these topics up to a sequence, if the topic is keyed. Returns whether it is.
-    pub(crate) fn follow(&mut self, sequence: u64, followed: &[Pattern]) -> bool {
+    /// Begins again after a sequence if the topic is keyed. Returns whether it is. The state of a topic that the client did
+    /// not follow is added to `states`.
+    pub(crate) fn follow(&mut self, since: Since<'_>, states: &mut Vec<UnreadTopic>) -> bool {
         let is_keyed = self.reader.log.is_keyed() && !self.reader.is_finished();
         if is_keyed {
             self.begins_with_state = false;
-            let head = self.reader.begin_state(sequence, is_followed(&self.reader.log.name, followed));
-            self.sequence = head.map_or(self.sequence, |head| self.sequence.min(head - 1));
+            states.extend(self.reader.begin_since(since, self.overflow));
         }
         is_keyed
     }
@@ -71,12 +83,12 @@ impl SingleTopic {
 }
 
 impl MultiTopic {
-    /// Begins again in the keyed topics, for a client that followed these topics up to a sequence.
-    pub(crate) fn follow(&mut self, sequence: u64, followed: &[Pattern], shared: &Shared) {
+    /// Begins again after a sequence in the keyed topics. The states of those that the client did not follow are added to
+    /// `states`.
+    pub(crate) fn follow(&mut self, since: Since<'_>, states: &mut Vec<UnreadTopic>) {
         // A client without a cursor would miss the events of topics that it followed.
         (self.begins_with_state, self.fills) = (false, true);
-        let heads = self.topics.iter_mut().filter_map(|topic| topic.follow(sequence, followed, shared));
-        self.sequence = heads.min().map_or(self.sequence, |head| self.sequence.min(head - 1));
+        self.topics.iter_mut().for_each(|topic| topic.follow(since, states));
     }
 
     /// Skips to a sequence.
@@ -96,18 +108,16 @@ impl MultiTopic {
 }
 
 impl FollowedLog {
-    /// Begins again in the keyed topics. Returns the sequence of the first event of a state that the client lacks.
-    fn follow(&mut self, sequence: u64, followed: &[Pattern], shared: &Shared) -> Option<u64> {
+    /// Begins again after a sequence in the keyed topics.
+    fn follow(&mut self, since: Since<'_>, states: &mut Vec<UnreadTopic>) {
         let Self { reader, overflow, beside, .. } = self;
         match beside.as_deref_mut() {
-            Some(Beside::Backfill(backfill)) => {
-                backfill.follow(shared, &reader.log.name, sequence, followed, *overflow)
-            }
-            _ if reader.is_finished() || !reader.log.is_keyed() => None,
+            Some(Beside::Backfill(backfill)) => backfill.follow(&reader.log.name, since, *overflow, states),
+            _ if reader.is_finished() || !reader.log.is_keyed() => {}
             _ => {
                 // A gap of a lost state, which the reader looks for again.
                 *beside = None;
-                reader.begin_state(sequence, is_followed(&reader.log.name, followed))
+                states.extend(reader.begin_since(since, *overflow));
             }
         }
     }
@@ -139,44 +149,48 @@ impl FollowedLog {
     }
 }
 
-impl Backfill {
-    /// Begins again in the keyed topics of a backfill that has not begun, for a client that followed these topics up to a sequence.
-    /// States of others are delivered up to this sequence, also of topics that had none when the subscription began. Returns
-    /// the sequence of their first event.
-    #[cold]
-    pub(crate) fn follow(
-        &mut self,
-        shared: &Shared,
-        pattern: &Pattern,
-        sequence: u64,
-        followed: &[Pattern],
-        overflow: Overflow,
-    ) -> Option<u64> {
-        if !shared.registry.may_be_keyed(pattern) {
+impl Reader {
+    /// Begins again after a sequence. Returns the state up to there if the client did not follow the topic.
+    fn begin_since(&mut self, since: Since<'_>, overflow: Overflow) -> Option<UnreadTopic> {
+        let Since { shared, sequence, .. } = since;
+        self.begin_after(sequence);
+        if since.has(&self.log.name) {
             return None;
         }
-        let has = |unread: &UnreadTopic| is_followed(&unread.reader.log.name, followed);
-        let unread = self.first.take().into_iter().chain(std::mem::take(&mut self.rest).into_iter().map(|rest| rest.0));
-        let (mut kept, mut left): (Vec<_>, Vec<_>) =
-            unread.partition(|unread| !unread.reader.log.is_keyed() || has(unread));
-        for unread in kept.iter_mut().filter(|unread| unread.reader.log.is_keyed()) {
-            unread.reader.begin_state(sequence, true);
+        UnreadTopic::with_state(self.log.clone(), StateStart::Whole, sequence, overflow, shared.now()).0
+    }
+}
+
+impl Backfill {
+    /// Begins again after a sequence in the keyed topics of a backfill that has not begun. The states up to there of those that
+    /// the client did not follow are added to `states`, also of topics that had none when the subscription began.
+    #[cold]
+    fn follow(&mut self, pattern: &Pattern, since: Since<'_>, overflow: Overflow, states: &mut Vec<UnreadTopic>) {
+        let Since { shared, sequence, .. } = since;
+        if !shared.registry.may_be_keyed(pattern) {
+            return;
         }
+        self.for_each_reader(|reader| {
+            if reader.log.is_keyed() {
+                reader.begin_after(sequence);
+            }
+        });
         // The readers find out which removals are forgotten.
-        let is_read = |gap: &Gap| kept.iter().any(|unread| unread.reader.log.name.as_topic() == gap.topic.as_ref());
-        self.forgotten.retain(|gap| gap.gone.is_some_and(|gone| gone.sequence() > sequence) && !is_read(gap));
-        let mut head = None;
-        if !is_followed(pattern, followed) {
-            self.boundary = self.boundary.max(sequence);
-            let starts = Starts { plain: StartAt::Live(self.boundary), keyed: StateStart::Whole };
-            let (begun, _) = Self::begin(shared, pattern, starts, self.boundary, overflow);
-            let (known, added): (Vec<_>, Vec<_>) = begun.rest.into_iter().map(|rest| rest.0).partition(has);
-            head = added.iter().map(|unread| unread.head).min();
-            left.extend(known);
-            kept.extend(added);
+        let read: Vec<_> = self.unread().filter_map(|unread| unread.reader.log.name.as_topic().cloned()).collect();
+        self.forgotten.retain(|gap| {
+            gap.gone.is_some_and(|gone| gone.sequence() > sequence)
+                && gap.topic.as_ref().is_none_or(|topic| !read.contains(topic))
+        });
+        if since.has(pattern) {
+            return;
         }
-        self.rest = kept.into_iter().map(Reverse).collect();
-        left.into_iter().for_each(|unread| unread.leave(shared));
-        head
+        let starts = Starts { plain: StartAt::Live(sequence), keyed: StateStart::Whole };
+        let (mut begun, _) = Self::begin(shared, pattern, starts, sequence, overflow);
+        for Reverse(unread) in begun.rest.drain() {
+            match since.has(&unread.reader.log.name) {
+                true => unread.leave(shared),
+                false => states.push(unread),
+            }
+        }
     }
 }

@@ -2,16 +2,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::contract::{
-    Delivery, EncodedDelivery, EventFilter, Format, Subscribe, SubscribeError, Subscriber, SubscriberInfo,
-};
+use crate::contract::{Delivery, EncodedDelivery, Format, Subscribe, SubscribeError, Subscriber, SubscriberInfo};
 use crate::hub::shared::Shared;
-use crate::hub::subscription::filtered_output::poll_filtered;
+use crate::hub::subscription::added_states::AddedStates;
+#[cfg(test)]
+use crate::hub::subscription::followed::FollowedLog;
 use crate::hub::subscription::kind::Kind;
 use crate::hub::subscription::output::{Batches, InFormat, Output};
+use crate::hub::subscription::rare::Rare;
 use crate::hub::subscription::reader::Look;
-use crate::hub::subscription::skipping::{opening_after, sequence_of};
-use crate::model::{Cursor, Gap, GapReason, Pattern};
+use crate::hub::subscription::skipping::{Since, opening_after, sequence_of};
+use crate::model::{Cursor, Pattern};
 
 /// Subscription of a [`LocalHub`](crate::LocalHub): the events of its topics in the hub's order.
 ///
@@ -101,15 +102,8 @@ use crate::model::{Cursor, Gap, GapReason, Pattern};
 /// ```
 pub struct Subscription {
     pub(super) shared: Arc<Shared>,
-    rare: Option<Box<Rare>>,
+    pub(super) rare: Option<Box<Rare>>,
     pub(super) kind: Kind,
-}
-
-/// State that most subscriptions do not have.
-struct Rare {
-    /// Gap that is delivered first.
-    opening: Option<Box<Gap>>,
-    filter: Option<EventFilter>,
 }
 
 impl Subscription {
@@ -127,7 +121,7 @@ impl Subscription {
         let filter = options.into_filter();
         let mut this = Self { shared, rare: None, kind };
         if opening.is_some() || filter.is_some() {
-            this.set_rare(opening, filter);
+            this.set_rare(None, opening, filter);
         }
         Ok(this)
     }
@@ -183,62 +177,21 @@ impl Subscription {
 
     /// Finds the next delivery, without an opening gap and a filter.
     #[inline(never)]
-    fn find<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
+    pub(super) fn find<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
         self.kind.poll(&self.shared, cx, output)
     }
 
-    #[inline(never)]
-    fn poll_rare<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
-        match self.rare.as_deref() {
-            Some(Rare { opening: None, filter: Some(filter) }) => {
-                poll_filtered(&mut self.kind, &self.shared, cx, output, filter)
-            }
-            _ => self.poll_opening(cx, output),
-        }
+    /// Returns whether memory had everything after the start.
+    #[cfg(test)]
+    pub(crate) fn is_complete(&self) -> bool {
+        self.opening().is_none()
+            && !matches!(&self.kind, Kind::Multi(multi) if multi.topics.iter().any(FollowedLog::has_gap))
     }
 
-    #[cold]
-    fn poll_opening<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
-        let Some(gap) = self.take_opening() else {
-            return self.find(cx, output);
-        };
-        let gap = self.open(gap);
-        Poll::Ready(if self.is_filtered() { O::gap(Gap { missed: None, ..gap }) } else { O::gap(gap) })
-    }
-
-    #[cold]
-    fn set_rare(&mut self, opening: Option<Gap>, filter: Option<EventFilter>) {
-        let is_used = opening.is_some() || filter.is_some();
-        self.rare = is_used.then(|| Box::new(Rare { opening: opening.map(Box::new), filter }));
-    }
-
-    fn is_filtered(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| rare.filter.is_some())
-    }
-
-    fn take_opening(&mut self) -> Option<Gap> {
-        let rare = self.rare.as_mut()?;
-        let gap = rare.opening.take();
-        if rare.filter.is_none() {
-            self.rare = None;
-        }
-        gap.map(|gap| *gap)
-    }
-
-    #[inline]
-    pub(super) fn opening(&self) -> Option<&Gap> {
-        self.rare.as_ref()?.opening.as_deref()
-    }
-
-    #[cold]
-    fn rare_cursor(&self) -> Option<Cursor> {
-        match self.opening() {
-            Some(Gap { reason: GapReason::Epoch | GapReason::Invalid, .. }) => None,
-            _ => Some(match &self.kind {
-                Kind::Single(single) => single.cursor(&self.shared),
-                Kind::Multi(multi) => multi.cursor(&self.shared),
-            }),
-        }
+    /// Begins another subscription of the hub.
+    #[cfg(test)]
+    pub(crate) fn another(&self, what: Subscribe) -> Result<Self, SubscribeError> {
+        Self::new(Arc::clone(&self.shared), what)
     }
 
     #[cold]
@@ -250,36 +203,30 @@ impl Subscription {
                 None
             }
         };
-        let filter = self.rare.as_ref().and_then(|rare| rare.filter.clone());
         let opening = self.take_opening().and_then(|gap| opening_after(gap, cursor));
+        let mut states = self.take_states();
+        states.iter_mut().for_each(|states| states.extend(sequence));
         // Events that are gone from memory are later than those that had left history at the start.
-        self.set_rare(gone.or(opening), filter);
+        self.set_first(states, gone.or(opening));
     }
 
-    /// Begins again in keyed topics, for a client that followed these topics up to a sequence.
+    /// Begins again in keyed topics, for a client that followed these topics up to a sequence. The states of others come first.
     #[cold]
     fn follow(&mut self, sequence: u64, followed: &[Pattern]) {
+        self.take_states().iter_mut().for_each(|states| states.leave(&self.shared));
+        let (mut states, mut opening) = (Vec::new(), self.take_opening());
+        let since = Since { shared: &self.shared, sequence, followed };
         match &mut self.kind {
             Kind::Single(single) => {
-                if single.follow(sequence, followed) {
-                    let filter = self.rare.as_ref().and_then(|rare| rare.filter.clone());
-                    // Of a lost state, which the reader looks for again.
-                    let opening = self.take_opening().filter(|gap| !gap.snapshot || gap.topic.is_none());
-                    self.set_rare(opening, filter);
+                if single.follow(since, &mut states) {
+                    opening = opening.filter(|gap| !gap.snapshot);
                 }
             }
-            Kind::Multi(multi) => multi.follow(sequence, followed, &self.shared),
+            Kind::Multi(multi) => multi.follow(since, &mut states),
         }
-    }
-
-    /// Returns the gap that is delivered first.
-    #[cold]
-    fn open(&mut self, gap: Gap) -> Gap {
-        self.shared.gaps.add(1);
-        let sequence = self.kind.sequence_mut();
-        let after = self.shared.cursor(*sequence);
-        *sequence = if gap.snapshot { 0 } else { (*sequence).max(gap.cursor.sequence()) };
-        if gap.reason == GapReason::Evicted { gap.with_after(after) } else { gap }
+        // A lost state is looked for again. Events of other topics may be missing, too.
+        opening.iter_mut().for_each(|gap| gap.snapshot = false);
+        self.set_first(AddedStates::new(states, sequence), opening);
     }
 }
 
@@ -297,7 +244,7 @@ impl Subscriber for Subscription {
     }
 
     fn register(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.opening().is_some() {
+        if self.has_first() {
             return false;
         }
         match &mut self.kind {
@@ -320,7 +267,7 @@ impl Subscriber for Subscription {
         let Some(sequence) = sequence_of(cursor, &self.shared) else {
             return false;
         };
-        if sequence > self.kind.sequence() || self.cursor().is_none() {
+        if sequence > self.kind.sequence() || self.lacks_cursor() {
             self.skip(cursor, sequence);
         }
         true
@@ -338,6 +285,9 @@ impl Subscriber for Subscription {
     }
 
     fn release(&mut self) {
+        if let Some(states) = self.states_mut() {
+            states.release();
+        }
         match &mut self.kind {
             Kind::Single(single) => single.release(),
             Kind::Multi(multi) => multi.release(),
@@ -360,6 +310,9 @@ impl Drop for Subscription {
         match &mut self.kind {
             Kind::Single(single) => single.leave(&self.shared),
             Kind::Multi(multi) => multi.leave(&self.shared),
+        }
+        if let Some(mut states) = self.take_states() {
+            states.leave(&self.shared);
         }
     }
 }

@@ -1,7 +1,9 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::hub::log::seek::Found;
+use crate::hub::log::log::Log;
+use crate::hub::log::seek::{Found, StartAt};
+use crate::hub::log::state_start::{Starts, StateStart};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::reader::{Lost, Reader};
 use crate::model::Overflow;
@@ -16,6 +18,7 @@ pub(crate) struct UnreadTopic {
     /// Dense index after that event. The highest in a keyed topic, which is read up to a sequence.
     pub(crate) end: u64,
     pub(crate) reader: Reader,
+    pub(crate) overflow: Overflow,
 }
 
 /// Loss before the next event of a topic.
@@ -38,6 +41,29 @@ impl Drop for UnreadTopic {
 }
 
 impl UnreadTopic {
+    /// Returns a keyed topic from a start on, if it has events of interest up to a boundary. Also returns the sequence of the
+    /// newest forgotten removal if the client must forget its state.
+    #[cold]
+    pub(crate) fn with_state(
+        log: Arc<Log>,
+        start: StateStart,
+        boundary: u64,
+        overflow: Overflow,
+        now: u64,
+    ) -> (Option<Self>, Option<u64>) {
+        if overflow == Overflow::Latest {
+            log.conflate();
+        }
+        let mut state = log.present(now);
+        let point = state.place_in(Starts { plain: StartAt::Live(boundary), keyed: start }, overflow);
+        let head = point.head.filter(|&head| head <= boundary);
+        state.backfills += u32::from(head.is_some());
+        drop(state);
+        let (last, end) = (boundary, u64::MAX);
+        let unread = head.map(|head| Self { head, last, end, reader: Reader::new(log, &point), overflow });
+        (unread, point.gap)
+    }
+
     /// Leaves the topic.
     pub(crate) fn leave(self, shared: &Shared) {
         let log = Arc::clone(&self.reader.log);
@@ -49,7 +75,8 @@ impl UnreadTopic {
 
     /// Returns the sequence of the next event, or the loss before it; `None` if there is nothing more. Everything up to
     /// `read` is delivered.
-    pub(crate) fn look(&mut self, shared: &Shared, read: u64, overflow: Overflow) -> Option<Result<u64, Loss>> {
+    pub(crate) fn look(&mut self, shared: &Shared, read: u64) -> Option<Result<u64, Loss>> {
+        let overflow = self.overflow;
         while self.reader.next < self.end {
             if let Some(unread) = self.reader.unread_before(self.end, shared, overflow) {
                 let head = unread.first_sequence();

@@ -68,11 +68,11 @@ pub(super) fn write_heartbeat_block(cursor: Option<Cursor>, out: &mut BytesMut) 
     end_block(cursor, out);
 }
 
-/// Appends a block that sets the client's last event id. It is no event, because it has no data.
-pub(super) fn write_id_block(cursor: Cursor, out: &mut BytesMut) {
+/// Appends a keep-alive with the client's last event id. It has no empty line, as a comment has none, so the next block ends it.
+pub(super) fn write_id_line(cursor: Cursor, out: &mut BytesMut) {
     out.extend_from_slice(b"id: ");
     cursor.encode(out);
-    out.extend_from_slice(b"\n\n");
+    out.extend_from_slice(b"\n");
 }
 
 /// Appends the first block of a stream.

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
 use super::block::{
-    sse_retry_block, write_end_block, write_gap_block, write_heartbeat_block, write_hello_block, write_id_block,
+    sse_retry_block, write_end_block, write_gap_block, write_heartbeat_block, write_hello_block, write_id_line,
     write_retry, write_topic_end_block,
 };
 use super::format::{Object, Plain, without_removals};
@@ -29,7 +29,7 @@ const COMMENT: Bytes = Bytes::from_static(b":\n");
 /// The [module page](crate::transport::sse) has the wire format and an example of the bytes.
 ///
 /// The first item is a comment and the [hello](Self::hello), ready at once. A block for each event and gap follows, and a
-/// keep-alive after each interval without an item. Each item consists of whole blocks or is a comment. The stream ends when
+/// keep-alive after each interval without an item. Each item consists of whole blocks or is a keep-alive. The stream ends when
 /// the subscriber has [ended](Self::end), or after [`finish`](Self::finish). If the subscriber ends as
 /// [`Finished`](SubscriptionEnd::Finished), the last block is `event: tidings.end` with `retry: 86400000`, a day. End the body
 /// cleanly after it, so that no client loses the block.
@@ -155,8 +155,9 @@ impl<S: Subscriber> SseEncoder<S> {
     /// A stream of a [filtered](crate::subscriber::SubscriberInfo::is_filtered) subscriber, or of one with
     /// [keyed](crate::Retention::latest_per_key) topics, has such keep-alives in any case: without an id, a client that gets
     /// nothing for a long time would resume at a position that has left history, and get a gap although it misses nothing.
-    /// Without a [hello](Self::hello) they are blocks with an id and no data, which are no events. Without
-    /// [controls](Self::controls) they are comments, because some readers of AI answers take each block for an event.
+    /// Without a [hello](Self::hello) they are a line with the id and no empty line, because some readers take each empty line
+    /// for the end of an event. Readers that store an id as soon as they read it resume there; an `EventSource` stores it with
+    /// the next block, so leave the hello on for it. Without [controls](Self::controls) they are comments.
     pub fn visible_heartbeat(self, visible: bool) -> Self {
         Self { visible, ..self }
     }
@@ -280,7 +281,7 @@ impl<S: Subscriber> SseEncoder<S> {
         match owed {
             _ if self.controls && self.visible => self.block(|out| write_heartbeat_block(cursor, out)),
             Some(_) if self.has_control_blocks() => self.block(|out| write_heartbeat_block(cursor, out)),
-            Some(cursor) => self.block(|out| write_id_block(cursor, out)),
+            Some(cursor) => self.block(|out| write_id_line(cursor, out)),
             None => Poll::Ready(Some(COMMENT)),
         }
     }
@@ -328,8 +329,8 @@ impl<S: Subscriber> SseEncoder<S> {
     fn poll_retry(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let item = ready!(self.poll_events(cx, 1));
         let block = match item {
-            Some(block) if block != COMMENT && matches!(self.stage, Stage::Retry) => block,
-            comment_or_end => return Poll::Ready(comment_or_end),
+            Some(block) if block.ends_with(b"\n\n") && matches!(self.stage, Stage::Retry) => block,
+            keep_alive_or_end => return Poll::Ready(keep_alive_or_end),
         };
         self.stage = Stage::Open;
         let retry = self.retry;

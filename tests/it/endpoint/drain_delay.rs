@@ -9,7 +9,7 @@ use http::StatusCode;
 use tidings::{Endpoint, EndpointBuilder};
 use tokio::time::Instant;
 
-use crate::support::http::{App, To, get, pass, piece};
+use crate::support::http::{App, To, get, pass, piece, stream};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DELAY: Duration = Duration::from_secs(5);
@@ -31,8 +31,7 @@ async fn drain_without_a_delay_is_announced_by_the_call() {
 async fn requests_and_sessions_are_served_in_the_drain_delay() {
     let app = App::new();
     let endpoint = endpoint(&app, |builder| builder);
-    let mut old = get("/?transport=chunked").to(&endpoint).await.into_body();
-    piece(&mut old).await;
+    let mut old = stream(&endpoint, "/?transport=chunked").await;
     let begin = Instant::now();
     let drain = tokio::spawn(endpoint.drain());
     assert!(endpoint.is_draining());
@@ -73,8 +72,7 @@ async fn drain_without_sessions_lasts_for_the_delay() {
 async fn dropped_drain_ends_sessions_after_its_delay() {
     let app = App::new();
     let endpoint = endpoint(&app, |builder| builder);
-    let mut body = get("/?transport=chunked").to(&endpoint).await.into_body();
-    piece(&mut body).await;
+    let mut body = stream(&endpoint, "/?transport=chunked").await;
     drop(endpoint.drain());
     pass(DELAY - SECOND).await;
     assert_eq!(endpoint.session_count(), 1);
@@ -112,8 +110,7 @@ async fn drain_timeout_begins_after_the_delay() {
 async fn announcement_ends_no_session_and_its_delay_is_not_repeated() {
     let app = App::new();
     let endpoint = endpoint(&app, |builder| builder);
-    let mut body = get("/?transport=chunked").to(&endpoint).await.into_body();
-    piece(&mut body).await;
+    let mut body = stream(&endpoint, "/?transport=chunked").await;
     let mut unannounced = pin!(endpoint.announce_drain_on(pending::<()>()));
     assert_eq!(unannounced.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Pending);
     assert!(!endpoint.is_draining());

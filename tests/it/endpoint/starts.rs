@@ -8,7 +8,7 @@ use tidings::{EndReason, Endpoint, EndpointBuilder, LocalHub, Start, SubscribeRe
 use tokio::time::Instant;
 
 use crate::support::http::{
-    App, Frame, RawClient, To, get, header, piece, request, serve_http1, text, upgrade_request,
+    App, RawClient, TestClient, To, get, header, pass, piece, request, serve_http1, text, upgrade_request,
 };
 
 #[tokio::test]
@@ -189,12 +189,11 @@ async fn publisher_may_choose_another_start() {
 }
 
 /// Without an explicit start, a client of an ended topic gets the end only.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn history_of_an_ended_topic_comes_before_its_end_on_every_transport() {
     let hub = hub();
     hub.finish("a", EndReason::Done).unwrap();
     let endpoint = Endpoint::public(&hub, ["a", "b"]);
-    let address = serve_http1(&endpoint).await;
     for (query, history) in [
         ("last=2", &["A2", "A3"][..]),
         ("start=oldest", &["A1", "A2", "A3"]),
@@ -211,17 +210,17 @@ async fn history_of_an_ended_topic_comes_before_its_end_on_every_transport() {
             assert_eq!(texts(&body[at..]), [""; 0], "{transport} {query}: {body}");
         }
         for offer in ["Sec-WebSocket-Protocol: tidings.v1\r\n", ""] {
-            let mut client = RawClient::connect(address).await;
-            client.send(upgrade_request(&target, offer)).await;
-            client.head().await;
-            let mut wire = String::new();
-            loop {
-                let frame = client.frame().await;
-                if frame == Frame::close(1000, "finished") {
-                    break;
+            let client = TestClient::open_websocket_of(&endpoint, &target, offer, 1 << 16).await;
+            let end = async {
+                loop {
+                    pass(Duration::from_millis(100)).await;
+                    if let Some(end) = client.end() {
+                        return end;
+                    }
                 }
-                wire += std::str::from_utf8(&frame.1).unwrap();
-            }
+            };
+            assert_eq!(tokio::time::timeout(Duration::from_secs(20), end).await.unwrap(), "1000 finished", "{query}");
+            let wire = client.text();
             assert_eq!(texts(&wire), history, "{offer:?} {query}: {wire}");
             assert_eq!(wire.contains(r#""end":{"topic":"a","reason":"done"}"#), !offer.is_empty(), "{offer:?} {query}");
         }

@@ -12,16 +12,9 @@ use tidings::{Body, Endpoint, SessionEnd, Transport};
 use tokio::runtime::Builder;
 use tokio::task::AbortHandle;
 
-use crate::support::http::{App, TestClient, To, get, pass, piece, runtime, text};
+use crate::support::http::{App, TestClient, To, get, pass, piece, runtime, stream, text};
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// Opens a stream and reads its hello.
-async fn stream(endpoint: &Endpoint, target: &str) -> Body {
-    let mut body = get(target).to(endpoint).await.into_body();
-    piece(&mut body).await.unwrap().unwrap();
-    body
-}
 
 /// Waits for the next piece, which is due within a minute of virtual time.
 async fn due(body: &mut Body) -> String {

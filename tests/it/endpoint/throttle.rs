@@ -12,7 +12,7 @@ use tidings::{
 };
 use tokio::time::Instant;
 
-use crate::support::http::{App, TestClient, To, get, pass, piece};
+use crate::support::http::{App, TestClient, pass, piece, stream};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 /// One tick of the timer wheel and one of tokio's timer.
@@ -22,13 +22,6 @@ const STREAMS: [Transport; 3] = [Transport::Sse, Transport::Chunked, Transport::
 /// Returns the next piece of a stream.
 pub(super) async fn next(body: &mut Body) -> String {
     piece(body).await.unwrap().unwrap()
-}
-
-/// Returns a stream after its hello.
-pub(super) async fn stream(endpoint: &Endpoint, target: &str) -> Body {
-    let mut body = get(target).to(endpoint).await.into_body();
-    next(&mut body).await;
-    body
 }
 
 /// A subscription that counts its calls.
@@ -79,23 +72,22 @@ impl Subscriber for Counted {
     }
 }
 
-/// Returns an endpoint whose sessions have this interval, and the calls of their subscribers.
-fn counted(hub: &LocalHub, interval: Duration) -> (Endpoint, Arc<Calls>) {
-    let (hub, calls) = (hub.clone(), Arc::<Calls>::default());
-    let counts = calls.clone();
+/// Returns a hub, its endpoint, whose sessions have this interval, and the calls of their subscribers.
+fn counted(interval: Duration) -> (LocalHub, Endpoint, Arc<Calls>) {
+    let (hub, calls) = (LocalHub::new(), Arc::<Calls>::default());
+    let (own, counts) = (hub.clone(), calls.clone());
     let endpoint = Endpoint::new(move |request: SubscribeRequest| {
-        let subscription = hub.subscribe(request.subscribe_to(["news"]));
+        let subscription = own.subscribe(request.subscribe_to(["news"]));
         let counts = counts.clone();
         async move { Ok::<_, Rejection>(Accepted::new(Counted(subscription?, counts)).with_throttle(interval)) }
     });
-    (endpoint, calls)
+    (hub, endpoint, calls)
 }
 
 #[tokio::test(start_paused = true)]
 async fn events_in_the_interval_neither_poll_the_subscriber_nor_wake_the_session_again() {
     for transport in STREAMS {
-        let hub = LocalHub::new();
-        let (endpoint, calls) = counted(&hub, 10 * SECOND);
+        let (hub, endpoint, calls) = counted(10 * SECOND);
         let client = TestClient::open(&endpoint, transport, "/").await;
         hub.publish_now("news", "first").unwrap();
         pass(SECOND).await;
@@ -121,8 +113,7 @@ async fn events_in_the_interval_neither_poll_the_subscriber_nor_wake_the_session
 #[tokio::test(start_paused = true)]
 async fn interval_begins_though_other_topics_have_newer_events() {
     for transport in STREAMS {
-        let hub = LocalHub::new();
-        let (endpoint, _) = counted(&hub, 10 * SECOND);
+        let (hub, endpoint, _) = counted(10 * SECOND);
         let client = TestClient::open(&endpoint, transport, "/").await;
         for topic in ["news", "other"] {
             hub.publish_now(topic, "first").unwrap();
@@ -226,8 +217,7 @@ async fn revoked_session_gets_no_waiting_event() {
 #[tokio::test(start_paused = true)]
 async fn end_of_the_topics_is_delivered() {
     for (transport, waits) in STREAMS.into_iter().flat_map(|transport| [(transport, true), (transport, false)]) {
-        let hub = LocalHub::new();
-        let (endpoint, _) = counted(&hub, 10 * SECOND);
+        let (hub, endpoint, _) = counted(10 * SECOND);
         let mut client = TestClient::open(&endpoint, transport, "/").await;
         hub.publish_now("news", "first").unwrap();
         pass(SECOND).await;
@@ -321,8 +311,7 @@ async fn gap_and_its_snapshot_are_one_delivery() {
 #[tokio::test(start_paused = true)]
 async fn zero_and_endless_intervals_are_accepted() {
     for interval in [Duration::ZERO, Duration::MAX] {
-        let hub = LocalHub::new();
-        let (endpoint, _) = counted(&hub, interval);
+        let (hub, endpoint, _) = counted(interval);
         let mut body = stream(&endpoint, "/?transport=chunked").await;
         for text in ["first", "second"] {
             hub.publish_now("news", text).unwrap();

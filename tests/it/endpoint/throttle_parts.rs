@@ -7,8 +7,8 @@ use tidings::subscriber::{BoxSubscriber, SubscriberExt, from_stream};
 use tidings::{Accepted, Endpoint, Event, LocalHub, Rejection, Retention, SubscribeRequest, Topic};
 use tokio::time::Instant;
 
-use super::throttle::{SECOND, SLACK, next, stream};
-use crate::support::http::{App, piece};
+use super::throttle::{SECOND, SLACK, next};
+use crate::support::http::{App, piece, stream};
 
 #[tokio::test(start_paused = true)]
 async fn client_that_resumes_gets_its_whole_history_at_once() {

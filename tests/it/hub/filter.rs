@@ -12,7 +12,7 @@ use tidings::{
     Cursor, EndReason, Event, Gap, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, Subscription, TopicEnd,
 };
 
-use super::sequence_names::{NAMES, TOPICS};
+use super::sequence_names::{TOPICS, any_names};
 use crate::support::{
     CountingFormat, LineFormat, VirtualTimer, WakeCounter, cases, poll, poll_encoded, ready_texts, texts,
 };
@@ -147,14 +147,6 @@ fn read(subscription: &mut Subscription, max: Option<usize>, deliveries: usize) 
     items
 }
 
-fn names() -> impl Strategy<Value = Vec<&'static str>> {
-    prop_oneof![
-        prop::sample::select(NAMES.to_vec()).prop_map(|name| vec![name]),
-        prop::sample::subsequence(TOPICS.to_vec(), 1..=4).prop_shuffle(),
-        prop::sample::subsequence(NAMES.to_vec(), 1..=4).prop_shuffle(),
-    ]
-}
-
 proptest! {
     #![proptest_config(cases(384))]
 
@@ -163,7 +155,7 @@ proptest! {
     #[test]
     fn filtered_subscription_yields_the_events_of_an_unfiltered_one_for_which_the_predicate_holds(
         steps in prop::collection::vec(step(), 1..80),
-        names in names(),
+        names in any_names(),
         overflow in prop_oneof![Just(Overflow::Gap), Just(Overflow::Latest), Just(Overflow::Disconnect)],
         retained in prop_oneof![2 => Just(1_000_usize), 1 => 0..40_usize],
         live_buffer in prop_oneof![Just(0_usize), Just(2_000), Just(1 << 20)],
@@ -279,6 +271,39 @@ fn thousand_filtered_subscribers_cost_one_encoding_of_each_event() {
             }
             assert_eq!(format.encoded() - before, burst, "{names:?}");
         }
+    }
+}
+
+/// The events that are left out are much longer than those that are kept.
+#[test]
+fn copy_of_kept_events_has_no_room_for_those_left_out() {
+    let (hub, short) = (LocalHub::new(), "x".repeat(1_000));
+    let subscribe = || {
+        let subscribe = Subscribe::topics(["news"]).start(Start::Oldest);
+        hub.subscribe(subscribe.filter(|event| event.event.payload().len() < 2_000)).unwrap()
+    };
+    let mut subscriptions = [(); 3].map(|()| subscribe());
+    for _ in 0..2 {
+        hub.publish_now("news", short.clone()).unwrap();
+    }
+    hub.publish_now("news", "x".repeat(40_000)).unwrap();
+    hub.publish_now("news", short).unwrap();
+    let copies = subscriptions.each_mut().map(|subscription| {
+        let mut pieces = Vec::new();
+        while let Poll::Ready(EncodedDelivery::Events(events)) = poll_encoded(subscription, &LineFormat::CACHED, 64_000)
+        {
+            pieces.push(events);
+        }
+        pieces.into_iter().max_by_key(|events| events.events).unwrap()
+    });
+    assert!(copies.iter().all(|events| events.events > 1), "{copies:?}");
+    assert_eq!(copies[1].bytes.as_ptr(), copies[2].bytes.as_ptr(), "a reader shares the copy of one before it");
+    drop((hub, subscriptions));
+    let [first, shared, other] = copies.map(|events| events.bytes);
+    drop(other);
+    for copy in [first, shared] {
+        let len = copy.len();
+        assert_eq!(copy.try_into_mut().unwrap().capacity(), len);
     }
 }
 

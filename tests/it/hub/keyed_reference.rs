@@ -13,6 +13,12 @@ pub(super) const NAMES: [&str; 7] = ["k/a", "k/b", "k/o", "p", "k/*", "k/**", "*
 /// Newest event of each key, by topic: its sequence.
 pub(super) type State = BTreeMap<usize, BTreeMap<String, u64>>;
 
+/// Returns the state of a topic.
+fn of(state: &State, topic: usize) -> &BTreeMap<String, u64> {
+    static EMPTY: BTreeMap<String, u64> = BTreeMap::new();
+    state.get(&topic).unwrap_or(&EMPTY)
+}
+
 /// Returns the topics that these names follow.
 pub(super) fn followed(names: &[&str]) -> BTreeSet<usize> {
     let is_for = |name: &str, topic: &str| match name.split_once('*') {
@@ -55,8 +61,8 @@ impl Reference {
     }
 
     /// Returns the state of a topic.
-    pub(super) fn of(&self, topic: usize) -> BTreeMap<String, u64> {
-        self.state.get(&topic).cloned().unwrap_or_default()
+    pub(super) fn of(&self, topic: usize) -> &BTreeMap<String, u64> {
+        of(&self.state, topic)
     }
 
     /// Returns the sum of the weights of a topic's state.
@@ -155,12 +161,7 @@ impl Client {
         assert!(!self.must_forget, "the gap is missing");
         for &topic in &self.topics {
             match self.owed.get_mut(&topic) {
-                None => assert_eq!(
-                    self.state.get(&topic).cloned().unwrap_or_default(),
-                    reference.of(topic),
-                    "state of {}",
-                    TOPICS[topic]
-                ),
+                None => assert_eq!(of(&self.state, topic), reference.of(topic), "state of {}", TOPICS[topic]),
                 Some(owed) => {
                     let mut all = reference.events.range(*owed + 1..).filter(|(_, known)| known.topic == topic);
                     let lost = all.find(|(sequence, _)| !self.seen.contains(sequence));

@@ -25,6 +25,15 @@ struct Reader {
     client: Client,
 }
 
+impl Reader {
+    /// Applies a gap. Returns `true`: there may be more.
+    fn gap(&mut self, reference: &Reference, gap: &Gap) -> bool {
+        self.client.gap(reference, gap);
+        assert_eq!(self.subscription.cursor().map(untagged), Some(gap.cursor));
+        true
+    }
+}
+
 impl World {
     pub(super) fn new(config: Config) -> Self {
         let clock = VirtualTimer::new();
@@ -93,7 +102,7 @@ impl World {
             match refused {
                 Some(PublishError::StateFull { .. }) => {
                     assert!(change.topic < KEYED && change.payload.is_some());
-                    let mut known = self.reference.of(change.topic);
+                    let mut known = self.reference.of(change.topic).clone();
                     let old = known.get(&change.key).map(|old| self.reference.events[old].payload.clone().unwrap());
                     known.insert(change.key.clone(), 0);
                     let (new, held) = (change.payload.as_ref().unwrap().len(), self.reference.weight(change.topic));
@@ -198,11 +207,7 @@ impl World {
                 self.delivered(index, batch.iter().next_back().unwrap().cursor.unwrap().sequence());
                 true
             }
-            Poll::Ready(Delivery::Gap(gap)) => {
-                reader.client.gap(&self.reference, &gap);
-                assert_eq!(reader.subscription.cursor().map(untagged), Some(gap.cursor));
-                true
-            }
+            Poll::Ready(Delivery::Gap(gap)) => reader.gap(&self.reference, &gap),
             Poll::Ready(Delivery::End(SubscriptionEnd::TooSlow)) => self.too_slow(index),
             Poll::Pending => self.pending(index),
             other => panic!("{other:?}"),
@@ -227,11 +232,7 @@ impl World {
                 self.delivered(index, last);
                 true
             }
-            Poll::Ready(EncodedDelivery::Gap(gap)) => {
-                reader.client.gap(&self.reference, &gap);
-                assert_eq!(reader.subscription.cursor().map(untagged), Some(gap.cursor));
-                true
-            }
+            Poll::Ready(EncodedDelivery::Gap(gap)) => reader.gap(&self.reference, &gap),
             Poll::Ready(EncodedDelivery::End(SubscriptionEnd::TooSlow)) => self.too_slow(index),
             Poll::Pending => self.pending(index),
             other => panic!("{other:?}"),

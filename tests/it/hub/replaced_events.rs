@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tidings::subscriber::{Delivery, EncodedDelivery};
-use tidings::{Cursor, Event, GapReason, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, Subscription};
+use tidings::{
+    Cursor, Event, GapReason, LocalHub, Overflow, Retention, Start, StateLimits, Subscribe, Subscriber, Subscription,
+};
 
 use crate::support::{LineFormat, VirtualTimer, next_gap, poll, poll_encoded, texts, topic};
 
@@ -112,6 +114,43 @@ fn latest_resume_behind_replaced_events_of_several_keys_yields_no_gap() {
         let mut latest = subscribe(&hub, names, Start::After(cursor), Overflow::Latest);
         let gap = format!("-{}", lost[1]);
         assert_eq!(read(&mut latest, false).0, [&gap, "last", "last", "last"], "{names:?}");
+    }
+}
+
+/// The state of a keyed topic does not have the later removal if the earlier one was forgotten, so a client that is cut between
+/// both does not get the later one.
+#[test]
+fn latest_yields_a_removal_although_a_later_one_of_its_key_is_unread() {
+    let cases = NAMES.iter().map(|names| (*names, false)).chain([(NAMES[0], true)]);
+    for (names, is_late) in cases {
+        let keyed = Retention::count(1).state_limits(StateLimits::default().removals(0));
+        let hub = LocalHub::builder().retain_for("a/x", keyed).live_buffer(10_000).build();
+        let remove = || _ = hub.publish_now("a/x", Event::removal("removed").unwrap()).unwrap();
+        let cursor = publish(&hub, "a/x", Some("removed"), "old");
+        // Keeps the events in memory.
+        let mut every = subscribe(&hub, names, Start::After(cursor), Overflow::Gap);
+        let begin = || subscribe(&hub, names, Start::After(cursor), Overflow::Latest);
+        let early = (!is_late).then(begin);
+        remove();
+        ["old", "new"].iter().for_each(|text| _ = publish(&hub, "a/x", Some("key"), text));
+        remove();
+        let mut latest = early.unwrap_or_else(begin);
+        for line in ["2 a/x \n", "4 a/x new\n"] {
+            let polled = poll_encoded(&mut latest, &LineFormat::CACHED, 0);
+            assert!(
+                matches!(&polled, Poll::Ready(EncodedDelivery::Events(events)) if events.bytes == line),
+                "{polled:?}"
+            );
+        }
+        let cut = latest.cursor().unwrap();
+        drop(latest);
+        assert_eq!(read(&mut every, true).0, ["", "old", "new", ""], "{names:?}");
+        drop(every);
+        // The later removal leaves memory.
+        let large = "x".repeat(1 << 16);
+        (0..3).for_each(|_| _ = publish(&hub, "a/x", Some("large"), &large));
+        let resumed = read(&mut subscribe(&hub, names, Start::After(cut), Overflow::Latest), true);
+        assert!(resumed.0 == [large], "{names:?}");
     }
 }
 

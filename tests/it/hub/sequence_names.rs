@@ -1,9 +1,20 @@
 //! Names of the topics and patterns of random sequences.
 
+use proptest::prelude::*;
+
 pub(super) const TOPICS: [&str; 6] = ["a", "b", "a/x", "a/y", "a/x/1", "b/x"];
 /// Names that a subscription may follow: the topics, and patterns of them.
 pub(super) const NAMES: [&str; 13] =
     ["a", "b", "a/x", "a/y", "a/x/1", "b/x", "*", "**", "a/*", "a/**", "a/x/*", "b/**", "none/**"];
+
+/// Returns one name, several topics, or several names.
+pub(super) fn any_names() -> impl Strategy<Value = Vec<&'static str>> {
+    prop_oneof![
+        prop::sample::select(NAMES.to_vec()).prop_map(|name| vec![name]),
+        prop::sample::subsequence(TOPICS.to_vec(), 1..=4).prop_shuffle(),
+        prop::sample::subsequence(NAMES.to_vec(), 1..=4).prop_shuffle(),
+    ]
+}
 
 /// Returns the topics that these names follow.
 pub(super) fn followed(names: &[&str]) -> impl Iterator<Item = usize> {

@@ -10,7 +10,7 @@ use tidings::{
 };
 
 use super::deliveries::ready;
-use super::sequence_names::{NAMES, TOPICS};
+use super::sequence_names::{TOPICS, any_names};
 use crate::support::{LineFormat, VirtualTimer, cases, next_gap, poll, poll_encoded, publish_text, topic};
 
 fn of(hub: &LocalHub, names: &[&str], start: Start) -> Subscription {
@@ -122,14 +122,6 @@ fn read(subscription: &mut Subscription, max: Option<usize>, mut deliveries: usi
     items
 }
 
-fn names() -> impl Strategy<Value = Vec<&'static str>> {
-    prop_oneof![
-        prop::sample::select(NAMES.to_vec()).prop_map(|name| vec![name]),
-        prop::sample::subsequence(TOPICS.to_vec(), 1..=4).prop_shuffle(),
-        prop::sample::subsequence(NAMES.to_vec(), 1..=4).prop_shuffle(),
-    ]
-}
-
 proptest! {
     #![proptest_config(cases(512))]
 
@@ -139,7 +131,7 @@ proptest! {
         before in prop::collection::vec(step(), 0..60),
         between in prop::collection::vec(step(), 0..60),
         after in prop::collection::vec(step(), 0..20),
-        names in names(),
+        names in any_names(),
         overflow in prop_oneof![Just(Overflow::Gap), Just(Overflow::Latest), Just(Overflow::Disconnect)],
         from in prop_oneof![Just(None), any::<u64>().prop_map(Some)],
         polls in 0..6_usize,

@@ -115,7 +115,7 @@ proptest! {
             Just((vec!["k/*", "p"], TOPICS.to_vec())),
         ],
         added in prop::sample::subsequence(TOPICS.to_vec(), 0..=2),
-        (has_cursor, is_marked) in any::<(bool, bool)>(),
+        (begin, is_marked) in (0..4_u8, any::<bool>()),
         to in 0..=100_u64,
     ) {
         let mut world = World::new(removals, live_buffer);
@@ -125,7 +125,12 @@ proptest! {
         let from = world.hub.cursor();
         world.publish(&between);
         // Without a cursor, the client gets the events up to the present from another subscription.
-        let (start, from) = if has_cursor { (Start::After(from), from) } else { (Start::Now, world.hub.cursor()) };
+        let (start, from) = match begin {
+            0 => (Start::After(from), from),
+            1 => (Start::Now, world.hub.cursor()),
+            2 => (Start::Unreadable, world.hub.cursor()),
+            _ => (Start::After(Cursor::new(1, 5)), world.hub.cursor()),
+        };
         let request = Subscribe::patterns(names.iter().copied()).start(start);
         let marked = added.iter().filter(|_| is_marked).map(topic);
         let mut subscription = world.hub.subscribe(request.added(marked)).unwrap();
@@ -147,7 +152,14 @@ proptest! {
             let lost = later.find(|event| event.sequence > to && !events.iter().any(|(at, _)| *at == event.sequence));
             prop_assert!(lost.is_none(), "{:?} after a cut at {}", lost, cut);
         }
-        let events = apply(&mut subscription, &mut state);
+        let mut events = Vec::new();
+        if cut != world.at(to) {
+            events = apply(&mut subscription, &mut state);
+            let is_early = |(sequence, name): &(u64, String)| *sequence == u64::MAX || *sequence <= to && added.contains(&&**name);
+            prop_assert!(events.iter().all(is_early), "later than {} before the confirmation: {:?}", to, events);
+            prop_assert_eq!(subscription.cursor(), Some(world.at(to)));
+        }
+        events.extend(apply(&mut subscription, &mut state));
         let keyed: Vec<_> = KEYED.into_iter().filter(|name| topics.contains(name)).collect();
         prop_assert_eq!(state, world.states(&keyed, u64::MAX));
         let has_gap = |name: &str| events.iter().any(|(at, of)| *at == u64::MAX && (of.is_empty() || of == name));

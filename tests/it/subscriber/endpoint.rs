@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tidings::subscriber::Delivery;
+use tidings::subscriber::{BoxSubscriber, Delivery, SubscriberExt};
 use tidings::{Cursor, Endpoint, GapReason, Rejection, SubscribeRequest, Subscriber, Subscription, Transport};
 use tokio::time::timeout;
 
@@ -284,16 +284,37 @@ impl Subscriber for PanickingSubscriber {
 /// The client resumes at the events that were lost in a panic.
 #[tokio::test]
 async fn client_whose_events_were_lost_in_a_panic_gets_them_after_resume() {
+    check_resume_after_panic(|counters, panics, request| {
+        let inner = counters.hub().subscribe(request.subscribe_to(["a"]))?;
+        Ok(PanickingSubscriber { inner, panics }.boxed())
+    })
+    .await;
+}
+
+/// A panic of a predicate ends one session. Its client resumes at the events that it did not get.
+#[tokio::test]
+async fn client_whose_predicate_panicked_gets_the_events_after_resume() {
+    check_resume_after_panic(|counters, panics, request| {
+        let subscribe = request.subscribe_to(["a"]).filter(move |_| {
+            assert!(!panics.swap(false, Ordering::Relaxed), "on request");
+            true
+        });
+        Ok(counters.hub().subscribe(subscribe)?.boxed())
+    })
+    .await;
+}
+
+/// Checks on each route that a client whose session panicked gets the events of the panic after it resumes.
+async fn check_resume_after_panic(
+    subscribe: fn(&Counters, Arc<AtomicBool>, SubscribeRequest) -> Result<BoxSubscriber, Rejection>,
+) {
     for number in 0..ClientKind::ALL.len() * 2 {
         let (counters, panics) = (Counters::new(100), Arc::new(AtomicBool::new(true)));
         let endpoint = Endpoint::new({
             let (counters, panics) = (counters.clone(), panics.clone());
             move |request: SubscribeRequest| {
-                let (counters, panics) = (counters.clone(), panics.clone());
-                async move {
-                    let inner = counters.hub().subscribe(request.subscribe_to(["a"]))?;
-                    Ok::<_, Rejection>(PanickingSubscriber { inner, panics })
-                }
+                let subscriber = subscribe(&counters, panics.clone(), request);
+                async move { subscriber }
             }
         });
         let route = Server::of(&endpoint).await.routes().nth(number).unwrap();
@@ -307,33 +328,6 @@ async fn client_whose_events_were_lost_in_a_panic_gets_them_after_resume() {
             panic!("no event over {route:?}")
         };
         assert_eq!(first.data, Data::Text("2".to_owned()), "{route:?}");
-        timeout(PATIENCE, reader.count_to(4)).await.unwrap();
-    }
-}
-
-/// A panic of a predicate ends one session. Its client resumes at the events that it did not get.
-#[tokio::test]
-async fn client_whose_predicate_panicked_gets_the_events_after_resume() {
-    for number in 0..ClientKind::ALL.len() * 2 {
-        let (counters, panics) = (Counters::new(100), Arc::new(AtomicBool::new(true)));
-        let endpoint = Endpoint::new({
-            let (counters, panics) = (counters.clone(), panics.clone());
-            move |request: SubscribeRequest| {
-                let (counters, panics) = (counters.clone(), panics.clone());
-                let subscribe = request.subscribe_to(["a"]).filter(move |_| {
-                    assert!(!panics.swap(false, Ordering::Relaxed), "on request");
-                    true
-                });
-                async move { Ok::<_, Rejection>(counters.hub().subscribe(subscribe)?) }
-            }
-        });
-        let route = Server::of(&endpoint).await.routes().nth(number).unwrap();
-        counters.count("a");
-        let before = counters.hub().cursor().to_string();
-        (0..3).for_each(|_| counters.count("a"));
-        let cursor = cursor_after_failure(route, &before).await;
-        assert!(!panics.load(Ordering::Relaxed), "{route:?}");
-        let mut reader = route.open(Some(&cursor)).await.unwrap();
         timeout(PATIENCE, reader.count_to(4)).await.unwrap();
     }
 }

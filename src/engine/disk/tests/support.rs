@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::engine::disk::{Durability, Limit, Opened, Page, Record, Store, StoreOptions};
+use crate::engine::disk::{Durability, Limit, LogPage, Opened, Record, Store, StoreOptions};
 use crate::model::{Event, Retention, Topic};
 
 /// Directory that is removed when the test ends.
@@ -56,7 +56,7 @@ pub(crate) const ALL: Limit = Limit { events: usize::MAX, bytes: usize::MAX };
 
 /// Reads a topic in pages.
 pub(crate) fn read_pages(
-    mut page: impl FnMut(u64) -> Result<Page, crate::engine::disk::StoreError>,
+    mut page: impl FnMut(u64) -> Result<LogPage, crate::engine::disk::StoreError>,
     after: u64,
 ) -> Result<Vec<Record>, crate::engine::disk::StoreError> {
     let (mut records, mut after) = (Vec::new(), after);

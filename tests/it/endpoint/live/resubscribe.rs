@@ -3,7 +3,8 @@
 use serde_json::json;
 use tidings::subscriber::{SubscriberExt, from_stream};
 use tidings::{
-    Accepted, Endpoint, Event, LocalHub, ResubscribeError, SessionId, Start, Subscribe, Subscriber, Topic, Transport,
+    Accepted, Endpoint, Event, LocalHub, ResubscribeError, SessionId, Snapshot, Start, Subscribe, Subscriber, Topic,
+    Transport,
 };
 
 use super::app::{LiveApp, change, confirmed, data, objects};
@@ -153,4 +154,30 @@ async fn subscriber_at_an_older_cursor_skips_what_the_client_has() {
     let objects = objects(&client);
     assert_eq!(data(&objects), ["a1", "b2"]);
     assert_eq!(objects[1]["topics"], json!(["a", "b"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn snapshot_of_the_new_subscriber_precedes_the_confirmation_and_later_events_follow_it() {
+    for has_cursor in [true, false] {
+        let app = LiveApp::new();
+        let endpoint = app.builder().max_batch_bytes(1).build();
+        let client = TestClient::open_objects(&endpoint, "/?topic=a").await;
+        app.publish("a", "a1");
+        settle().await;
+        let subscriber = subscriber(app.hub(), &["b"]);
+        app.publish("b", "b1");
+        let snapshot = Snapshot::new([(Topic::new("b").unwrap(), Event::text("state"))]);
+        let snapshot = snapshot.with_cursor(Some(app.hub().cursor()).filter(|_| has_cursor));
+        app.publish("a", "a2");
+        app.publish("b", "b2");
+        app.publish("b", "b3");
+        endpoint.resubscribe(ID(1), Accepted::new(subscriber).with_snapshot(snapshot)).unwrap();
+        settle().await;
+        app.publish("b", "b4");
+        settle().await;
+        let objects = objects(&client);
+        let confirmation = objects.iter().position(|object| object["tidings"] == "topics").unwrap();
+        assert_eq!(data(&objects[..confirmation]).last(), Some(&"state"));
+        assert_eq!(data(&objects[confirmation..]).last(), Some(&"b4"));
+    }
 }

@@ -13,7 +13,7 @@ mod websocket;
 pub(crate) use app::App;
 pub(crate) use client::{HELD, TestClient, settle};
 pub(crate) use raw::{Frame, RawClient, frame};
-pub(crate) use request::{To, get, header, pass, piece, request, text};
+pub(crate) use request::{To, get, header, pass, piece, request, stream, text};
 pub(crate) use runtime::runtime;
 pub(crate) use serve::{connect_http2, router, serve_http1, serve_http2, serve_pipe, serve_pipe_http2, serve_router};
 pub(crate) use session_log::SessionEvent;

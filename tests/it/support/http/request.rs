@@ -43,6 +43,13 @@ pub(crate) async fn piece(body: &mut Body) -> Option<Result<String, BodyError>> 
     Some(frame.map(|frame| String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()))
 }
 
+/// Returns the body of a stream after its first piece.
+pub(crate) async fn stream(endpoint: &Endpoint, target: &str) -> Body {
+    let mut body = get(target).to(endpoint).await.into_body();
+    piece(&mut body).await.unwrap().unwrap();
+    body
+}
+
 /// Returns a header of a response as text, or an empty text if the header is absent.
 pub(crate) fn header<'a>(response: &'a Response<Body>, name: &str) -> &'a str {
     response.headers().get(name).map_or("", |value| value.to_str().unwrap())

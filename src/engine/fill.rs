@@ -1,0 +1,204 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use crate::contract::{Batch, EventFilter};
+use crate::engine::history::{History, HistoryError, LostEvents, Page, Read, ReadFuture, ReadRange, StoredEvent};
+use crate::model::{Cursor, Gap, GapReason};
+
+/// Events that a subscription reads from the history before it continues in memory.
+pub(crate) struct Fill {
+    epoch: u64,
+    read: Read,
+    /// Sequence of the last event that was delivered. `None` if nothing is known of the position: the subscription starts at the
+    /// oldest or at the last events, and has not read them.
+    position: Option<u64>,
+    forgives: Forgives,
+    /// Gap that is delivered with the first page.
+    opening: Option<Gap>,
+    reading: Option<ReadFuture>,
+    items: VecDeque<Filled>,
+}
+
+/// Lost events that are no gap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Forgives {
+    None,
+    /// Those that are lost when the first page is read: the subscription starts after them, or its first gap is for them, too.
+    First,
+    /// Those that were lost when the first page was read, after this number of trims.
+    Since(u64),
+}
+
+/// Item of a fill.
+pub(crate) enum Filled {
+    Events(Batch),
+    Gap(Gap),
+}
+
+impl Fill {
+    /// Returns a fill with the events after a position, up to another.
+    pub(crate) fn after(epoch: u64, ranges: Arc<[ReadRange]>, after: u64, up_to: u64) -> Self {
+        Self {
+            epoch,
+            read: Read { ranges, after, up_to },
+            position: Some(after),
+            forgives: Forgives::None,
+            opening: None,
+            reading: None,
+            items: VecDeque::new(),
+        }
+    }
+
+    /// Returns a fill that starts at the oldest or at the last events of its ranges.
+    pub(crate) fn start(epoch: u64, ranges: Arc<[ReadRange]>, up_to: u64) -> Self {
+        Self { position: None, forgives: Forgives::First, ..Self::after(epoch, ranges, 0, up_to) }
+    }
+
+    /// Returns a fill with a gap for everything that is not retained, and with all retained events.
+    pub(crate) fn after_gap(gap: Gap, ranges: Arc<[ReadRange]>, up_to: u64) -> Self {
+        let start = Self::start(gap.cursor.epoch(), ranges, up_to);
+        Self { opening: Some(gap), ..start }
+    }
+
+    /// Returns the sequence of the last event of the fill.
+    pub(crate) fn up_to(&self) -> u64 {
+        self.read.up_to
+    }
+
+    /// Returns the cursor of the client, if it is known.
+    pub(crate) fn cursor(&self) -> Option<Cursor> {
+        self.position.map(|position| Cursor::new(self.epoch, position))
+    }
+
+    /// Returns the next item; `None` after the last.
+    pub(crate) fn poll(
+        &mut self,
+        history: &dyn History,
+        filter: Option<&EventFilter>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Filled>> {
+        loop {
+            if let Some(item) = self.items.pop_front() {
+                self.pass(&item);
+                return Poll::Ready(Some(item));
+            }
+            if self.read.after >= self.read.up_to {
+                match self.opening.take() {
+                    Some(gap) => self.items.push_back(Filled::Gap(gap)),
+                    None => return Poll::Ready(None),
+                }
+                continue;
+            }
+            let reading = self.reading.get_or_insert_with(|| history.read(self.read.clone()));
+            let page = ready!(reading.as_mut().poll(cx));
+            self.reading = None;
+            let page = page.unwrap_or_else(|HistoryError| self.unreadable());
+            self.take(page, filter);
+        }
+    }
+
+    /// Puts the rest of a batch back, of which the first events were delivered.
+    pub(crate) fn put_back(&mut self, rest: Batch, delivered: Option<Cursor>) {
+        self.position = delivered.map(Cursor::sequence).or(self.position);
+        self.items.push_front(Filled::Events(rest));
+    }
+
+    /// Leaves out the events up to a sequence.
+    pub(crate) fn skip_to(&mut self, sequence: u64) {
+        let cursor = Cursor::new(self.epoch, sequence);
+        self.opening = None;
+        let items = std::mem::take(&mut self.items);
+        self.items = items.into_iter().filter_map(|item| item.after(cursor)).collect();
+        if self.position.is_none_or(|position| position < sequence) {
+            self.position = Some(sequence);
+        }
+        if self.read.after < sequence {
+            // A read of events that are skipped is dropped.
+            (self.read.after, self.reading) = (sequence, None);
+        }
+    }
+
+    fn pass(&mut self, item: &Filled) {
+        let passed = match item {
+            Filled::Events(batch) => batch.iter().next_back().and_then(|event| event.cursor).map(Cursor::sequence),
+            Filled::Gap(gap) => Some(gap.cursor.sequence()),
+        };
+        self.position = passed.or(self.position);
+    }
+
+    /// Returns a page without the events, which cannot be read. They are a gap for every client.
+    fn unreadable(&mut self) -> Page {
+        self.forgives = Forgives::None;
+        let up_to = self.read.up_to;
+        Page { events: Vec::new(), up_to, lost: Some(LostEvents { last: up_to, topic: None }), trims: 0 }
+    }
+
+    /// Takes a page. The gap of lost events is in the place of the last of them, so that a client that is cut before it gets it
+    /// again, and one that is cut after it has everything else up to there.
+    fn take(&mut self, page: Page, filter: Option<&EventFilter>) {
+        let Page { events, up_to, lost, trims } = page;
+        let is_forgiven = match self.forgives {
+            Forgives::None => false,
+            Forgives::First => true,
+            Forgives::Since(first) => first == trims,
+        };
+        if self.forgives == Forgives::First {
+            self.forgives = Forgives::Since(trims);
+        }
+        self.items.extend(self.opening.take().map(Filled::Gap));
+        // A loss after the page is also one of the next read.
+        let lost = lost.filter(|lost| !is_forgiven && (self.read.after + 1..=up_to).contains(&lost.last));
+        if self.position.is_none() && self.items.is_empty() {
+            self.position = Some(events.first().map_or(up_to, |first| first.sequence - 1));
+        }
+        let later = lost.as_ref().map_or(0, |lost| events.partition_point(|event| event.sequence <= lost.last));
+        let mut events = events.into_iter();
+        let earlier: Vec<_> = events.by_ref().take(later).collect();
+        self.add(earlier, filter);
+        if let Some(lost) = lost {
+            let gap = Gap::new(GapReason::Evicted, Cursor::new(self.epoch, lost.last));
+            let gap = lost.topic.into_iter().fold(gap, Gap::with_topic);
+            self.items.push_back(Filled::Gap(gap.with_after(self.last_item())));
+        }
+        self.add(events.collect(), filter);
+        // A page without progress would be read for ever.
+        self.read.after = up_to.max(self.read.after + 1);
+    }
+
+    /// Returns the position of the last item, or of the client.
+    fn last_item(&self) -> Cursor {
+        let last = self.items.back().and_then(|item| match item {
+            Filled::Events(batch) => batch.iter().next_back()?.cursor,
+            Filled::Gap(gap) => Some(gap.cursor),
+        });
+        last.unwrap_or(Cursor::new(self.epoch, self.read.after))
+    }
+
+    /// Adds events as batches of one topic.
+    fn add(&mut self, events: Vec<StoredEvent>, filter: Option<&EventFilter>) {
+        let mut events = events.into_iter().filter(|event| is_kept(event, self.epoch, filter)).peekable();
+        while let Some(StoredEvent { sequence, topic, event }) = events.next() {
+            let mut batch = vec![(sequence, event)];
+            while let Some(next) = events.next_if(|next| next.topic == topic) {
+                batch.push((next.sequence, next.event));
+            }
+            self.items.push_back(Filled::Events(Batch::new(topic, self.epoch, batch)));
+        }
+    }
+}
+
+impl Filled {
+    /// Returns the rest after a cursor; `None` if there is none.
+    fn after(self, cursor: Cursor) -> Option<Self> {
+        match self {
+            Self::Events(batch) => batch.after(cursor).map(Self::Events),
+            Self::Gap(gap) => (gap.cursor.sequence() > cursor.sequence()).then_some(Self::Gap(gap)),
+        }
+    }
+}
+
+fn is_kept(event: &StoredEvent, epoch: u64, filter: Option<&EventFilter>) -> bool {
+    let cursor = Some(Cursor::new(epoch, event.sequence));
+    filter.is_none_or(|filter| filter.keeps(&crate::contract::EventRef::new(&event.topic, &event.event, cursor)))
+}

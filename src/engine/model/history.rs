@@ -1,0 +1,67 @@
+use std::sync::Mutex;
+use std::task::Poll;
+
+use crate::engine::history::{History, HistoryError, LostEvents, Page, Read, ReadFrom, ReadFuture, StoredEvent};
+use crate::model::Topic;
+
+/// Events in order, and those that are not retained any more.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stored {
+    pub(super) events: Vec<StoredEvent>,
+    pub(super) trimmed: Vec<StoredEvent>,
+}
+
+pub(super) struct MemoryHistory {
+    pub(super) stored: Mutex<Stored>,
+    /// Largest number of events of a page.
+    pub(super) page: usize,
+    /// Number of polls for which a read is pending.
+    pub(super) slow: Mutex<u32>,
+    /// Whether reads fail, or failed before.
+    pub(super) fails: Mutex<(bool, bool)>,
+}
+
+impl History for MemoryHistory {
+    fn read(&self, read: Read) -> ReadFuture {
+        let mut page = self.stored.lock().unwrap().page(&read, self.page);
+        let mut slow = *self.slow.lock().unwrap();
+        if self.fails.lock().unwrap().0 {
+            return Box::pin(std::future::ready(Err(HistoryError)));
+        }
+        Box::pin(std::future::poll_fn(move |cx| {
+            if slow > 0 {
+                slow -= 1;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(Ok(std::mem::take(&mut page)))
+        }))
+    }
+}
+
+impl Stored {
+    fn page(&self, read: &Read, limit: usize) -> Page {
+        let Read { ranges, after, up_to } = read;
+        let range_of = |topic: &Topic| ranges.iter().find(|range| range.name.matches(topic));
+        let in_read = |event: &&StoredEvent| event.sequence <= *up_to && range_of(&event.topic).is_some();
+        let all: Vec<_> = self.events.iter().filter(in_read).collect();
+        let is_read = |at: usize| match range_of(&all[at].topic).unwrap().from {
+            ReadFrom::Position => true,
+            ReadFrom::Last(n) => all[at..].iter().filter(|event| event.topic == all[at].topic).count() <= n,
+        };
+        let read = (0..all.len()).filter(|&at| all[at].sequence > *after && is_read(at));
+        let mut events: Vec<_> = read.map(|at| all[at].clone()).collect();
+        let is_whole = events.len() <= limit;
+        events.truncate(limit);
+        let end = if is_whole { *up_to } else { events.last().unwrap().sequence };
+        let is_lost =
+            |event: &&StoredEvent| range_of(&event.topic).is_some() && (*after + 1..=end).contains(&event.sequence);
+        let lost = self.trimmed.iter().filter(is_lost).map(|event| event.sequence).max();
+        Page {
+            events,
+            up_to: end,
+            lost: lost.map(|last| LostEvents { last, topic: None }),
+            trims: self.trimmed.len() as u64,
+        }
+    }
+}

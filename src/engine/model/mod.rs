@@ -1,0 +1,5 @@
+//! Random operations on a hub with a history, against the list of all events.
+
+mod client;
+mod history;
+mod sequences;

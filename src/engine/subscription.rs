@@ -1,0 +1,154 @@
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use crate::contract::{
+    Delivery, EncodedBatch, EncodedDelivery, EventFilter, Format, Subscribe, Subscriber, SubscriberInfo,
+    SubscriptionEnd,
+};
+use crate::engine::fill::{Fill, Filled};
+use crate::engine::history::{History, ReadRange};
+use crate::hub::Subscription;
+use crate::model::Cursor;
+
+/// Subscription of a hub with a [history](History): the events in memory, and from the history those that are not in memory any
+/// more.
+///
+/// The subscription in memory ends if it falls behind. Everything up to its cursor is delivered then. The next one in memory starts
+/// at the newest event, and the events between them are read from the history.
+pub(crate) struct EngineSubscription {
+    pub(super) live: Subscription,
+    /// The parameters of the subscription in memory, with the start `Now`.
+    pub(super) what: Subscribe,
+    pub(super) history: Arc<dyn History>,
+    pub(super) epoch: u64,
+    /// All topics and patterns.
+    pub(super) ranges: Arc<[ReadRange]>,
+    pub(super) filter: Option<EventFilter>,
+    /// Whether lost events end the subscription.
+    pub(super) disconnects: bool,
+    pub(super) fill: Option<Fill>,
+    pub(super) is_too_slow: bool,
+}
+
+/// Delivery that is not read from memory.
+enum Unlived {
+    Filled(Filled),
+    End(SubscriptionEnd),
+}
+
+impl EngineSubscription {
+    /// Returns the next delivery that is not in memory, if there is one.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Option<Unlived>> {
+        if self.is_too_slow {
+            return Poll::Ready(Some(Unlived::End(SubscriptionEnd::TooSlow)));
+        }
+        let Some(fill) = &mut self.fill else {
+            return Poll::Ready(None);
+        };
+        match ready!(fill.poll(&*self.history, self.filter.as_ref(), cx)) {
+            Some(Filled::Gap(_)) if self.disconnects => {
+                self.is_too_slow = true;
+                Poll::Ready(Some(Unlived::End(SubscriptionEnd::TooSlow)))
+            }
+            Some(filled) => Poll::Ready(Some(Unlived::Filled(filled))),
+            None => {
+                self.fill = None;
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    /// Begins to read the events from the history for which the subscription in memory was too slow. Returns whether it could.
+    fn falls_behind(&mut self) -> bool {
+        let Some((live, read)) = self.live.another(self.what.clone()).ok().zip(self.live.cursor()) else {
+            return false;
+        };
+        let now = live.cursor().map_or(0, Cursor::sequence);
+        self.fill = Some(Fill::after(self.epoch, Arc::clone(&self.ranges), read.sequence(), now));
+        self.live = live;
+        true
+    }
+}
+
+impl Subscriber for EngineSubscription {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+        loop {
+            match ready!(self.poll_fill(cx)) {
+                Some(Unlived::Filled(Filled::Events(batch))) => return Poll::Ready(Delivery::Events(batch)),
+                Some(Unlived::Filled(Filled::Gap(gap))) => return Poll::Ready(Delivery::Gap(gap)),
+                Some(Unlived::End(end)) => return Poll::Ready(Delivery::End(end)),
+                None => {}
+            }
+            match ready!(self.live.poll_next(cx)) {
+                Delivery::End(SubscriptionEnd::TooSlow) if self.falls_behind() => {}
+                delivery => return Poll::Ready(delivery),
+            }
+        }
+    }
+
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
+        loop {
+            match ready!(self.poll_fill(cx)) {
+                Some(Unlived::Filled(Filled::Events(batch))) => {
+                    let before = self.fill.as_ref().and_then(Fill::cursor);
+                    let (bytes, count, last) = batch.encode_first(format, max);
+                    let rest = batch.without_first(count);
+                    if let Some(fill) = self.fill.as_mut().filter(|_| !rest.is_empty()) {
+                        fill.put_back(rest, last.or(before));
+                    }
+                    return Poll::Ready(EncodedDelivery::Events(EncodedBatch::new(bytes, count)));
+                }
+                Some(Unlived::Filled(Filled::Gap(gap))) => return Poll::Ready(EncodedDelivery::Gap(gap)),
+                Some(Unlived::End(end)) => return Poll::Ready(EncodedDelivery::End(end)),
+                None => {}
+            }
+            match ready!(self.live.poll_encoded(cx, format, max)) {
+                EncodedDelivery::End(SubscriptionEnd::TooSlow) if self.falls_behind() => {}
+                delivery => return Poll::Ready(delivery),
+            }
+        }
+    }
+
+    fn heeds_max(&self) -> bool {
+        true
+    }
+
+    fn register(&mut self, cx: &mut Context<'_>) -> bool {
+        self.fill.is_none() && !self.is_too_slow && self.live.register(cx)
+    }
+
+    /// `None` until a client whose cursor is not of the history has got its gap, and until the position of a start at the oldest or
+    /// at the last events is known.
+    fn cursor(&self) -> Option<Cursor> {
+        match &self.fill {
+            Some(fill) => fill.cursor(),
+            None => self.live.cursor(),
+        }
+    }
+
+    fn skip_to(&mut self, cursor: Cursor) -> bool {
+        if !self.live.skip_to(cursor) {
+            return false;
+        }
+        match &mut self.fill {
+            Some(fill) if fill.up_to() > cursor.sequence() => fill.skip_to(cursor.sequence()),
+            _ => self.fill = None,
+        }
+        true
+    }
+
+    fn release(&mut self) {
+        self.live.release();
+    }
+
+    fn info(&self) -> SubscriberInfo<'_> {
+        self.live.info()
+    }
+}
+
+impl fmt::Debug for EngineSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineSubscription").field("cursor", &self.cursor()).finish_non_exhaustive()
+    }
+}
