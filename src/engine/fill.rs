@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use crate::contract::{Batch, EventFilter};
-use crate::engine::history::{History, HistoryError, LostEvents, Page, Read, ReadFuture, ReadRange, StoredEvent};
+use crate::engine::history::{History, HistoryError, LostEvents, HistoryPage, Read, ReadFuture, ReadRange, StoredEvent};
 use crate::model::{Cursor, Gap, GapReason};
 
 /// Events that a subscription reads from the history before it continues in memory.
@@ -128,16 +128,16 @@ impl Fill {
     }
 
     /// Returns a page without the events, which cannot be read. They are a gap for every client.
-    fn unreadable(&mut self) -> Page {
+    fn unreadable(&mut self) -> HistoryPage {
         self.forgives = Forgives::None;
         let up_to = self.read.up_to;
-        Page { events: Vec::new(), up_to, lost: Some(LostEvents { last: up_to, topic: None }), trims: 0 }
+        HistoryPage { events: Vec::new(), up_to, lost: Some(LostEvents { last: up_to, topic: None }), trims: 0 }
     }
 
     /// Takes a page. The gap of lost events is in the place of the last of them, so that a client that is cut before it gets it
     /// again, and one that is cut after it has everything else up to there.
-    fn take(&mut self, page: Page, filter: Option<&EventFilter>) {
-        let Page { events, up_to, lost, trims } = page;
+    fn take(&mut self, page: HistoryPage, filter: Option<&EventFilter>) {
+        let HistoryPage { events, up_to, lost, trims } = page;
         let is_forgiven = match self.forgives {
             Forgives::None => false,
             Forgives::First => true,

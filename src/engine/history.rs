@@ -11,7 +11,7 @@ pub(crate) trait History: Send + Sync + 'static {
     fn read(&self, read: Read) -> ReadFuture;
 }
 
-pub(crate) type ReadFuture = Pin<Box<dyn Future<Output = Result<Page, HistoryError>> + Send>>;
+pub(crate) type ReadFuture = Pin<Box<dyn Future<Output = Result<HistoryPage, HistoryError>> + Send>>;
 
 /// Events to read: those of `ranges` after one sequence, up to another.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ pub(crate) enum ReadFrom {
 
 /// First events of a read, in the order of the hub.
 #[derive(Debug, Default)]
-pub(crate) struct Page {
+pub(crate) struct HistoryPage {
     pub(crate) events: Vec<StoredEvent>,
     /// Sequence up to which no other event of the ranges is retained: that of the last event, or the end of the read.
     pub(crate) up_to: u64,

@@ -7,17 +7,17 @@ use crate::engine::subscription::EngineSubscription;
 use crate::hub::{LocalHub, Subscription};
 use crate::model::{Cursor, Gap, GapReason, Pattern};
 
-/// Epochs of a history.
+/// KnownEpochs of a history.
 ///
 /// Each open of a history begins an epoch. Sequences continue, so a cursor is one of the history if its epoch is known and
 /// not before its sequence: a history that was replaced by an older copy of itself does not know the epochs that it lacks.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Epochs {
+pub(crate) struct KnownEpochs {
     /// Earlier epochs, each with the last sequence of the history in it.
     pub(crate) earlier: Vec<(u64, u64)>,
 }
 
-impl Epochs {
+impl KnownEpochs {
     /// Returns the epochs with a further one. If the history has lost events of earlier ones, their last sequences are lower.
     pub(crate) fn with(&self, epoch: u64, last: u64) -> Self {
         let earlier = self.earlier.iter().map(|&(epoch, end)| (epoch, end.min(last)));
@@ -29,7 +29,7 @@ impl Epochs {
 pub(crate) struct Continued<'a> {
     pub(crate) hub: &'a LocalHub,
     pub(crate) history: &'a Arc<dyn History>,
-    pub(crate) epochs: &'a Epochs,
+    pub(crate) epochs: &'a KnownEpochs,
     /// Epoch of the hub.
     pub(crate) epoch: u64,
     /// Sequence at which the hub began.

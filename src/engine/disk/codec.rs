@@ -36,7 +36,7 @@ pub(super) enum Body {
 
 impl Row {
     pub(super) fn encode(&self, key: &[u8]) -> Vec<u8> {
-        let mut value = Writer::new(32 + self.body.len());
+        let mut value = ValueWriter::new(32 + self.body.len());
         match &self.body {
             Body::Event(event) => {
                 let labels = [event.name(), event.key(), event.tag()];
@@ -66,17 +66,17 @@ impl Row {
     pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<Self, StoreError> {
         let sequence = keys::sequence_of(key);
         let damaged = |detail: &str| StoreError::Damaged { sequence, detail: detail.to_owned() };
-        let mut value = Reader::open(key, value).map_err(damaged)?;
+        let mut value = ValueReader::open(key, value).map_err(damaged)?;
         Self::fields(&mut value).ok_or_else(|| damaged("event has a form that this version does not read"))
     }
 
-    fn encode_numbers(&self, value: &mut Writer) {
+    fn encode_numbers(&self, value: &mut ValueWriter) {
         value.number(self.at);
         value.number(self.number);
         value.number(self.weight);
     }
 
-    fn fields(value: &mut Reader<'_>) -> Option<Self> {
+    fn fields(value: &mut ValueReader<'_>) -> Option<Self> {
         let (kind, flags) = (value.byte()?, value.byte()?);
         let (at, number, weight) = (value.number()?, value.number()?, value.number()?);
         let body = if kind == END {
@@ -119,11 +119,11 @@ impl Body {
 }
 
 /// Value that is being written.
-pub(super) struct Writer {
+pub(super) struct ValueWriter {
     bytes: Vec<u8>,
 }
 
-impl Writer {
+impl ValueWriter {
     pub(super) fn new(capacity: usize) -> Self {
         let mut bytes = Vec::with_capacity(capacity);
         bytes.extend_from_slice(&[0, 0, 0, 0, VERSION]);
@@ -158,11 +158,11 @@ impl Writer {
 }
 
 /// Rest of a value that is being read.
-pub(super) struct Reader<'a> {
+pub(super) struct ValueReader<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ValueReader<'a> {
     /// Checks the checksum and the version. Returns the reason if one is wrong.
     pub(super) fn open(key: &[u8], value: &'a [u8]) -> Result<Self, &'static str> {
         let (sum, rest) = value.split_first_chunk().ok_or("value is too short")?;

@@ -1,16 +1,16 @@
-use crate::engine::disk::codec::{Reader, Writer};
+use crate::engine::disk::codec::{ValueReader, ValueWriter};
 use crate::engine::disk::error::StoreError;
 use crate::engine::disk::keys;
 
-/// Epochs of a store, the oldest first, each with its last sequence. The last entry is the current epoch: its last sequence
-/// is the head.
+/// EpochList of a store, the oldest first, each with its last sequence. The last entry is the current epoch: its last
+/// sequence is the head.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Epochs(Vec<(u64, u64)>);
+pub(super) struct EpochList(Vec<(u64, u64)>);
 
 /// Maximum number of epochs.
 pub(super) const MOST: usize = 4_096;
 
-impl Epochs {
+impl EpochList {
     /// Begins an epoch after the head. Returns its number: the given one, or a greater one if the list contains it.
     pub(super) fn begin(&mut self, mut epoch: u64, head: u64) -> u64 {
         while self.0.iter().any(|&(other, _)| other == epoch) {
@@ -32,8 +32,8 @@ impl Epochs {
         found.is_some_and(|&(_, last)| sequence <= if current { head } else { last })
     }
 
-    /// Removes the epochs that end before the oldest event and before the newest trimmed one. Returns whether there were any. The
-    /// current epoch stays.
+    /// Removes the epochs that end before the oldest event and before the newest trimmed one. Returns whether there
+    /// were any. The current epoch stays.
     ///
     /// A cursor at the end of an epoch of which all is trimmed has missed nothing until a later event is trimmed.
     pub(super) fn prune(&mut self, oldest: u64, trimmed: u64) -> bool {
@@ -53,7 +53,7 @@ impl Epochs {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut value = Writer::new(8 + 16 * self.0.len());
+        let mut value = ValueWriter::new(8 + 16 * self.0.len());
         for &(epoch, last) in &self.0 {
             value.number(epoch);
             value.number(last);
@@ -62,7 +62,7 @@ impl Epochs {
     }
 
     pub(super) fn decode(value: &[u8]) -> Result<Self, StoreError> {
-        let mut value = Reader::open(keys::EPOCHS, value).map_err(StoreError::damaged)?;
+        let mut value = ValueReader::open(keys::EPOCHS, value).map_err(StoreError::damaged)?;
         let mut epochs = Vec::new();
         while !value.is_empty() {
             let read = value.number().zip(value.number());

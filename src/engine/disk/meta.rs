@@ -1,4 +1,4 @@
-use crate::engine::disk::codec::{Reader, Writer};
+use crate::engine::disk::codec::{ValueReader, ValueWriter};
 use crate::engine::disk::error::StoreError;
 use crate::engine::disk::keys;
 
@@ -29,7 +29,7 @@ pub(super) struct Head {
 
 impl Head {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut value = Writer::new(64);
+        let mut value = ValueWriter::new(64);
         let counters = [self.floor, self.trimmed, self.forgotten, self.bytes, self.trims];
         for number in [self.epoch, self.sequence].into_iter().chain(counters) {
             value.number(number);
@@ -41,11 +41,11 @@ impl Head {
     }
 
     pub(super) fn decode(value: &[u8]) -> Result<Self, StoreError> {
-        let mut value = Reader::open(keys::HEAD, value).map_err(StoreError::damaged)?;
+        let mut value = ValueReader::open(keys::HEAD, value).map_err(StoreError::damaged)?;
         Self::fields(&mut value).ok_or_else(|| StoreError::damaged("head is incomplete"))
     }
 
-    fn fields(value: &mut Reader<'_>) -> Option<Self> {
+    fn fields(value: &mut ValueReader<'_>) -> Option<Self> {
         Some(Self {
             epoch: value.number()?,
             sequence: value.number()?,

@@ -1,4 +1,5 @@
-//! The store of a hub on disk: events, ends and states in one directory. Calls block; the hub owns the thread that makes them.
+//! The store of a hub on disk: events, ends and states in one directory. Calls block; the hub owns the thread that
+//! makes them.
 //!
 //! # Files
 //!
@@ -7,12 +8,13 @@
 //! | `lock` | id of the process that has the directory open; held by a file lock |
 //! | `head` | last sequence that was acknowledged, rewritten in place after each commit, not synced |
 //! | `rows` | a fjall database with one keyspace |
-//! | `journals` | ends of fjall's earlier journals, while the store is opened |
+//! | `journals` | exists from the time at which a loss in a journal is found until it is noted in the rows |
 //!
 //! # Rows
 //!
-//! All rows are in one keyspace, so that they share a memtable: its tables contain a prefix of history, and a lost keyspace
-//! cannot lose events without their head. The first byte of a key is the kind of the row. Numbers are big endian.
+//! All rows are in one keyspace, so that they share a memtable: its tables contain a prefix of history, and a lost
+//! keyspace cannot lose events without their head. The first byte of a key is the kind of the row. Numbers are big
+//! endian.
 //!
 //! | key | value |
 //! |---|---|
@@ -26,23 +28,25 @@
 //! | `h` | head: epoch, last sequence, counters |
 //! | `l` | list of epochs |
 //!
-//! Events are ordered by topic, so that a resume of one topic, the usual read, is one scan. The row of the order has 13 bytes
-//! before compression. A read of all topics takes a page of the order, and then one scan for each topic in it.
+//! Events are ordered by topic, so that a resume of one topic, the usual read, is one scan. The row of the order has 13
+//! bytes before compression. A read of all topics takes a page of the order, and then one scan for each topic in it.
 //!
-//! An event that is trimmed loses its `o` row. Its `e` row is removed, too, unless it is the newest of its key in a topic with
-//! a state: reads begin above the trimmed sequence, so they do not see it. The row is removed when the key has a newer event.
+//! An event that is trimmed loses its `o` row. Its `e` row is removed, too, unless it is the newest of its key in a
+//! topic with a state: reads begin above the trimmed sequence, so they do not see it. The row is removed when the key
+//! has a newer event.
 //!
-//! Each event has its number in the topic and the sum of the weights up to it. The events and bytes of a topic are therefore
-//! differences between two rows, and a write updates no counters of the topic.
+//! Each event has its number in the topic and the sum of the weights up to it. The events and bytes of a topic are
+//! therefore differences between two rows, and a write updates no counters of the topic.
 //!
 //! # History
 //!
-//! Each open begins an epoch. A cursor is valid if its epoch is in the list and its sequence is at most the last one of that
-//! epoch. At open the head of the rows is compared with the file `head`: rows that end earlier have lost acknowledged events.
-//! fjall takes a damaged journal for one that was not written to its end. If a later journal exists, the head does not show
-//! that, so the written part of each earlier journal is measured before and after fjall opens it. In both cases all epochs
-//! leave the list, and the sequence continues above the acknowledged one.
-#![allow(dead_code, reason = "the hub on disk is the user")]
+//! Each open begins an epoch. A cursor is valid if its epoch is in the list and its sequence is at most the last one of
+//! that epoch. At open the head of the rows is compared with the file `head`: rows that end earlier have lost
+//! acknowledged events. In both this case and that of a damaged journal before the last one (`journals.rs`), where the
+//! head shows nothing, all epochs leave the list, and the sequence continues above the acknowledged one.
+//!
+//! Errors and panics of fjall are errors of the store.
+#![allow(dead_code, unused_imports, reason = "the hub on disk is the user")]
 
 mod codec;
 mod epochs;
@@ -51,6 +55,7 @@ mod files;
 mod journals;
 mod keys;
 mod last;
+mod manifest;
 mod meta;
 mod open;
 mod options;
@@ -66,8 +71,10 @@ mod topics;
 mod write;
 
 pub(crate) use error::StoreError;
-pub(crate) use open::Lost;
+pub(crate) use open::{Lost, Opened};
 pub(crate) use options::{Durability, StoreOptions};
-pub(crate) use read::Limit;
+pub(crate) use read::{Limit, LogPage};
 pub(crate) use record::Record;
+pub(crate) use states::States;
 pub(crate) use store::Store;
+pub(crate) use topics::TopicRow;

@@ -3,10 +3,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, RwLock};
 
-use crate::engine::disk::epochs::Epochs;
+use crate::engine::disk::epochs::EpochList;
 use crate::engine::disk::error::{StoreError, no_panic};
 use crate::engine::disk::files::{HeadFile, HighWater, LockFile};
-use crate::engine::disk::journals::SealedJournals;
+use crate::engine::disk::journals::Journals;
 use crate::engine::disk::keys;
 use crate::engine::disk::meta::Head;
 use crate::engine::disk::options::{Durability, StoreOptions};
@@ -21,7 +21,7 @@ pub(crate) struct Opened {
     pub(crate) head: u64,
     /// Loss of history, if there is one. No older cursor is valid then.
     pub(crate) lost: Option<Lost>,
-    /// Epochs, the oldest first, each with its last sequence. The last one is the new epoch.
+    /// EpochList, the oldest first, each with its last sequence. The last one is the new epoch.
     pub(crate) epochs: Vec<(u64, u64)>,
 }
 
@@ -63,13 +63,13 @@ impl Store {
     ) -> Result<(Self, Opened), StoreError> {
         let (mut file, high_water) = HeadFile::open(path)?;
         let database = path.join(Self::ROWS);
-        let journals = SealedJournals::find(&database, path)?;
+        let journals = Journals::check(&database, path)?;
         let rows = Rows::open(&database, options)?;
         let view = rows.view();
         let stored = view.get(keys::HEAD)?.map(|value| Head::decode(&value)).transpose()?;
-        let epochs = view.get(keys::EPOCHS)?.map(|value| Epochs::decode(&value)).transpose()?;
+        let epochs = view.get(keys::EPOCHS)?.map(|value| EpochList::decode(&value)).transpose()?;
         let mut head = stored.unwrap_or_default();
-        let lost = if journals.is_cut()? { Some(Lost::Journal) } else { lost(head.sequence, high_water) };
+        let lost = if journals.are_damaged { Some(Lost::Journal) } else { lost(head.sequence, high_water) };
         let mut epochs = epochs.filter(|_| lost.is_none()).unwrap_or_default();
         if let HighWater::At(acknowledged) = high_water {
             head.sequence = head.sequence.max(acknowledged);

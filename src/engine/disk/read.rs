@@ -25,11 +25,11 @@ pub(crate) struct Limit {
 
 /// Part of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Page {
+pub(crate) struct LogPage {
     /// Records in ascending order.
     pub(crate) records: Vec<Record>,
-    /// Highest sequence that retention removed from the topic, or 0. If it is greater than the position before the page, events
-    /// are missing. A page of several topics has 0: see [`Store::trimmed`].
+    /// Highest sequence that retention removed from the topic, or 0. If it is greater than the position before the
+    /// page, events are missing. A page of several topics has 0: see [`Store::trimmed`].
     pub(crate) trimmed: u64,
     /// Sequence up to which the page is complete. The next page begins after it.
     pub(crate) up_to: u64,
@@ -45,15 +45,15 @@ impl Store {
     /// # Errors
     ///
     /// Returns [`StoreError::Damaged`] if a record cannot be read or is missing.
-    pub(crate) fn read(&self, topic: &Topic, after: u64, up_to: u64, limit: Limit) -> Result<Page, StoreError> {
+    pub(crate) fn read(&self, topic: &Topic, after: u64, up_to: u64, limit: Limit) -> Result<LogPage, StoreError> {
         self.with_view(|view| {
             let Some(id) = id_of(view, topic)? else {
                 let Head { forgotten, trims, .. } = head(view)?;
-                return Ok(Page { records: Vec::new(), trimmed: forgotten, up_to, trims, has_more: false });
+                return Ok(LogPage { records: Vec::new(), trimmed: forgotten, up_to, trims, has_more: false });
             };
             let meta = meta(view, id)?;
             let (trimmed, trims) = (meta.trimmed, head(view)?.trims);
-            let mut page = Page { records: Vec::new(), trimmed, up_to, trims, has_more: false };
+            let mut page = LogPage { records: Vec::new(), trimmed, up_to, trims, has_more: false };
             let mut sum = 0;
             let from = after.max(meta.trimmed);
             for row in rows(view, id, &meta, from, up_to)? {
@@ -71,8 +71,8 @@ impl Store {
         })
     }
 
-    /// Reads the records of all topics that `filter` accepts after a sequence, up to another one, in the order of the hub. A page
-    /// may be empty and have more.
+    /// Reads the records of all topics that `filter` accepts after a sequence, up to another one, in the order of the
+    /// hub. A page may be empty and have more.
     ///
     /// An end is not contained if an event after it has been trimmed: see [`Store::ends`].
     ///
@@ -85,10 +85,10 @@ impl Store {
         up_to: u64,
         limit: Limit,
         filter: impl Fn(&Topic) -> bool,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<LogPage, StoreError> {
         self.with_view(|view| {
             let trims = head(view)?.trims;
-            let mut page = Page { records: Vec::new(), trimmed: 0, up_to, trims, has_more: false };
+            let mut page = LogPage { records: Vec::new(), trimmed: 0, up_to, trims, has_more: false };
             if after >= up_to {
                 return Ok(page);
             }
@@ -103,11 +103,14 @@ impl Store {
                 }
                 let (sequence, id) = order_row(&key, &id)?;
                 last = sequence;
-                if let Entry::Vacant(unknown) = topics.entry(id) {
-                    let meta = meta(view, id)?;
-                    unknown.insert(filter(&meta.topic).then_some(meta));
-                }
-                if matches!(topics.get(&id), Some(Some(_))) {
+                let topic = match topics.entry(id) {
+                    Entry::Occupied(topic) => topic.into_mut(),
+                    Entry::Vacant(place) => {
+                        let meta = meta(view, id)?;
+                        place.insert(filter(&meta.topic).then_some(meta))
+                    }
+                };
+                if topic.is_some() {
                     found += 1;
                     wanted.entry(id).or_default().insert(sequence);
                 }
@@ -139,8 +142,8 @@ impl Store {
         })
     }
 
-    /// Returns the highest sequence that retention removed from the topics that `filter` accepts, if it is greater than `after`,
-    /// or else 0. It looks at all topics unless nothing after `after` was removed.
+    /// Returns the highest sequence that retention removed from the topics that `filter` accepts, if it is greater than
+    /// `after`, or else 0. It looks at all topics unless nothing after `after` was removed.
     pub(crate) fn trimmed(&self, after: u64, filter: impl Fn(&Topic) -> bool) -> Result<u64, StoreError> {
         self.with_view(|view| {
             let head = head(view)?;
@@ -182,8 +185,8 @@ pub(super) fn record(topic: &Topic, sequence: u64, row: Row) -> Record {
     }
 }
 
-/// Returns the rows of a topic after a sequence that is not below the trimmed one, with their sequences. A number that is
-/// missing is an error.
+/// Returns the rows of a topic after a sequence that is not below the trimmed one, with their sequences. A number that
+/// is missing is an error.
 fn rows<'a>(
     view: &'a View,
     id: u32,
@@ -218,7 +221,7 @@ fn rows<'a>(
 }
 
 /// Removes the records beyond a sum of weights, but the first.
-fn cut_to_bytes(page: &mut Page, bytes: usize) {
+fn cut_to_bytes(page: &mut LogPage, bytes: usize) {
     let mut sum = 0;
     let fits = page.records.iter().take_while(|record| {
         sum += match record {

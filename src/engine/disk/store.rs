@@ -3,17 +3,18 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use crate::engine::disk::epochs::Epochs;
+use crate::engine::disk::epochs::EpochList;
 use crate::engine::disk::error::{StoreError, no_panic};
 use crate::engine::disk::files::{HeadFile, LockFile};
-use crate::engine::disk::journals::SealedJournals;
+use crate::engine::disk::journals::Journals;
 use crate::engine::disk::keys;
 use crate::engine::disk::meta::Head;
 use crate::engine::disk::options::StoreOptions;
 use crate::engine::disk::rows::{Rows, View};
 use crate::engine::disk::topics::TopicCache;
 
-/// Log of a hub in a directory of this machine. Calls block. Reads run beside a write; writes and trims run one after another.
+/// Log of a hub in a directory of this machine. Calls block. Reads run beside a write; writes and trims run one after
+/// another.
 pub(crate) struct Store {
     /// The database. `None` after [`Store::close`], or if it could not be opened again after an error.
     pub(super) rows: RwLock<Option<Rows>>,
@@ -25,7 +26,7 @@ pub(crate) struct Store {
 /// State of the one writer.
 pub(super) struct Writer {
     pub(super) head: Head,
-    pub(super) epochs: Epochs,
+    pub(super) epochs: EpochList,
     pub(super) file: HeadFile,
     pub(super) topics: TopicCache,
     /// Topics with events since they were trimmed last.
@@ -41,8 +42,8 @@ pub(super) struct Writer {
 }
 
 impl Store {
-    /// Returns whether a cursor is one of this store's history: its epoch is in the list, and it is not after the end of that
-    /// epoch.
+    /// Returns whether a cursor is one of this store's history: its epoch is in the list, and it is not after the end
+    /// of that epoch.
     pub(crate) fn is_valid(&self, epoch: u64, sequence: u64) -> bool {
         let writer = self.writer();
         writer.epochs.contains(epoch, sequence, writer.head.sequence)
@@ -71,7 +72,8 @@ impl Store {
         })
     }
 
-    /// Writes all events to tables, closes the files and releases the directory. Later calls return [`StoreError::Closed`].
+    /// Writes all events to tables, closes the files and releases the directory. Later calls return
+    /// [`StoreError::Closed`].
     pub(crate) fn close(&self) -> Result<(), StoreError> {
         let mut writer = self.writer();
         let rows = self.rows.write().unwrap_or_else(PoisonError::into_inner).take();
@@ -141,12 +143,11 @@ impl Store {
         no_panic(|| {
             drop(old);
             let path = self.directory.join(Self::ROWS);
-            let journals = SealedJournals::find(&path, &self.directory)?;
-            *rows = Some(Rows::open(&path, &self.options)?);
-            match journals.is_cut()? {
-                true => Err(StoreError::damaged("a journal was damaged while the store was open")),
-                false => journals.forget(),
+            if Journals::check(&path, &self.directory)?.are_damaged {
+                return Err(StoreError::damaged("a journal was damaged while the store was open"));
             }
+            *rows = Some(Rows::open(&path, &self.options)?);
+            Ok(())
         })?;
         drop(rows);
         let stored = self.stored_head()?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::engine::disk::codec::{Reader, Row, Writer};
+use crate::engine::disk::codec::{Row, ValueReader, ValueWriter};
 use crate::engine::disk::error::StoreError;
 use crate::engine::disk::keys;
 use crate::engine::disk::rows::View;
@@ -37,7 +37,7 @@ pub(super) struct TopicMeta {
 
 impl TopicMeta {
     pub(super) fn encode(&self, id: u32) -> Vec<u8> {
-        let mut value = Writer::new(32 + self.topic.as_str().len());
+        let mut value = ValueWriter::new(32 + self.topic.as_str().len());
         value.label(self.topic.as_str());
         value.number(self.trimmed);
         value.number(self.number);
@@ -51,11 +51,11 @@ impl TopicMeta {
     }
 
     pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<Self, StoreError> {
-        let mut value = Reader::open(key, value).map_err(StoreError::damaged)?;
+        let mut value = ValueReader::open(key, value).map_err(StoreError::damaged)?;
         Self::fields(&mut value).ok_or_else(|| StoreError::damaged("row of a topic is incomplete"))
     }
 
-    fn fields(value: &mut Reader<'_>) -> Option<Self> {
+    fn fields(value: &mut ValueReader<'_>) -> Option<Self> {
         Some(Self {
             topic: Topic::new(value.label()?).ok()?,
             trimmed: value.number()?,
@@ -73,13 +73,13 @@ pub(super) fn id_of(view: &View, topic: &Topic) -> Result<Option<u32>, StoreErro
 }
 
 pub(super) fn encode_id(key: &[u8], id: u32) -> Vec<u8> {
-    let mut value = Writer::new(12);
+    let mut value = ValueWriter::new(12);
     value.number(u64::from(id));
     value.seal(key)
 }
 
 pub(super) fn decode_id(key: &[u8], value: &[u8]) -> Result<u32, StoreError> {
-    let mut value = Reader::open(key, value).map_err(StoreError::damaged)?;
+    let mut value = ValueReader::open(key, value).map_err(StoreError::damaged)?;
     let id = value.number().and_then(|id| u32::try_from(id).ok());
     id.ok_or_else(|| StoreError::damaged("id of a topic is incomplete"))
 }

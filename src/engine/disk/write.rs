@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use crate::engine::disk::codec::{Body, Reader, Row, Writer as Value};
+use crate::engine::disk::codec::{Body, Row, ValueReader, ValueWriter};
 use crate::engine::disk::error::StoreError;
 use crate::engine::disk::keys;
 use crate::engine::disk::meta::Head;
@@ -17,8 +17,8 @@ pub(super) type Newest = (u64, bool);
 impl Store {
     /// Writes records, all or none, and returns when they are as durable as [`StoreOptions::durability`] says.
     ///
-    /// After an error none of the records is in the store, and the next write continues at the same sequence. The next write also
-    /// opens the database again if that is needed.
+    /// After an error none of the records is in the store, and the next write continues at the same sequence. The next
+    /// write also opens the database again if that is needed.
     ///
     /// # Errors
     ///
@@ -40,8 +40,8 @@ impl Store {
         self.write_checked(&mut writer, records).or_else(|error| self.after_failure(&mut writer, records, error))
     }
 
-    /// Opens the database again, and writes the records if fjall had stopped before for another reason. A full disk is not tried
-    /// again: the database stays open for reads until the next write.
+    /// Opens the database again, and writes the records if fjall had stopped before for another reason. A full disk is
+    /// not tried again: the database stays open for reads until the next write.
     #[cold]
     fn after_failure(&self, writer: &mut Writer, records: &[Record], error: StoreError) -> Result<(), StoreError> {
         writer.has_failed = true;
@@ -191,7 +191,7 @@ impl WriteRound<'_> {
         known.meta.end = sequence;
         self.head.ends += 1;
         let key = keys::end(sequence);
-        let mut value = Value::new(24);
+        let mut value = ValueWriter::new(24);
         value.number(u64::from(known.id));
         value.number(at);
         value.number(EndReason::ALL.iter().position(|other| *other == reason).unwrap_or(0) as u64);
@@ -220,14 +220,14 @@ pub(super) fn newest(view: &View, row: &[u8]) -> Result<Option<Newest>, StoreErr
 }
 
 pub(super) fn encode_newest(row: &[u8], (sequence, is_removal): Newest) -> Vec<u8> {
-    let mut value = Value::new(16);
+    let mut value = ValueWriter::new(16);
     value.number(sequence);
     value.byte(u8::from(is_removal));
     value.seal(row)
 }
 
 pub(super) fn decode_newest(row: &[u8], value: &[u8]) -> Result<Newest, StoreError> {
-    let mut value = Reader::open(row, value).map_err(StoreError::damaged)?;
+    let mut value = ValueReader::open(row, value).map_err(StoreError::damaged)?;
     let fields = value.number().zip(value.byte());
     fields.map(|(sequence, removal)| (sequence, removal == 1)).ok_or_else(|| StoreError::damaged("state is incomplete"))
 }

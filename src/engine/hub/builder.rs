@@ -5,9 +5,9 @@ use std::thread;
 use crate::engine::disk::{Durability, Lost, Record, Store, StoreError, StoreOptions};
 use crate::engine::hub::commands::commands;
 use crate::engine::hub::disk_hub::{DiskHub, Handle};
-use crate::engine::hub::reader::{DiskHistory, Reader};
-use crate::engine::hub::writer::Writer;
-use crate::engine::start::Epochs;
+use crate::engine::hub::reader::{DiskHistory, DiskReader};
+use crate::engine::hub::writer::DiskWriter;
+use crate::engine::start::KnownEpochs;
 use crate::hub::{LocalHub, LocalHubBuilder, Retentions, epoch_now};
 use crate::model::{Pattern, PatternError, Retention};
 
@@ -99,9 +99,9 @@ impl DiskHubBuilder {
             }
         }
         let (writes, queue) = commands(MOST_WRITES);
-        let writer = Writer { hub: hub.clone(), store: Arc::clone(&store), queue, writes: 0 };
+        let writer = DiskWriter { hub: hub.clone(), store: Arc::clone(&store), queue, writes: 0 };
         let (reads, queue) = commands(MOST_READS);
-        let reader = Reader { store: Arc::clone(&store), queue };
+        let reader = DiskReader { store: Arc::clone(&store), queue };
         // It ends with the last subscription.
         thread::Builder::new().name("tidings-reader".to_owned()).spawn(|| reader.run())?;
         let writer = thread::Builder::new().name("tidings-writer".to_owned()).spawn(|| writer.run())?;
@@ -110,7 +110,7 @@ impl DiskHubBuilder {
             hub,
             store,
             history: Arc::new(DiskHistory(reads)),
-            epochs: Epochs { earlier },
+            epochs: KnownEpochs { earlier },
             epoch,
             base,
             lost,

@@ -10,7 +10,7 @@ use crate::engine::hub::builder::DiskHubBuilder;
 use crate::engine::hub::commands::{Commands, NotQueued};
 use crate::engine::hub::reply::{Reply, reply};
 use crate::engine::hub::writer::Write;
-use crate::engine::start::{Continued, Epochs};
+use crate::engine::start::{Continued, KnownEpochs};
 use crate::engine::subscription::EngineSubscription;
 use crate::hub::LocalHub;
 use crate::model::{Cursor, EndReason, Event, IntoTopic, Topic, TopicEnd};
@@ -28,7 +28,7 @@ pub(super) struct Handle {
     pub(super) hub: LocalHub,
     pub(super) store: Arc<Store>,
     pub(super) history: Arc<dyn History>,
-    pub(super) epochs: Epochs,
+    pub(super) epochs: KnownEpochs,
     pub(super) epoch: u64,
     pub(super) base: u64,
     pub(super) lost: Option<Lost>,

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::disk::{Limit, Record, Store, StoreError};
-use crate::engine::history::{History, HistoryError, LostEvents, Page, Read, ReadFrom, ReadFuture, StoredEvent};
+use crate::engine::history::{History, HistoryError, LostEvents, HistoryPage, Read, ReadFrom, ReadFuture, StoredEvent};
 use crate::engine::hub::commands::{CommandQueue, Commands};
 use crate::engine::hub::reply::{Replier, reply};
 use crate::model::{Pattern, Topic};
@@ -17,14 +17,14 @@ const IDLE: Duration = Duration::from_secs(60);
 /// Command to the reader.
 pub(super) struct ReadPage {
     read: Read,
-    reply: Replier<Result<Page, HistoryError>>,
+    reply: Replier<Result<HistoryPage, HistoryError>>,
 }
 
 /// History in the store. Its reads are commands to the reader.
 pub(super) struct DiskHistory(pub(super) Commands<ReadPage>);
 
 /// The thread that reads from the store.
-pub(super) struct Reader {
+pub(super) struct DiskReader {
     pub(super) store: Arc<Store>,
     pub(super) queue: CommandQueue<ReadPage>,
 }
@@ -40,7 +40,7 @@ impl History for DiskHistory {
     }
 }
 
-impl Reader {
+impl DiskReader {
     /// Carries out commands until none follows.
     pub(super) fn run(self) {
         while let Ok(command) = self.queue.wait(IDLE) {
@@ -50,7 +50,7 @@ impl Reader {
         }
     }
 
-    fn page(&self, read: &Read) -> Result<Page, StoreError> {
+    fn page(&self, read: &Read) -> Result<HistoryPage, StoreError> {
         let Read { ranges, after, up_to } = read;
         let is_read = |topic: &Topic| ranges.iter().any(|range| range.name.matches(topic));
         if ranges.iter().any(|range| matches!(range.from, ReadFrom::Last(_))) {
@@ -74,11 +74,11 @@ impl Reader {
         // Some of the topic's events up to the page's end are lost, or of a later time: those are not distinguished.
         let lost = (trimmed > *after).then(|| LostEvents { last: trimmed.min(page.up_to), topic: only.cloned() });
         let up_to = if page.has_more { page.up_to } else { *up_to };
-        Ok(Page { events: page.records.into_iter().filter_map(event).collect(), up_to, lost, trims: page.trims })
+        Ok(HistoryPage { events: page.records.into_iter().filter_map(event).collect(), up_to, lost, trims: page.trims })
     }
 
     /// Reads the last events of topics. They are one page: a subscription asks for few.
-    fn last(&self, read: &Read) -> Result<Page, StoreError> {
+    fn last(&self, read: &Read) -> Result<HistoryPage, StoreError> {
         let mut events = Vec::new();
         for range in &*read.ranges {
             let count = match range.from {
@@ -91,7 +91,7 @@ impl Reader {
         }
         events.retain(|event| event.sequence > read.after);
         events.sort_unstable_by_key(|event| event.sequence);
-        Ok(Page { events, up_to: read.up_to, lost: None, trims: 0 })
+        Ok(HistoryPage { events, up_to: read.up_to, lost: None, trims: 0 })
     }
 
     /// Returns the topics that a pattern matches.

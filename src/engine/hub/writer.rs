@@ -44,7 +44,7 @@ struct Publish {
 }
 
 /// The thread that writes: to the store, and then to the hub in memory.
-pub(super) struct Writer {
+pub(super) struct DiskWriter {
     pub(super) hub: LocalHub,
     pub(super) store: Arc<Store>,
     pub(super) queue: CommandQueue<Write>,
@@ -52,7 +52,7 @@ pub(super) struct Writer {
     pub(super) writes: u32,
 }
 
-impl Writer {
+impl DiskWriter {
     /// Carries out commands until one of them is to close, or none follows.
     pub(super) fn run(mut self) {
         let mut has_more = true;

@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 use std::task::Poll;
 
-use crate::engine::history::{History, HistoryError, LostEvents, Page, Read, ReadFrom, ReadFuture, StoredEvent};
+use crate::engine::history::{History, HistoryError, LostEvents, HistoryPage, Read, ReadFrom, ReadFuture, StoredEvent};
 use crate::model::Topic;
 
 /// Events in order, and those that are not retained any more.
@@ -40,7 +40,7 @@ impl History for MemoryHistory {
 }
 
 impl Stored {
-    fn page(&self, read: &Read, limit: usize) -> Page {
+    fn page(&self, read: &Read, limit: usize) -> HistoryPage {
         let Read { ranges, after, up_to } = read;
         let range_of = |topic: &Topic| ranges.iter().find(|range| range.name.matches(topic));
         let in_read = |event: &&StoredEvent| event.sequence <= *up_to && range_of(&event.topic).is_some();
@@ -57,7 +57,7 @@ impl Stored {
         let is_lost =
             |event: &&StoredEvent| range_of(&event.topic).is_some() && (*after + 1..=end).contains(&event.sequence);
         let lost = self.trimmed.iter().filter(is_lost).map(|event| event.sequence).max();
-        Page {
+        HistoryPage {
             events,
             up_to: end,
             lost: lost.map(|last| LostEvents { last, topic: None }),

@@ -8,7 +8,7 @@ use super::client::{Client, Numbers, number, number_of, subscribe};
 use super::history::{MemoryHistory, Stored};
 use crate::contract::{Delivery, EncodedDelivery, Start, Subscribe, Subscriber};
 use crate::engine::history::{History, StoredEvent};
-use crate::engine::start::{Continued, Epochs};
+use crate::engine::start::{Continued, KnownEpochs};
 use crate::engine::subscription::EngineSubscription;
 use crate::hub::LocalHub;
 use crate::model::{Cursor, Event, Pattern, Retention, Topic};
@@ -85,14 +85,14 @@ struct World {
     hub: LocalHub,
     history: Arc<MemoryHistory>,
     shared_history: Arc<dyn History>,
-    epochs: Epochs,
+    epochs: KnownEpochs,
     epoch: u64,
     base: u64,
     /// Sequence and topic of each published event, by number.
     published: Vec<(u64, Topic)>,
     /// Numbers of the events of which the history knows, including those that are trimmed.
     known: BTreeSet<u32>,
-    copies: Vec<(Stored, Epochs)>,
+    copies: Vec<(Stored, KnownEpochs)>,
     clients: Vec<Client>,
     retained: usize,
 }
@@ -105,7 +105,7 @@ impl World {
             hub: hub(1, 0, retained),
             shared_history: Arc::clone(&history) as _,
             history,
-            epochs: Epochs::default(),
+            epochs: KnownEpochs::default(),
             epoch: 1,
             base: 0,
             published: Vec::new(),
@@ -245,7 +245,7 @@ impl World {
         self.copies.push((stored.clone(), self.epochs.with(self.epoch, base)));
         drop(stored);
         // The history has noticed the loss: no earlier cursor is one of it.
-        self.epochs = if base < head { Epochs::default() } else { self.epochs.with(self.epoch, base) };
+        self.epochs = if base < head { KnownEpochs::default() } else { self.epochs.with(self.epoch, base) };
         self.open(base);
     }
 

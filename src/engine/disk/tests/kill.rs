@@ -1,8 +1,9 @@
-//! A process that is killed while it writes. The test binary runs itself, with the directory in an environment variable.
+//! A process that is killed while it writes. The test binary runs itself, with the directory in an environment
+//! variable.
 
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 
 use super::support::{ALL, Directory, event, text, topic};
@@ -12,13 +13,13 @@ use crate::model::Retention;
 const DIRECTORY: &str = "TIDINGS_DISK_KILLED";
 
 /// Writes until the process is killed, and prints each acknowledged sequence.
-fn write_until_killed(directory: PathBuf) {
+fn write_until_killed(directory: &Path) {
     let options = StoreOptions {
         durability: Durability::Synced,
         retention: std::sync::Arc::new(|_| Retention::count(500).bytes(usize::MAX)),
         ..StoreOptions::default()
     };
-    let (store, opened) = Store::open(&directory, &options, 1).unwrap();
+    let (store, opened) = Store::open(directory, &options, 1).unwrap();
     let mut out = std::io::stdout().lock();
     let mut last = opened.head;
     loop {
@@ -38,7 +39,7 @@ fn write_until_killed(directory: PathBuf) {
 #[test]
 fn acknowledged_events_are_there_after_the_process_was_killed() {
     if let Some(directory) = std::env::var_os(DIRECTORY) {
-        write_until_killed(directory.into());
+        write_until_killed(directory.as_ref());
     }
     let directory = Directory::new();
     let mut last = 0;

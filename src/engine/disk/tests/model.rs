@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::support::{Directory, read_pages, sequences, topic, written};
-use crate::engine::disk::open::Opened;
-use crate::engine::disk::{Limit, Record, Store, StoreOptions};
+use super::support::{Directory, copy_killed, read_pages, sequences, topic, written};
+use crate::engine::disk::{Limit, Opened, Record, Store, StoreOptions};
 use crate::model::{EndReason, Event, Retention, StateLimits, Topic};
 
 const TOPICS: [&str; 4] = ["a", "b/c", "states/x", "states/y"];
@@ -213,7 +212,8 @@ impl Pair {
         Ok(())
     }
 
-    /// Takes the trimmed sequences from the store, and checks that each is of an event, and of one that had to be trimmed.
+    /// Takes the trimmed sequences from the store, and checks that each is of an event, and of one that had to be
+    /// trimmed.
     fn note_trimmed(&mut self) -> Result<(), TestCaseError> {
         for row in self.store.topics(None, usize::MAX).unwrap() {
             let name = row.topic.as_str();
@@ -240,9 +240,7 @@ impl Pair {
         if is_closed {
             self.store.close().unwrap();
         } else {
-            // The directory as a process that was killed leaves it.
-            let copied = Directory::new();
-            super::support::copy(&self.directory.0, &copied.0);
+            let copied = copy_killed(&self.directory);
             self.store.close().unwrap();
             self.directory = copied;
         }

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::engine::disk::open::Opened;
-use crate::engine::disk::read::Page;
-use crate::engine::disk::{Durability, Limit, Record, Store, StoreOptions};
+use crate::engine::disk::{Durability, Limit, LogPage, Opened, Record, Store, StoreOptions};
 use crate::model::{Event, Retention, Topic};
 
 /// Directory that is removed when the test ends.
@@ -58,7 +56,7 @@ pub(crate) const ALL: Limit = Limit { events: usize::MAX, bytes: usize::MAX };
 
 /// Reads a topic in pages.
 pub(crate) fn read_pages(
-    mut page: impl FnMut(u64) -> Result<Page, crate::engine::disk::StoreError>,
+    mut page: impl FnMut(u64) -> Result<LogPage, crate::engine::disk::StoreError>,
     after: u64,
 ) -> Result<Vec<Record>, crate::engine::disk::StoreError> {
     let (mut records, mut after) = (Vec::new(), after);
@@ -85,6 +83,27 @@ pub(crate) fn copy(from: &Path, to: &Path) {
         let to = to.join(entry.file_name());
         if from.is_dir() { copy(&from, &to) } else { assert!(fs::copy(&from, &to).is_ok()) }
     }
+}
+
+/// Copies the directory of a store that is open, as a process that was killed leaves it, without the zeros at the end
+/// of journals.
+pub(crate) fn copy_killed(from: &Directory) -> Directory {
+    let killed = Directory::new();
+    copy(&from.0, &killed.0);
+    for path in files(&killed.0) {
+        if path.extension().is_some_and(|extension| extension == "jnl") {
+            let written = written_part(&fs::read(&path).unwrap());
+            fs::File::options().write(true).open(&path).unwrap().set_len(written as u64).unwrap();
+        }
+    }
+    killed
+}
+
+/// Returns the place after the last byte that is not zero.
+pub(crate) fn written_part(bytes: &[u8]) -> usize {
+    let zeros = bytes.rchunks(4_096).take_while(|chunk| **chunk == [0; 4_096][..chunk.len()]).map(<[u8]>::len);
+    let rest = bytes.len() - zeros.sum::<usize>();
+    bytes[..rest].iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)
 }
 
 /// Returns the files of a directory and of its folders, in order.
