@@ -14,7 +14,6 @@ pub(crate) mod narrowed;
 pub(crate) mod output;
 pub(crate) mod partial_state;
 pub(crate) mod rare;
-pub(crate) mod rare_poll;
 pub(crate) mod reader;
 pub(crate) mod segment_slice;
 pub(crate) mod single_topic;
