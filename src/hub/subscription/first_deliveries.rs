@@ -1,3 +1,5 @@
+//! Deliveries of a subscription that precede those of its topics.
+
 use std::cell::Cell;
 use std::task::{Context, Poll, ready};
 
