@@ -3,7 +3,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use crate::contract::{Batch, EventFilter};
-use crate::engine::history::{History, HistoryError, LostEvents, HistoryPage, Read, ReadFuture, ReadRange, StoredEvent};
+use crate::engine::history::{
+    History, HistoryError, HistoryPage, LostEvents, Read, ReadFuture, ReadRange, StoredEvent,
+};
 use crate::model::{Cursor, Gap, GapReason};
 
 /// Events that a subscription reads from the history before it continues in memory.

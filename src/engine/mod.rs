@@ -13,5 +13,5 @@ pub(crate) mod hub;
 pub(crate) mod start;
 pub(crate) mod subscription;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod model;

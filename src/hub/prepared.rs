@@ -6,7 +6,9 @@ use crate::hub::local::LocalHub;
 use crate::hub::log::log::Log;
 use crate::hub::publish_round::PublishRound;
 use crate::hub::shared::Shared;
-use crate::model::{EndReason, Event, Topic};
+#[cfg(feature = "disk")]
+use crate::model::EndReason;
+use crate::model::{Event, Topic};
 
 /// Events that a hub accepts, and for which it has room: they can be stored elsewhere before they are published.
 ///
@@ -30,6 +32,7 @@ impl LocalHub {
     }
 }
 
+#[cfg(feature = "disk")]
 impl LocalHub {
     /// Ends a topic with a sequence at which it ended before the hub began.
     pub(crate) fn restore_end(&self, topic: &Topic, sequence: u64, reason: EndReason) {
@@ -40,6 +43,7 @@ impl LocalHub {
 
 impl Prepared<'_> {
     /// Gives up the room, and the topics that were created for the events.
+    #[cfg(feature = "disk")]
     pub(crate) fn refuse(self) {
         self.events.iter().for_each(|(log, _)| self.shared.registry.release(log));
     }

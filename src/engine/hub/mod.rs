@@ -7,5 +7,5 @@ mod reader;
 mod reply;
 mod writer;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::disk::{Limit, Record, Store, StoreError};
-use crate::engine::history::{History, HistoryError, LostEvents, HistoryPage, Read, ReadFrom, ReadFuture, StoredEvent};
+use crate::engine::history::{History, HistoryError, HistoryPage, LostEvents, Read, ReadFrom, ReadFuture, StoredEvent};
 use crate::engine::hub::commands::{CommandQueue, Commands};
 use crate::engine::hub::reply::{Replier, reply};
 use crate::model::{Pattern, Topic};

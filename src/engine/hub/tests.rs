@@ -57,8 +57,11 @@ fn small(directory: &Directory) -> DiskHubBuilder {
 }
 
 fn publish(hub: &DiskHub, topic: &str, numbers: std::ops::Range<u32>) -> Cursor {
-    let last = numbers.map(|number| wait(hub.publish(topic, number.to_string())).unwrap().cursor()).last();
-    last.flatten().unwrap()
+    let mut last = None;
+    for number in numbers {
+        last = wait(hub.publish(topic, number.to_string())).unwrap().cursor();
+    }
+    last.unwrap()
 }
 
 fn after(cursor: Cursor) -> Start {

@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 use std::task::Poll;
 
-use crate::engine::history::{History, HistoryError, LostEvents, HistoryPage, Read, ReadFrom, ReadFuture, StoredEvent};
+use crate::engine::history::{History, HistoryError, HistoryPage, LostEvents, Read, ReadFrom, ReadFuture, StoredEvent};
 use crate::model::Topic;
 
 /// Events in order, and those that are not retained any more.
