@@ -80,8 +80,8 @@ impl LogState {
                     return self.whole(Some(forgotten));
                 }
                 let head = self.keyed().and_then(|keyed| keyed.first_after(sequence, needed));
-                // Events of the log that are not in the state.
-                let in_log = self.place(StartAt::After(self.evicted), Overflow::Gap).head;
+                // Events of the log that are not in the state, which a reader gets after the shared state.
+                let in_log = self.place(StartAt::Live(sequence), Overflow::Gap).head;
                 let head = head.into_iter().chain(in_log).min();
                 let end = self.end_ahead(StartAt::After(sequence));
                 StartPoint { index: fill_after(sequence), head, gap: None, end, base }

@@ -36,6 +36,26 @@ fn ready(subscriber: &mut impl Subscriber) -> Vec<String> {
     }
 }
 
+/// After the shared state a reader continues in the log, which may have an event that is neither in history nor in the state.
+#[test]
+fn events_of_a_log_behind_a_state_are_in_order_with_those_of_other_topics() {
+    for names in [["cars/*", "news"], ["cars/a", "cars/b"]] {
+        let keyed = Retention::count(0).state_limits(StateLimits::default().removals(0));
+        let hub = LocalHub::builder().retain_for("cars/*", keyed).live_buffer(0).build();
+        ["1", "2", "3", "4"].iter().for_each(|key| set(&hub, "cars/a", key));
+        let cursor = hub.cursor();
+        remove(&hub, "cars/a", "unknown");
+        // Builds the state that all subscriptions share.
+        assert_eq!(ready(&mut hub.subscribe(Subscribe::topics(["cars/a"])).unwrap()).len(), 4);
+        remove(&hub, "cars/a", "unknown");
+        set(&hub, "cars/b", "1");
+        set(&hub, "cars/a", "4");
+        set(&hub, "cars/a", "1");
+        let mut resumed = hub.subscribe(Subscribe::patterns(names).start(Start::After(cursor))).unwrap();
+        assert_eq!(ready(&mut resumed), ["cars/a -unknown", "cars/b 1", "cars/a 4", "cars/a 1"], "{names:?}");
+    }
+}
+
 /// The subscription goes back to the beginning of the hub for the state of one topic.
 #[test]
 fn events_of_a_backfill_are_not_repeated_after_the_state_of_another_topic_is_lost() {
