@@ -2,8 +2,8 @@ use crate::engine::disk::codec::{ValueReader, ValueWriter};
 use crate::engine::disk::error::StoreError;
 use crate::engine::disk::keys;
 
-/// EpochList of a store, the oldest first, each with its last sequence. The last entry is the current epoch: its last sequence
-/// is the head.
+/// EpochList of a store, the oldest first, each with its last sequence. The last entry is the current epoch: its last
+/// sequence is the head.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct EpochList(Vec<(u64, u64)>);
 
@@ -32,8 +32,8 @@ impl EpochList {
         found.is_some_and(|&(_, last)| sequence <= if current { head } else { last })
     }
 
-    /// Removes the epochs that end before the oldest event and before the newest trimmed one. Returns whether there were any. The
-    /// current epoch stays.
+    /// Removes the epochs that end before the oldest event and before the newest trimmed one. Returns whether there
+    /// were any. The current epoch stays.
     ///
     /// A cursor at the end of an epoch of which all is trimmed has missed nothing until a later event is trimmed.
     pub(super) fn prune(&mut self, oldest: u64, trimmed: u64) -> bool {

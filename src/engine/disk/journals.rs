@@ -1,14 +1,17 @@
 //! A check of fjall's journals before fjall reads them. It relies on their form in fjall 3.1.
 //!
-//! A journal is a sequence of batches: a start, items and an end with a checksum. A process that is killed, or a power loss, leaves
-//! an incomplete batch at the end of the last journal. Earlier journals are sealed: they end with a complete batch. fjall
+//! A journal is a sequence of batches: a start, items and an end with a checksum. A process that is killed, or a power
+//! loss, leaves an incomplete batch at the end of the last journal. Earlier journals are sealed: they end with a
+//! complete batch. fjall
 //!
-//! - cuts a sealed journal at a damaged place and then reads the next one, so that events are missing in the middle of history,
-//! - ends the process, in builds with debug assertions, if the length of an item is damaged, and otherwise allocates that length,
+//! - cuts a sealed journal at a damaged place and then reads the next one, so that events are missing in the middle of
+//!   history,
+//! - ends the process, in builds with debug assertions, if the length of an item is damaged, and otherwise allocates
+//!   that length,
 //! - refuses to open a journal in whose last batch a block is missing that was not yet on the disk at a power loss.
 //!
-//! Therefore each journal is cut after its last complete batch here. A loss at the end of the last journal is found by the
-//! head. That of a sealed journal is noted in a file first, until it is noted in the store.
+//! Therefore each journal is cut after its last complete batch here. A loss at the end of the last journal is found by
+//! the head. That of a sealed journal is noted in a file first, until it is noted in the store.
 
 use std::fs::{self, File};
 use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -104,10 +107,11 @@ fn written(file: &mut File) -> Result<u64, StoreError> {
     Ok(0)
 }
 
-/// Returns the offset after the last batch up to which all batches are complete. Changes `number` to the number of that batch.
+/// Returns the offset after the last batch up to which all batches are complete. Changes `number` to the number of that
+/// batch.
 ///
-/// The numbers of batches are not in the checksums. They ascend, also from one journal to the next. If one does not, it or the
-/// one before it is damaged, and the batch before it is not complete either.
+/// The numbers of batches are not in the checksums. They ascend, also from one journal to the next. If one does not, it
+/// or the one before it is damaged, and the batch before it is not complete either.
 fn complete(file: &File, number: &mut Option<u64>) -> Result<u64, StoreError> {
     let len = file.metadata()?.len();
     let mut reader = BufReader::with_capacity(1 << 16, file);

@@ -1,4 +1,5 @@
-//! The store of a hub on disk: events, ends and states in one directory. Calls block; the hub owns the thread that makes them.
+//! The store of a hub on disk: events, ends and states in one directory. Calls block; the hub owns the thread that
+//! makes them.
 //!
 //! # Files
 //!
@@ -11,8 +12,9 @@
 //!
 //! # Rows
 //!
-//! All rows are in one keyspace, so that they share a memtable: its tables contain a prefix of history, and a lost keyspace
-//! cannot lose events without their head. The first byte of a key is the kind of the row. Numbers are big endian.
+//! All rows are in one keyspace, so that they share a memtable: its tables contain a prefix of history, and a lost
+//! keyspace cannot lose events without their head. The first byte of a key is the kind of the row. Numbers are big
+//! endian.
 //!
 //! | key | value |
 //! |---|---|
@@ -26,21 +28,22 @@
 //! | `h` | head: epoch, last sequence, counters |
 //! | `l` | list of epochs |
 //!
-//! Events are ordered by topic, so that a resume of one topic, the usual read, is one scan. The row of the order has 13 bytes
-//! before compression. A read of all topics takes a page of the order, and then one scan for each topic in it.
+//! Events are ordered by topic, so that a resume of one topic, the usual read, is one scan. The row of the order has 13
+//! bytes before compression. A read of all topics takes a page of the order, and then one scan for each topic in it.
 //!
-//! An event that is trimmed loses its `o` row. Its `e` row is removed, too, unless it is the newest of its key in a topic with
-//! a state: reads begin above the trimmed sequence, so they do not see it. The row is removed when the key has a newer event.
+//! An event that is trimmed loses its `o` row. Its `e` row is removed, too, unless it is the newest of its key in a
+//! topic with a state: reads begin above the trimmed sequence, so they do not see it. The row is removed when the key
+//! has a newer event.
 //!
-//! Each event has its number in the topic and the sum of the weights up to it. The events and bytes of a topic are therefore
-//! differences between two rows, and a write updates no counters of the topic.
+//! Each event has its number in the topic and the sum of the weights up to it. The events and bytes of a topic are
+//! therefore differences between two rows, and a write updates no counters of the topic.
 //!
 //! # History
 //!
-//! Each open begins an epoch. A cursor is valid if its epoch is in the list and its sequence is at most the last one of that
-//! epoch. At open the head of the rows is compared with the file `head`: rows that end earlier have lost acknowledged events.
-//! In both this case and that of a damaged journal before the last one (`journals.rs`), where the head shows nothing, all
-//! epochs leave the list, and the sequence continues above the acknowledged one.
+//! Each open begins an epoch. A cursor is valid if its epoch is in the list and its sequence is at most the last one of
+//! that epoch. At open the head of the rows is compared with the file `head`: rows that end earlier have lost
+//! acknowledged events. In both this case and that of a damaged journal before the last one (`journals.rs`), where the
+//! head shows nothing, all epochs leave the list, and the sequence continues above the acknowledged one.
 //!
 //! Errors and panics of fjall are errors of the store.
 #![allow(dead_code, unused_imports, reason = "the hub on disk is the user")]
@@ -51,6 +54,7 @@ mod error;
 mod files;
 mod journals;
 mod keys;
+mod manifest;
 mod meta;
 mod open;
 mod options;

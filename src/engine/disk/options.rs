@@ -10,8 +10,8 @@ pub(crate) struct StoreOptions {
     pub(crate) durability: Durability,
     /// Returns the retention of a topic.
     pub(crate) retention: Arc<dyn Fn(&Topic) -> Retention + Send + Sync>,
-    /// Maximum sum of the rows of history, in bytes. The oldest events of all topics are trimmed first. While fjall compacts its
-    /// files the directory may use twice as much. Default: 1 GiB.
+    /// Maximum sum of the rows of history, in bytes. The oldest events of all topics are trimmed first. While fjall
+    /// compacts its files the directory may use twice as much. Default: 1 GiB.
     pub(crate) max_bytes: u64,
     /// Number of topics above which empty topics are forgotten. Default: 1,000,000.
     pub(crate) max_topics: u64,

@@ -28,8 +28,8 @@ pub(crate) struct Limit {
 pub(crate) struct LogPage {
     /// Records in ascending order.
     pub(crate) records: Vec<Record>,
-    /// Highest sequence that retention removed from the topic, or 0. If it is greater than the position before the page, events
-    /// are missing. A page of several topics has 0: see [`Store::trimmed`].
+    /// Highest sequence that retention removed from the topic, or 0. If it is greater than the position before the
+    /// page, events are missing. A page of several topics has 0: see [`Store::trimmed`].
     pub(crate) trimmed: u64,
     /// Sequence up to which the page is complete. The next page begins after it.
     pub(crate) up_to: u64,
@@ -68,8 +68,8 @@ impl Store {
         })
     }
 
-    /// Reads the records of all topics that `filter` accepts after a sequence, up to another one, in the order of the hub. A page
-    /// may be empty and have more.
+    /// Reads the records of all topics that `filter` accepts after a sequence, up to another one, in the order of the
+    /// hub. A page may be empty and have more.
     ///
     /// An end is not contained if an event after it has been trimmed: see [`Store::ends`].
     ///
@@ -138,8 +138,8 @@ impl Store {
         })
     }
 
-    /// Returns the highest sequence that retention removed from the topics that `filter` accepts, if it is greater than `after`,
-    /// or else 0. It looks at all topics unless nothing after `after` was removed.
+    /// Returns the highest sequence that retention removed from the topics that `filter` accepts, if it is greater than
+    /// `after`, or else 0. It looks at all topics unless nothing after `after` was removed.
     pub(crate) fn trimmed(&self, after: u64, filter: impl Fn(&Topic) -> bool) -> Result<u64, StoreError> {
         self.with_view(|view| {
             let head = head(view)?;
@@ -181,8 +181,8 @@ pub(super) fn record(topic: &Topic, sequence: u64, row: Row) -> Record {
     }
 }
 
-/// Returns the rows of a topic after a sequence that is not below the trimmed one, with their sequences. A number that is
-/// missing is an error.
+/// Returns the rows of a topic after a sequence that is not below the trimmed one, with their sequences. A number that
+/// is missing is an error.
 fn rows<'a>(
     view: &'a View,
     id: u32,

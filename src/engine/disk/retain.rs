@@ -24,8 +24,8 @@ const TOPICS: usize = 256;
 const OLDEST: usize = 64;
 
 impl Store {
-    /// Removes what exceeds the retentions of the topics and the byte budget, in about `work` steps of one row each. Returns
-    /// whether there is more to do: the caller then calls it again. A round looks at all topics once.
+    /// Removes what exceeds the retentions of the topics and the byte budget, in about `work` steps of one row each.
+    /// Returns whether there is more to do: the caller then calls it again. A round looks at all topics once.
     ///
     /// The newest event of each key of a topic with a state and ends that are remembered are kept.
     pub(crate) fn trim(&self, now: u64, work: usize) -> Result<bool, StoreError> {
@@ -288,7 +288,8 @@ impl TrimRound<'_> {
         Ok(())
     }
 
-    /// Forgets a topic without events, state and end. Its trimmed events count for all topics that the store does not have.
+    /// Forgets a topic without events, state and end. Its trimmed events count for all topics that the store does not
+    /// have.
     fn forget_if_empty(&mut self, id: u32, meta: &TopicMeta) -> Result<(), StoreError> {
         let has_state = self.view.prefix(&keys::newest(id, "")).next().is_some();
         if meta.end > 0 || has_state || last_row(self.view, id)?.is_some() {

@@ -13,13 +13,15 @@ use fjall::{
 };
 
 use crate::engine::disk::error::StoreError;
+use crate::engine::disk::manifest;
 use crate::engine::disk::options::{Durability, StoreOptions};
 
 /// Size at which a memtable becomes a table.
 const MEMTABLE: u64 = 16 << 20;
 /// Size of all journals at which fjall writes memtables to remove one.
 const JOURNALS: u64 = 64 << 20;
-/// Memtables that wait to be written above which a commit waits, and the same in bytes. fjall waits without a limit at 4.
+/// Memtables that wait to be written above which a commit waits, and the same in bytes. fjall waits without a limit at
+/// 4.
 const WAITING: (usize, u64) = (2, 6 * MEMTABLE);
 /// Longest wait of a commit for a memtable, in steps of 1 ms. After that the database is opened again.
 const LONGEST_WAIT: u32 = 60_000;
@@ -40,13 +42,14 @@ pub(super) struct View {
 pub(super) struct Batch {
     changes: OwnedWriteBatch,
     keyspace: Keyspace,
-    /// Last change of each key that may change more than once. fjall writes all changes of a batch with one number, so it has
-    /// no order of two changes of one key.
+    /// Last change of each key that may change more than once. fjall writes all changes of a batch with one number, so
+    /// it has no order of two changes of one key.
     latest: HashMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
 impl Rows {
     pub(super) fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
+        manifest::check(path)?;
         let database = Database::builder(path)
             .cache_size(options.cache)
             .max_journaling_size(JOURNALS)
@@ -113,8 +116,8 @@ impl Rows {
         if is_free() { Ok(()) } else { self.wait(is_free) }
     }
 
-    /// Waits for fjall's threads. They end on an error, after which the database refuses to persist, and on a panic, which
-    /// nothing shows but the time.
+    /// Waits for fjall's threads. They end on an error, after which the database refuses to persist, and on a panic,
+    /// which nothing shows but the time.
     #[cold]
     fn wait(&self, is_over: impl Fn() -> bool) -> Result<(), StoreError> {
         for _ in 0..LONGEST_WAIT {

@@ -17,8 +17,8 @@ pub(crate) struct States {
 }
 
 impl Store {
-    /// Finds the states. Their events are read by [`Store::next_states`]. A topic whose retention has no state any more is left
-    /// out.
+    /// Finds the states. Their events are read by [`Store::next_states`]. A topic whose retention has no state any more
+    /// is left out.
     pub(crate) fn states(&self) -> Result<States, StoreError> {
         self.with_view(|view| {
             let mut states = States { forgotten: Vec::new(), left: Vec::new() };
@@ -49,8 +49,8 @@ impl Store {
         })
     }
 
-    /// Reads the next events of the states, at most `limit`. An empty result is the end. A write or trim between two calls
-    /// replaces events that were found, so the states are read before the first write.
+    /// Reads the next events of the states, at most `limit`. An empty result is the end. A write or trim between two
+    /// calls replaces events that were found, so the states are read before the first write.
     pub(crate) fn next_states(&self, states: &mut States, limit: usize) -> Result<Vec<Record>, StoreError> {
         self.with_view(|view| {
             let next = states.left.split_off(states.left.len().saturating_sub(limit));

@@ -13,7 +13,8 @@ use crate::engine::disk::options::StoreOptions;
 use crate::engine::disk::rows::{Rows, View};
 use crate::engine::disk::topics::TopicCache;
 
-/// Log of a hub in a directory of this machine. Calls block. Reads run beside a write; writes and trims run one after another.
+/// Log of a hub in a directory of this machine. Calls block. Reads run beside a write; writes and trims run one after
+/// another.
 pub(crate) struct Store {
     /// The database. `None` after [`Store::close`], or if it could not be opened again after an error.
     pub(super) rows: RwLock<Option<Rows>>,
@@ -41,8 +42,8 @@ pub(super) struct Writer {
 }
 
 impl Store {
-    /// Returns whether a cursor is one of this store's history: its epoch is in the list, and it is not after the end of that
-    /// epoch.
+    /// Returns whether a cursor is one of this store's history: its epoch is in the list, and it is not after the end
+    /// of that epoch.
     pub(crate) fn is_valid(&self, epoch: u64, sequence: u64) -> bool {
         let writer = self.writer();
         writer.epochs.contains(epoch, sequence, writer.head.sequence)
@@ -71,7 +72,8 @@ impl Store {
         })
     }
 
-    /// Writes all events to tables, closes the files and releases the directory. Later calls return [`StoreError::Closed`].
+    /// Writes all events to tables, closes the files and releases the directory. Later calls return
+    /// [`StoreError::Closed`].
     pub(crate) fn close(&self) -> Result<(), StoreError> {
         let mut writer = self.writer();
         let rows = self.rows.write().unwrap_or_else(PoisonError::into_inner).take();

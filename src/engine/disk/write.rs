@@ -17,8 +17,8 @@ pub(super) type Newest = (u64, bool);
 impl Store {
     /// Writes records, all or none, and returns when they are as durable as [`StoreOptions::durability`] says.
     ///
-    /// After an error none of the records is in the store, and the next write continues at the same sequence. The next write also
-    /// opens the database again if that is needed.
+    /// After an error none of the records is in the store, and the next write continues at the same sequence. The next
+    /// write also opens the database again if that is needed.
     ///
     /// # Errors
     ///
@@ -40,8 +40,8 @@ impl Store {
         self.write_checked(&mut writer, records).or_else(|error| self.after_failure(&mut writer, records, error))
     }
 
-    /// Opens the database again, and writes the records if fjall had stopped before for another reason. A full disk is not tried
-    /// again: the database stays open for reads until the next write.
+    /// Opens the database again, and writes the records if fjall had stopped before for another reason. A full disk is
+    /// not tried again: the database stays open for reads until the next write.
     #[cold]
     fn after_failure(&self, writer: &mut Writer, records: &[Record], error: StoreError) -> Result<(), StoreError> {
         writer.has_failed = true;

@@ -1,4 +1,5 @@
-//! Speeds and sizes beside a bare file. `TIDINGS_DISK_FIGURES=1` with `--release` measures; without it few events are written.
+//! Speeds and sizes beside a bare file. `TIDINGS_DISK_FIGURES=1` with `--release` measures; without it few events are
+//! written.
 
 use std::fs::{self, File};
 use std::io::Write;

@@ -1,4 +1,5 @@
-//! A process that is killed while it writes. The test binary runs itself, with the directory in an environment variable.
+//! A process that is killed while it writes. The test binary runs itself, with the directory in an environment
+//! variable.
 
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;

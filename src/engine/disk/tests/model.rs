@@ -212,7 +212,8 @@ impl Pair {
         Ok(())
     }
 
-    /// Takes the trimmed sequences from the store, and checks that each is of an event, and of one that had to be trimmed.
+    /// Takes the trimmed sequences from the store, and checks that each is of an event, and of one that had to be
+    /// trimmed.
     fn note_trimmed(&mut self) -> Result<(), TestCaseError> {
         for row in self.store.topics(None, usize::MAX).unwrap() {
             let name = row.topic.as_str();

@@ -85,7 +85,8 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Copies the directory of a store that is open, as a process that was killed leaves it, without the zeros at the end of journals.
+/// Copies the directory of a store that is open, as a process that was killed leaves it, without the zeros at the end
+/// of journals.
 pub(crate) fn copy_killed(from: &Directory) -> Directory {
     let killed = Directory::new();
     copy(&from.0, &killed.0);
