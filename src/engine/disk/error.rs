@@ -21,7 +21,7 @@ pub(crate) enum StoreError {
     #[error("directory of the store is not writable: change its permissions or mount it writable ({0})")]
     ReadOnly(#[source] Error),
     /// Files of the store are damaged or missing.
-    #[error("store is damaged{}: {detail}; restore the directory from a backup, or move it away to begin a new history", at(*sequence))]
+    #[error("store is damaged{}: {detail}; restore a backup, or move the directory away", at(*sequence))]
     Damaged {
         /// Sequence of the damaged event, if it is known.
         sequence: Option<u64>,

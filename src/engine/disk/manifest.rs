@@ -22,30 +22,76 @@ pub(super) fn check(database: &Path) -> Result<(), StoreError> {
     }
     for keyspace in fs::read_dir(keyspaces)? {
         let keyspace = keyspace?.path();
-        check_manifest(&keyspace)?;
-        let tables = keyspace.join("tables");
-        if tables.is_dir() {
-            for table in fs::read_dir(tables)? {
-                check_table(&table?.path())?;
+        for table in tables(&keyspace)? {
+            let path = keyspace.join("tables").join(table.to_string());
+            // A missing file is left to fjall.
+            if path.try_exists()? {
+                check_table(&path)?;
             }
         }
     }
     Ok(())
 }
 
-/// Compares the current manifest with its checksum, which fjall writes and does not read.
-fn check_manifest(keyspace: &Path) -> Result<(), StoreError> {
+/// Returns the tables of a keyspace. Other files are left from a table that was not completed. The manifest is compared with
+/// its checksum, which fjall writes and does not read.
+fn tables(keyspace: &Path) -> Result<Vec<u64>, StoreError> {
     let current = match fs::read(keyspace.join("current")) {
         Ok(current) => current,
         // A keyspace that was not created completely.
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
     };
-    let number = current.first_chunk().map(|number| u64::from_le_bytes(*number));
-    let sum = current.get(8..).and_then(<[u8]>::first_chunk).map(|sum| u128::from_le_bytes(*sum));
-    let (Some(number), Some(sum)) = (number, sum) else { return Err(damaged(keyspace)) };
-    let manifest = keyspace.join(format!("v{number}"));
-    if xxh3_128(&fs::read(&manifest)?) == sum { Ok(()) } else { Err(damaged(&manifest)) }
+    let mut current = &current[..];
+    let (Some(number), Some(sum)) = (take(&mut current), take(&mut current)) else { return Err(damaged(keyspace)) };
+    let path = keyspace.join(format!("v{}", u64::from_le_bytes(number)));
+    let manifest = fs::read(&path)?;
+    if xxh3_128(&manifest) != u128::from_le_bytes(sum) {
+        return Err(damaged(&path));
+    }
+    let section = section(&manifest, b"tables").ok_or_else(|| damaged(&path))?;
+    table_ids(section).ok_or_else(|| damaged(&path))
+}
+
+/// Returns a section of a file by its name.
+fn section<'a>(file: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let trailer = file.get(file.len().checked_sub(TRAILER as usize)?..)?;
+    let mut directory =
+        file.get(usize::try_from(u64::from_le_bytes(*trailer.get(22..)?.first_chunk()?)).ok()? + 4..)?;
+    let sections = u32::from_le_bytes(take(&mut directory)?);
+    for _ in 0..sections {
+        let start = usize::try_from(u64::from_le_bytes(take(&mut directory)?)).ok()?;
+        let len = usize::try_from(u64::from_le_bytes(take(&mut directory)?)).ok()?;
+        let name_len = u16::from_le_bytes(take(&mut directory)?);
+        let (own_name, rest) = directory.split_at_checked(usize::from(name_len))?;
+        if own_name == name {
+            return file.get(start..start + len);
+        }
+        directory = rest;
+    }
+    None
+}
+
+/// Reads the ids of tables: levels, runs, and for each table its id, checksum and sequence number.
+fn table_ids(mut section: &[u8]) -> Option<Vec<u64>> {
+    let mut ids = Vec::new();
+    let [levels] = take(&mut section)?;
+    for _ in 0..levels {
+        let [runs] = take(&mut section)?;
+        for _ in 0..runs {
+            for _ in 0..u32::from_le_bytes(take(&mut section)?) {
+                ids.push(u64::from_le_bytes(take(&mut section)?));
+                take::<25>(&mut section)?;
+            }
+        }
+    }
+    Some(ids)
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*taken)
 }
 
 /// Compares the directory at the end of a table with its checksum.

@@ -21,10 +21,11 @@
 //! | `e` topic id, sequence | the event or end, with a CRC-32 over key and value |
 //! | `o` sequence | topic id: the order of the hub, for patterns and the byte budget |
 //! | `t` topic name | topic id |
-//! | `n` topic id | name, highest trimmed sequence, newest forgotten removal |
+//! | `n` topic id | name, highest trimmed sequence with its number in the topic, sequence of the end |
 //! | `k` topic id, key | sequence of the newest event of the key, in topics with a state |
+//! | `k` topic id | sequence of the newest removal that was forgotten |
 //! | `r` topic id, sequence | empty: a removal among them |
-//! | `x` sequence | topic id and time of an end that is remembered |
+//! | `x` sequence | topic id, time and reason of an end that is remembered |
 //! | `h` | head: epoch, last sequence, counters |
 //! | `l` | list of epochs |
 //!
@@ -45,7 +46,8 @@
 //! acknowledged events. In both this case and that of a damaged journal before the last one (`journals.rs`), where the
 //! head shows nothing, all epochs leave the list, and the sequence continues above the acknowledged one.
 //!
-//! Errors and panics of fjall are errors of the store.
+//! Errors and panics of fjall are errors of the store. Damage that would end the process inside of fjall is found before
+//! fjall reads it (`journals.rs`, `manifest.rs`).
 #![allow(dead_code, unused_imports, reason = "the hub on disk is the user")]
 
 mod codec;

@@ -159,7 +159,7 @@ fn speeds_and_sizes_are_printed() {
     let payload = (10 * retained * PAYLOAD) as f64;
     let tables = store.disk_space().unwrap();
     println!(
-        "{} events retained after as many were written again: open {open:.1?}, tables {:.2}, all files {:.2} bytes a byte",
+        "{} events retained after rewriting: open {open:.1?}, tables {:.2}, all files {:.2} bytes a byte",
         10 * retained,
         tables as f64 / payload,
         on_disk(&directory) as f64 / payload

@@ -140,3 +140,25 @@ fn write_after_the_directory_was_removed_is_an_error() {
     let _ = store.read(&topic("a"), 0, 9, ALL);
     let _ = store.close();
 }
+
+#[test]
+fn table_that_was_not_completed_is_no_damage_and_a_table_of_the_manifest_is_checked() {
+    let directory = Directory::new();
+    let (store, _) = directory.open(1);
+    store.write(&[event(1, "a", "1")]).unwrap();
+    store.close().unwrap();
+    let tables = directory.0.join("rows/keyspaces/1/tables");
+    let table = fs::read_dir(&tables).unwrap().next().unwrap().unwrap().path();
+    for left in [0, 20, 500] {
+        fs::write(tables.join("77"), vec![1; left]).unwrap();
+        let (store, opened) = directory.open(2);
+        assert_eq!((opened.head, opened.lost), (1, None));
+        store.close().unwrap();
+    }
+    let mut bytes = fs::read(&table).unwrap();
+    let end = bytes.len() - 50;
+    bytes[end] ^= 1;
+    fs::write(&table, bytes).unwrap();
+    let error = Store::open(&directory.0, &written(Retention::default()), 2).unwrap_err();
+    assert!(error.to_string().contains("checksum"), "{error}");
+}
