@@ -4,6 +4,7 @@ pub(crate) mod added_states;
 pub(crate) mod backfill;
 pub(crate) mod delivery_filter;
 pub(crate) mod filtered_output;
+pub(crate) mod first_deliveries;
 pub(crate) mod followed;
 pub(crate) mod info_source;
 pub(crate) mod joining;
