@@ -112,6 +112,11 @@ fn written(file: &mut File) -> Result<u64, StoreError> {
 ///
 /// The numbers of batches are not in the checksums. They ascend, also from one journal to the next. If one does not, it
 /// or the one before it is damaged, and the batch before it is not complete either.
+///
+/// # Errors
+///
+/// Returns [`StoreError::Damaged`] if the first number does not follow that of the journal before: either of the two
+/// journals may be damaged, or of another database, so neither is cut.
 fn complete(file: &File, number: &mut Option<u64>) -> Result<u64, StoreError> {
     let len = file.metadata()?.len();
     let mut reader = BufReader::with_capacity(1 << 16, file);

@@ -10,6 +10,8 @@ use crate::engine::disk::{Limit, Opened, Record, Store, StoreOptions};
 use crate::model::{EndReason, Event, Retention, StateLimits, Topic};
 
 const TOPICS: [&str; 4] = ["a", "b/c", "states/x", "states/y"];
+/// Removals that a state keeps after they have left history.
+const REMOVALS: usize = 2;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -55,7 +57,7 @@ fn retention(topic: &Topic) -> Retention {
     match topic.as_str() {
         "a" => Retention::count(5),
         "b/c" => Retention::count(1_000).bytes(200),
-        _ => Retention::count(3).state_limits(StateLimits::default().removals(2)),
+        _ => Retention::count(3).state_limits(StateLimits::default().removals(REMOVALS)),
     }
 }
 
@@ -69,6 +71,10 @@ struct Model {
     records: Vec<Record>,
     /// Highest trimmed sequence of each topic, as the store reported it.
     trimmed: BTreeMap<String, u64>,
+    /// Newest event of each key of each topic with a state, without the removals that the store reported as forgotten.
+    newest: BTreeMap<(String, String), Record>,
+    /// Newest forgotten removal of each topic, as the store reported it.
+    forgotten: BTreeMap<String, u64>,
     epochs: Vec<(u64, u64)>,
 }
 
@@ -87,18 +93,33 @@ impl Model {
         self.of(name).filter(|record| record.sequence() > from).cloned().collect()
     }
 
-    /// Returns the newest event of each key, in the order of the hub, with the removals of known keys.
-    fn states(&self) -> Vec<Record> {
-        let mut newest = BTreeMap::new();
-        for record in &self.records {
-            let Record::Event { topic, event, .. } = record else { continue };
-            let (Some(key), true) = (event.key(), topic.as_str().starts_with("states")) else { continue };
-            let place = (topic.as_str(), key.to_owned());
-            if !event.is_removal() || newest.contains_key(&place) {
-                newest.insert(place, record.clone());
+    /// Adds a record. A removal of a key without an event, or of one whose removal was forgotten, is not in the state,
+    /// as in `KeyedState` of the hub in memory.
+    fn write(&mut self, record: Record) {
+        let key = match &record {
+            Record::Event { event, .. } if record.topic().as_str().starts_with("states") => event.key(),
+            _ => None,
+        };
+        if let Some(key) = key {
+            let place = (record.topic().to_string(), key.to_owned());
+            if !is_removal(&record) || self.newest.contains_key(&place) {
+                self.newest.insert(place, record.clone());
             }
         }
-        let mut states = newest.into_values().collect::<Vec<_>>();
+        self.records.push(record);
+    }
+
+    /// Returns the sequences of the removals in the state of a topic.
+    fn removals(&self, name: &str) -> Vec<u64> {
+        let removals = self.newest.values().filter(|record| record.topic().as_str() == name && is_removal(record));
+        let mut removals = removals.map(Record::sequence).collect::<Vec<_>>();
+        removals.sort_unstable();
+        removals
+    }
+
+    /// Returns the newest event of each key, in the order of the hub.
+    fn states(&self) -> Vec<Record> {
+        let mut states = self.newest.values().cloned().collect::<Vec<_>>();
         states.sort_by_key(Record::sequence);
         states
     }
@@ -110,6 +131,10 @@ impl Model {
         ends.sort_by_key(Record::sequence);
         ends
     }
+}
+
+fn is_removal(record: &Record) -> bool {
+    matches!(record, Record::Event { event, .. } if event.is_removal())
 }
 
 fn record(sequence: u64, (place, kind, bytes): (usize, u8, u8)) -> Record {
@@ -148,7 +173,9 @@ impl Pair {
                 let records = (next..).zip(records).map(|(sequence, parts)| record(sequence, parts));
                 let records = records.collect::<Vec<_>>();
                 self.store.write(&records).unwrap();
-                self.model.records.extend(records);
+                for record in records {
+                    self.model.write(record);
+                }
             }
             Step::Read { topic: place, after, up_to, limit } => {
                 let name = TOPICS.get(place).copied().unwrap_or("unknown");
@@ -205,6 +232,10 @@ impl Pair {
                     });
                     prop_assert!(events.clone().count() <= retention.count, "{name}");
                     prop_assert!(events.sum::<usize>() <= retention.bytes, "{name}");
+                    let trimmed = self.model.trimmed.get(name).copied().unwrap_or(0);
+                    let removals = self.model.removals(name);
+                    let old = removals.iter().filter(|&&removal| removal <= trimmed).count();
+                    prop_assert!(removals.len() <= REMOVALS || old == 0, "{name} {removals:?}, {old} of them old");
                 }
             }
             Step::Reopen { is_closed } => self.reopen(is_closed)?,
@@ -232,6 +263,25 @@ impl Pair {
                 prop_assert!(kept.len() > retention.count || weight > retention.bytes, "{name} {row:?}");
             }
             self.model.trimmed.insert(name.to_owned(), row.trimmed);
+        }
+        self.note_forgotten()
+    }
+
+    /// Takes the forgotten removals from the store, and checks that each had left history and was one too many.
+    fn note_forgotten(&mut self) -> Result<(), TestCaseError> {
+        for (topic, sequence) in self.store.states().unwrap().forgotten {
+            let name = topic.as_str();
+            if self.model.forgotten.insert(name.to_owned(), sequence) == Some(sequence) {
+                continue;
+            }
+            prop_assert!(sequence <= self.model.trimmed[name], "a removal in history is not forgotten");
+            let removals = self.model.removals(name);
+            prop_assert!(removals.contains(&sequence), "{name} {sequence} of {removals:?}");
+            let newer = removals.iter().filter(|&&removal| removal > sequence).count();
+            prop_assert!(newer >= REMOVALS, "{name} {sequence} of {removals:?}");
+            self.model
+                .newest
+                .retain(|(of, _), record| of != name || !is_removal(record) || record.sequence() > sequence);
         }
         Ok(())
     }
@@ -265,16 +315,9 @@ impl Pair {
             }
             read.extend(next);
         }
-        let expected = self.model.states();
-        let is_removal = |record: &Record| matches!(record, Record::Event { event, .. } if event.is_removal());
-        let forgotten = |record: &Record| {
-            let of_topic = states.forgotten.iter().find(|(topic, _)| topic == record.topic());
-            is_removal(record) && of_topic.is_some_and(|&(_, sequence)| record.sequence() <= sequence)
-        };
-        for (topic, sequence) in &states.forgotten {
-            prop_assert!(*sequence <= self.model.trimmed[topic.as_str()], "a removal in history is not forgotten");
-        }
-        prop_assert_eq!(read, expected.into_iter().filter(|record| !forgotten(record)).collect::<Vec<_>>());
+        prop_assert_eq!(read, self.model.states());
+        let forgotten = states.forgotten.iter().map(|(topic, sequence)| (topic.to_string(), *sequence));
+        prop_assert_eq!(forgotten.collect::<BTreeMap<_, _>>(), self.model.forgotten.clone());
         Ok(())
     }
 }
