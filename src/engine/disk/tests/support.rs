@@ -1,9 +1,11 @@
 //! Directories, records and reads that the tests share.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use crate::engine::disk::{Durability, Limit, LogPage, Opened, Record, Store, StoreOptions};
 use crate::model::{Event, Retention, Topic};
@@ -77,19 +79,31 @@ pub(crate) fn sequences(records: &[Record]) -> Vec<u64> {
 
 /// Copies a directory with its folders.
 pub(crate) fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (entry, from) = (entry.as_ref().unwrap(), entry.as_ref().unwrap().path());
-        let to = to.join(entry.file_name());
-        if from.is_dir() { copy(&from, &to) } else { assert!(fs::copy(&from, &to).is_ok()) }
+    try_copy(from, to).unwrap();
+}
+
+fn try_copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() { try_copy(&from, &to)? } else { fs::copy(&from, &to).map(drop)? }
     }
+    Ok(())
 }
 
 /// Copies the directory of a store that is open, as a process that was killed leaves it, without the zeros at the end
 /// of journals.
 pub(crate) fn copy_killed(from: &Directory) -> Directory {
-    let killed = Directory::new();
-    copy(&from.0, &killed.0);
+    // fjall's threads may write and remove files. A copy that was made meanwhile is of no one time.
+    let killed = loop {
+        let (before, killed) = (versions(&from.0), Directory::new());
+        if try_copy(&from.0, &killed.0).is_ok()
+            && before.is_ok_and(|before| versions(&from.0).is_ok_and(|now| now == before))
+        {
+            break killed;
+        }
+    };
     for path in files(&killed.0) {
         if path.extension().is_some_and(|extension| extension == "jnl") {
             let written = written_part(&fs::read(&path).unwrap());
@@ -97,6 +111,15 @@ pub(crate) fn copy_killed(from: &Directory) -> Directory {
         }
     }
     killed
+}
+
+/// Returns the files of a directory, each with its size and the time of its last change.
+fn versions(directory: &Path) -> io::Result<Vec<(PathBuf, u64, SystemTime)>> {
+    let versions = files(directory).into_iter().map(|path| {
+        let metadata = fs::metadata(&path)?;
+        Ok((path, metadata.len(), metadata.modified()?))
+    });
+    versions.collect()
 }
 
 /// Returns the place after the last byte that is not zero.
