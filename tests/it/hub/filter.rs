@@ -298,7 +298,8 @@ fn copy_of_kept_events_has_no_room_for_those_left_out() {
     hub.publish_now("news", short).unwrap();
     let copies = subscriptions.each_mut().map(|subscription| {
         let mut pieces = Vec::new();
-        while let Poll::Ready(EncodedDelivery::Events(events)) = poll_encoded(subscription, &LineFormat::CACHED, 64_000) {
+        while let Poll::Ready(EncodedDelivery::Events(events)) = poll_encoded(subscription, &LineFormat::CACHED, 64_000)
+        {
             pieces.push(events);
         }
         pieces.into_iter().max_by_key(|events| events.events).unwrap()
