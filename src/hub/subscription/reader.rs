@@ -21,7 +21,7 @@ pub(crate) struct Reader {
     pub(crate) next: u64,
     /// Sequence of the last event that was left out between deliveries. In a keyed topic, sequence up to which the reader
     /// needs no removal, see [`LogState::fill`].
-    stepped: u64,
+    pub(super) stepped: u64,
     /// Number of replaced events that were left out since the last delivery.
     conflated: u32,
     pub(crate) uncounted: Uncounted,
@@ -234,11 +234,6 @@ impl Reader {
     #[inline]
     pub(crate) fn is_in_fill(&self) -> bool {
         is_fill(self.next)
-    }
-
-    /// Returns the sequence up to which the reader needs no removal, in a keyed topic.
-    pub(crate) fn base(&self) -> Option<u64> {
-        self.log.is_keyed().then_some(self.stepped).filter(|&base| base != WHOLE)
     }
 
     /// Moves past events that were taken. Returns the number of events that they stand for beside themselves.
