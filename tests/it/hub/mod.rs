@@ -18,7 +18,6 @@ mod interactions;
 mod keyed;
 mod keyed_limits;
 mod keyed_patterns;
-mod keyed_polls;
 mod keyed_reference;
 mod keyed_sequences;
 mod keyed_world;
