@@ -248,6 +248,32 @@ fn pending_gap_up_to_the_cursor_is_skipped_and_a_later_one_is_not() {
 }
 
 #[test]
+fn skip_into_a_lost_segment_that_another_subscription_holds_yields_no_event_up_to_the_cursor() {
+    let lost = (Duration::from_secs(10), &["-a 5", "a: 6"][..]);
+    let retained = (Duration::from_secs(3_600), &["a: 4", "a: 5", "a: 6"][..]);
+    for (age, rest) in [lost, retained] {
+        for names in [&["a"][..], &["a", "b"], &["**"]] {
+            let clock = VirtualTimer::new();
+            let hub = LocalHub::builder().retain(Retention::count(100).age(age)).live_buffer(0);
+            let hub = hub.clock(clock.clone()).build();
+            let (mut late, mut other) = (of(&hub, names, Start::Now), of(&hub, names, Start::Now));
+            publish_text(&hub, "a", "1");
+            assert_eq!(ready(&mut late), ["a: 1"]);
+            // The first segment has one event, so the second one has these.
+            for text in ["2", "3", "4", "5"] {
+                publish_text(&hub, "a", text);
+            }
+            assert_eq!(ready(&mut other), ["a: 1", "a: 2", "a: 3", "a: 4", "a: 5"]);
+            // Longer than the log of a pattern keeps an event.
+            clock.advance(Duration::from_secs(11));
+            publish_text(&hub, "a", "6");
+            assert!(late.skip_to(at(&hub, 3)));
+            assert_eq!(ready(&mut late), rest, "{names:?}, {age:?}");
+        }
+    }
+}
+
+#[test]
 fn added_topic_that_ended_before_the_cursor_yields_its_end_after_the_skip() {
     let hub = LocalHub::new();
     publish_text(&hub, "a", "1");
