@@ -233,6 +233,26 @@ fn skip_of_a_subscription_that_fell_behind_yields_one_gap_of_the_events_after_th
 }
 
 #[test]
+fn skip_of_a_pattern_that_fell_behind_its_log_yields_a_gap_only_if_events_after_the_cursor_are_gone() {
+    for (lost_at, gaps) in [(50, 0), (500, 1)] {
+        let hub = LocalHub::builder().retain(Retention::count(10_000)).retain_for("b", Retention::count(0));
+        let hub = hub.live_buffer(0).build();
+        let mut reader = of(&hub, &["**"], Start::Now);
+        publish_numbers(&hub, lost_at - 1);
+        publish_text(&hub, "b", "lost");
+        publish_numbers(&hub, 2_000);
+        // The newest loss of `b` is behind the events that are gone from the log of the pattern.
+        publish_text(&hub, "b", "in the log of the pattern");
+        publish_numbers(&hub, 1);
+        assert!(reader.skip_to(at(&hub, 100)));
+        let rest = ready(&mut reader);
+        assert_eq!(rest.iter().filter(|item| item.starts_with("-b ")).count(), gaps, "lost at {lost_at}");
+        assert_eq!(rest.len() as u64, hub.cursor().sequence() - 100, "lost at {lost_at}");
+        assert!(rest.iter().any(|item| item == "b: in the log of the pattern"), "lost at {lost_at}");
+    }
+}
+
+#[test]
 fn pending_gap_up_to_the_cursor_is_skipped_and_a_later_one_is_not() {
     let hub = LocalHub::builder().retain(Retention::count(2)).live_buffer(0).build();
     publish_numbers(&hub, 5);
