@@ -91,8 +91,10 @@ impl Backfill {
         let found = self.look_up(shared, pattern, starts, GapReason::Overflow, overflow);
         // Each of these topics has lost at least one event; those before them may have lost none.
         let mut certain = self.gaps.split_off(&(found.forgotten + 1));
+        // The log also counts events that the subscription skipped. No more can be missing than there are sequences.
+        let missed = lost.missed.min(lost.evicted.saturating_sub(after));
         // Some events of the pattern's log are in no topic: they are lost or expired, which cannot be distinguished.
-        let is_short = found.events + (certain.len() as u64) < lost.missed;
+        let is_short = found.events + (certain.len() as u64) < missed;
         if !is_short {
             self.gaps.clear();
         }

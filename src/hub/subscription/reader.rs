@@ -303,16 +303,22 @@ impl Reader {
             self.skip_fill(sequence);
             return None;
         }
-        let in_hand = self.segment.as_deref().map(|segment| (segment.index_after(sequence), segment.end()));
+        // The end first: an event that is appended meanwhile is not before it.
+        let in_hand = self.segment.as_deref().map(|segment| (segment.end(), segment.index_after(sequence)));
         let (index, gap) = match in_hand {
             // The log may have lost the segment in hand.
-            Some((Some(index), _)) => (index, None),
+            Some((_, Some(index))) => (index, None),
             in_hand => {
                 let StartPoint { index, gap, .. } = self.log.state().place(StartAt::Live(sequence), overflow);
-                match gap.is_some() && self.log.name.as_topic().is_none() {
-                    true => (in_hand.map_or(0, |(_, end)| end), None),
-                    false => (index, gap),
+                if gap.is_some() && self.log.name.as_topic().is_none() {
+                    // The next search finds the loss. The link to the next segment may lead to one that the log has lost and
+                    // another reader holds, with events up to the sequence.
+                    if let Some((end, _)) = in_hand {
+                        (self.next, self.conflated, self.segment) = (end, 0, None);
+                    }
+                    return None;
                 }
+                (index, gap)
             }
         };
         if self.next >= index {
@@ -325,7 +331,7 @@ impl Reader {
         }
         (self.next, self.conflated) = (index, 0);
         self.stepped = if self.log.is_keyed() { self.stepped.max(sequence) } else { self.stepped };
-        if !matches!(in_hand, Some((Some(_), _))) {
+        if !matches!(in_hand, Some((_, Some(_)))) {
             self.segment = None;
         }
         gap

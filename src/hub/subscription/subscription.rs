@@ -51,8 +51,8 @@ use crate::model::{Cursor, Pattern};
 /// events, 256 KiB and 10 seconds, and as much as the [live buffer](crate::LocalHubBuilder::live_buffer) holds while
 /// one of them is behind. A subscription that is further behind reads the histories of the topics. If these have lost
 /// events, it yields a gap for each topic, in its place, without a count if that is not known. If events expire,
-/// dropped topics are forgotten, or [`Overflow::Latest`](crate::Overflow) leaves events out, it may yield a gap
-/// although nothing is missing.
+/// dropped topics are forgotten, [`Overflow::Latest`](crate::Overflow) leaves events out, or the subscription
+/// [skips](Subscriber::skip_to) events, it may yield a gap although nothing is missing.
 ///
 /// # Keyed topics
 ///

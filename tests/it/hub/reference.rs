@@ -108,15 +108,15 @@ pub(super) struct Ledger {
     pub(super) over: BTreeSet<usize>,
     /// Sequence to which the subscriber skipped. It also gets ends up to it.
     pub(super) skipped: u64,
-    /// Whether the subscriber got a gap in which events were missing.
-    had_gap: bool,
+    /// Whether the subscriber skipped events, or got a gap in which events were missing.
+    has_missed: bool,
     last: u64,
 }
 
 impl Ledger {
     pub(super) fn new(accounted: BTreeMap<usize, u64>) -> Self {
         let (ends, over) = (BTreeMap::new(), BTreeSet::new());
-        Self { accounted, excused: BTreeMap::new(), ends, over, skipped: 0, had_gap: false, last: 0 }
+        Self { accounted, excused: BTreeMap::new(), ends, over, skipped: 0, has_missed: false, last: 0 }
     }
 
     /// Sets the topics whose ends the subscriber is to get, each with the sequence of the end, if the topic has ended: all of
@@ -132,7 +132,11 @@ impl Ledger {
     }
 
     /// Expects no more events up to a sequence.
-    pub(super) fn skip_to(&mut self, sequence: u64) {
+    pub(super) fn skip_to(&mut self, reference: &Reference, sequence: u64) {
+        let is_skipped = |event: &Known| {
+            self.accounted.get(&event.topic).is_some_and(|from| (from + 1..=sequence).contains(&event.sequence))
+        };
+        self.has_missed |= reference.events.iter().any(is_skipped);
         self.accounted.values_mut().for_each(|accounted| *accounted = sequence.max(*accounted));
         (self.skipped, self.last) = (sequence, sequence.max(self.last));
     }
@@ -218,11 +222,11 @@ impl Ledger {
             *up_to = sequence.max(*up_to);
         }
         // A pattern may get a gap in which nothing is missing: the hub cannot tell a topic that lost nothing from another one
-        // that lost an event, or whose events expired.
+        // that lost an event, whose events expired, or whose events the subscriber skipped.
         let up_to = || reference.events.iter().take_while(|event| event.sequence <= sequence);
         let has_expired = || up_to().any(|event| self.accounted.contains_key(&event.topic) && expired(event, now));
-        assert!(all > 0 || !is_counted && (self.had_gap || has_expired()), "a gap of nothing: {gap:?}");
-        self.had_gap |= all > 0;
+        assert!(all > 0 || !is_counted && (self.has_missed || has_expired()), "a gap of nothing: {gap:?}");
+        self.has_missed |= all > 0;
         assert!(gap.missed.is_none_or(|missed| 0 < missed && missed <= all), "{:?} of {all}", gap.missed);
         self.last = sequence;
     }

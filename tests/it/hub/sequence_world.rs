@@ -174,7 +174,7 @@ impl World {
             assert!(reader.subscription.skip_to(Cursor::new(epoch, to)));
             assert_eq!(reader.subscription.cursor().unwrap().sequence(), to.max(before.sequence()));
             if to > before.sequence() {
-                reader.ledger.skip_to(to);
+                reader.ledger.skip_to(&self.reference, to);
             }
         }
     }

@@ -233,6 +233,26 @@ fn skip_of_a_subscription_that_fell_behind_yields_one_gap_of_the_events_after_th
 }
 
 #[test]
+fn skip_of_a_pattern_that_fell_behind_its_log_yields_a_gap_only_if_events_after_the_cursor_are_gone() {
+    for (lost_at, gaps) in [(50, 0), (500, 1)] {
+        let hub = LocalHub::builder().retain(Retention::count(10_000)).retain_for("b", Retention::count(0));
+        let hub = hub.live_buffer(0).build();
+        let mut reader = of(&hub, &["**"], Start::Now);
+        publish_numbers(&hub, lost_at - 1);
+        publish_text(&hub, "b", "lost");
+        publish_numbers(&hub, 2_000);
+        // The newest loss of `b` is behind the events that are gone from the log of the pattern.
+        publish_text(&hub, "b", "in the log of the pattern");
+        publish_numbers(&hub, 1);
+        assert!(reader.skip_to(at(&hub, 100)));
+        let rest = ready(&mut reader);
+        assert_eq!(rest.iter().filter(|item| item.starts_with("-b ")).count(), gaps, "lost at {lost_at}");
+        assert_eq!(rest.len() as u64, hub.cursor().sequence() - 100, "lost at {lost_at}");
+        assert!(rest.iter().any(|item| item == "b: in the log of the pattern"), "lost at {lost_at}");
+    }
+}
+
+#[test]
 fn pending_gap_up_to_the_cursor_is_skipped_and_a_later_one_is_not() {
     let hub = LocalHub::builder().retain(Retention::count(2)).live_buffer(0).build();
     publish_numbers(&hub, 5);
@@ -244,6 +264,32 @@ fn pending_gap_up_to_the_cursor_is_skipped_and_a_later_one_is_not() {
         let mut reader = of(&hub, names, Start::After(at(&hub, 0)));
         assert!(reader.skip_to(at(&hub, 3)));
         assert_eq!(ready(&mut reader), ["a: 4", "a: 5", "b: 6"]);
+    }
+}
+
+#[test]
+fn skip_into_a_lost_segment_that_another_subscription_holds_yields_no_event_up_to_the_cursor() {
+    let lost = (Duration::from_secs(10), &["-a 5", "a: 6"][..]);
+    let retained = (Duration::from_secs(3_600), &["a: 4", "a: 5", "a: 6"][..]);
+    for (age, rest) in [lost, retained] {
+        for names in [&["a"][..], &["a", "b"], &["**"]] {
+            let clock = VirtualTimer::new();
+            let hub = LocalHub::builder().retain(Retention::count(100).age(age)).live_buffer(0);
+            let hub = hub.clock(clock.clone()).build();
+            let (mut late, mut other) = (of(&hub, names, Start::Now), of(&hub, names, Start::Now));
+            publish_text(&hub, "a", "1");
+            assert_eq!(ready(&mut late), ["a: 1"]);
+            // The first segment has one event, so the second one has these.
+            for text in ["2", "3", "4", "5"] {
+                publish_text(&hub, "a", text);
+            }
+            assert_eq!(ready(&mut other), ["a: 1", "a: 2", "a: 3", "a: 4", "a: 5"]);
+            // Longer than the log of a pattern keeps an event.
+            clock.advance(Duration::from_secs(11));
+            publish_text(&hub, "a", "6");
+            assert!(late.skip_to(at(&hub, 3)));
+            assert_eq!(ready(&mut late), rest, "{names:?}, {age:?}");
+        }
     }
 }
 
