@@ -250,7 +250,7 @@ impl TrimRound<'_> {
             }
         }
         if let Some(limits) = retention.state {
-            self.forget_removals(id, meta.trimmed, limits)?;
+            is_done &= self.forget_removals(id, meta.trimmed, limits)?;
         }
         Ok(is_done)
     }
@@ -261,17 +261,22 @@ impl TrimRound<'_> {
     }
 
     /// Forgets removals that have left history and are too many or too old, as `KeyedState` of the hub in memory does.
-    fn forget_removals(&mut self, id: u32, trimmed: u64, limits: StateLimits) -> Result<(), StoreError> {
+    /// Returns whether nothing is left to forget.
+    fn forget_removals(&mut self, id: u32, trimmed: u64, limits: StateLimits) -> Result<bool, StoreError> {
         let rows = self.view.range(keys::removal(id, 0)..=keys::removal(id, u64::MAX));
         let removals = rows.map(|row| Ok(keys::sequence_of(&row?.0).unwrap_or(0)));
         let removals = removals.collect::<Result<Vec<_>, StoreError>>()?;
-        let mut forgotten = 0;
+        let (mut forgotten, mut is_done) = (0, true);
         for (place, &sequence) in removals.iter().enumerate().take_while(|&(_, &sequence)| sequence <= trimmed) {
             let place_of_event = keys::event(id, sequence);
             let Some(value) = self.view.get(place_of_event)? else { continue };
             let row = Row::decode(&place_of_event, &value)?;
             let is_new = self.now < row.at.saturating_add(milliseconds(limits.removal_age));
-            if *self.left == 0 || (removals.len() - place <= limits.removals && is_new) {
+            if removals.len() - place <= limits.removals && is_new {
+                break;
+            }
+            if *self.left == 0 {
+                is_done = false;
                 break;
             }
             *self.left -= 1;
@@ -286,7 +291,7 @@ impl TrimRound<'_> {
             let key = keys::newest(id, "");
             self.batch.put(&key, encode_newest(&key, (forgotten, true)));
         }
-        Ok(())
+        Ok(is_done)
     }
 
     /// Forgets a topic without events, state and end. Its trimmed events count for all topics that the store does not
