@@ -4,6 +4,7 @@
 //! has a position by sequence and not by index. When it has read a fill segment, the log returns the next one, or the
 //! index at which the reader continues in the log.
 
+use std::cmp::Ordering;
 use std::sync::{Arc, Weak};
 
 use crate::contract::Entry;
@@ -85,10 +86,15 @@ impl LogState {
             let chain = StateChain::new(last, next, keyed.keys(), changes, &log.pool.budget);
             replaced.0 = keyed.chain.replace(chain);
         }
-        let has_removals = |chain: &Arc<StateChain>| chain.watermark > base && keyed.last_removal() > base.max(after);
+        // Removals that the chain lacks, or that its readers would need again.
+        let has_removals = |chain: &Arc<StateChain>| match chain.watermark.cmp(&base) {
+            Ordering::Greater => keyed.last_removal() > base.max(after),
+            Ordering::Less => base != WHOLE && keyed.last_removal() > chain.watermark,
+            Ordering::Equal => false,
+        };
         let chain = keyed.chain.as_ref().filter(|chain| is_current(chain) && !has_removals(chain));
         if let Some(chain) = chain.filter(|chain| after <= chain.end()).cloned() {
-            let base = base.min(chain.watermark);
+            let base = if base == WHOLE { chain.watermark } else { base };
             let fill =
                 |(segment, place): (Arc<Segment>, u32)| Fill::Segment { segment, index: FILL | u64::from(place), base };
             if let Some(found) = chain.after(after) {
@@ -110,7 +116,7 @@ impl LogState {
         if keyed.forgotten > base.max(after) {
             return (Fill::Lost { forgotten: keyed.forgotten }, replaced);
         }
-        let (base, needed) = (base.min(last), base.max(after));
+        let (base, needed) = (if base == WHOLE { last } else { base }, base.max(after));
         let (entries, end) =
             few(keyed.newest.range(after + 1..), |entry| !entry.event.is_removal() || entry.sequence > needed);
         let fill = match (fill_segment(log, &entries), end) {

@@ -47,6 +47,11 @@ impl LogState {
         self.history().state.as_deref()
     }
 
+    /// Returns the sequence of the newest removal that may have been published in a keyed topic.
+    pub(crate) fn last_removal(&self) -> u64 {
+        self.keyed().map_or(self.evicted, KeyedState::last_removal)
+    }
+
     /// Returns whether the state has keys or removals.
     pub(crate) fn has_state(&self) -> bool {
         self.keyed().is_some_and(|keyed| !keyed.is_empty())

@@ -318,11 +318,11 @@ impl Backfill {
 
     /// Returns the sequence up to which the client needs no removal: 0 before a gap at which it forgets a state. Of topics
     /// that are read the client has everything up to the boundary.
-    pub(crate) fn base(&self) -> u64 {
+    pub(crate) fn base(&self, shared: &Shared, sequence: u64) -> u64 {
         if !self.forgotten.is_empty() {
             return 0;
         }
-        self.unread().filter_map(|unread| unread.reader.base()).fold(self.boundary, u64::min)
+        self.unread().filter_map(|unread| unread.reader.base(shared, sequence)).fold(self.boundary, u64::min)
     }
 
     pub(super) fn unread(&self) -> impl Iterator<Item = &UnreadTopic> {

@@ -96,11 +96,11 @@ impl FollowedLog {
 
     /// Returns the sequence up to which the client needs no removal: 0 before a gap at which it forgets its state, `None`
     /// without keyed topics.
-    pub(crate) fn base(&self) -> Option<u64> {
+    pub(crate) fn base(&self, shared: &Shared, sequence: u64) -> Option<u64> {
         match self.beside.as_deref() {
-            Some(Beside::Backfill(backfill)) => Some(backfill.base()),
+            Some(Beside::Backfill(backfill)) => Some(backfill.base(shared, sequence)),
             Some(Beside::Gap(gap)) if gap.snapshot => Some(0),
-            _ => self.reader.base(),
+            _ => self.reader.base(shared, sequence),
         }
     }
 

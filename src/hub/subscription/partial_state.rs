@@ -25,7 +25,7 @@ impl MultiTopic {
         if !self.topics.iter().any(FollowedLog::is_in_fill) {
             return shared.cursor(self.sequence);
         }
-        let base = self.topics.iter().filter_map(FollowedLog::base).min();
+        let base = self.topics.iter().filter_map(|followed| followed.base(shared, self.sequence)).min();
         state_cursor(shared, self.sequence, self.begins_with_state, base)
     }
 

@@ -236,9 +236,15 @@ impl Reader {
         is_fill(self.next)
     }
 
-    /// Returns the sequence up to which the reader needs no removal, in a keyed topic.
-    pub(crate) fn base(&self) -> Option<u64> {
-        self.log.is_keyed().then_some(self.stepped).filter(|&base| base != WHOLE)
+    /// Returns the sequence up to which the reader needs no removal, in a keyed topic: the present one if none was published
+    /// since, so that the last event of a quiet topic is no bound for the removals of others. `sequence` is the subscription's.
+    #[cold]
+    pub(crate) fn base(&self, shared: &Shared, sequence: u64) -> Option<u64> {
+        let base = self.log.is_keyed().then_some(self.stepped).filter(|&base| base != WHOLE)?.max(sequence);
+        // Loaded before the look under the lock: every event of this topic up to here is in the log by then.
+        let published = shared.published.load();
+        let has_removal = self.log.state().last_removal() > base;
+        Some(if has_removal { base } else { base.max(published) })
     }
 
     /// Moves past events that were taken. Returns the number of events that they stand for beside themselves.

@@ -74,7 +74,9 @@ impl SingleTopic {
     pub(crate) fn cursor(&self, shared: &Shared) -> Cursor {
         match self.reader.is_in_fill() {
             false => shared.cursor(self.sequence),
-            true => state_cursor(shared, self.sequence, self.begins_with_state, self.reader.base()),
+            true => {
+                state_cursor(shared, self.sequence, self.begins_with_state, self.reader.base(shared, self.sequence))
+            }
         }
     }
 

@@ -18,6 +18,7 @@ mod interactions;
 mod keyed;
 mod keyed_limits;
 mod keyed_patterns;
+mod keyed_polls;
 mod keyed_reference;
 mod keyed_sequences;
 mod keyed_world;
