@@ -32,7 +32,7 @@ impl AddedStates {
     /// Returns the cursor of a client that receives the states. It needs the removals after the boundary from each topic that it
     /// follows.
     pub(crate) fn cursor(&self, shared: &Shared) -> Cursor {
-        state_cursor(shared, self.sequence, false, Some(self.backfill.base()))
+        state_cursor(shared, self.sequence, false, Some(self.backfill.base(shared, self.sequence)))
     }
 
     /// Polls for the next events or a gap; `None` after the last. It is pending if a predicate has left out many events.

@@ -25,7 +25,9 @@ impl MultiTopic {
         if !self.topics.iter().any(FollowedLog::is_in_fill) {
             return shared.cursor(self.sequence);
         }
-        let base = self.topics.iter().filter_map(|followed| followed.base(shared, self.sequence)).min();
+        let lacks_state = self.topics.iter().any(FollowedLog::lacks_state);
+        let bases = self.topics.iter().filter_map(|followed| followed.base(shared, self.sequence));
+        let base = bases.min().filter(|_| lacks_state);
         state_cursor(shared, self.sequence, self.begins_with_state, base)
     }
 

@@ -75,7 +75,8 @@ impl SingleTopic {
         match self.reader.is_in_fill() {
             false => shared.cursor(self.sequence),
             true => {
-                state_cursor(shared, self.sequence, self.begins_with_state, self.reader.base(shared, self.sequence))
+                let base = self.reader.base(shared, self.sequence).filter(|_| self.reader.lacks_state());
+                state_cursor(shared, self.sequence, self.begins_with_state, base)
             }
         }
     }

@@ -22,7 +22,7 @@ pub(crate) fn state_gap(shared: &Shared, log: &Log, reason: GapReason, forgotten
 }
 
 /// Returns the cursor of a client that has received a state in part. `is_new`: it began without a cursor, and so starts over
-/// until it has an event. `base` is the sequence up to which it needs no removal.
+/// until it has an event. `base` is the sequence up to which it needs no removal, if it lacks a part of the state.
 #[cold]
 pub(crate) fn state_cursor(shared: &Shared, sequence: u64, is_new: bool, base: Option<u64>) -> Cursor {
     let cursor = shared.cursor(sequence);
