@@ -128,6 +128,9 @@ impl Subscription {
     #[cold]
     fn open(&mut self, gap: Gap) -> Gap {
         self.shared.gaps.add(1);
+        if let Kind::Multi(multi) = &mut self.kind {
+            multi.base = if gap.snapshot { 0 } else { multi.base };
+        }
         let sequence = self.kind.sequence_mut();
         let after = self.shared.cursor(*sequence);
         *sequence = if gap.snapshot { 0 } else { (*sequence).max(gap.cursor.sequence()) };

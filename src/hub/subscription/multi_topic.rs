@@ -15,7 +15,7 @@ use crate::hub::subscription::output::{Output, poll_later};
 use crate::hub::subscription::state_position::{evicted_gap, state_gap};
 use crate::hub::wake::inbox::Inbox;
 use crate::hub::wake::waiters::Waiters;
-use crate::model::{GapReason, Overflow, Pattern, TopicEnd};
+use crate::model::{Cursor, GapReason, Overflow, Pattern, TopicEnd};
 
 /// Subscription of several topics, or of patterns, merged by sequence up to the watermark.
 ///
@@ -42,6 +42,8 @@ pub(crate) struct MultiTopic {
     pub(super) begins_with_state: bool,
     /// Whether a state may be delivered in part.
     pub(super) fills: bool,
+    /// Sequence up to which the client needs no removal of any topic, by the tag of its cursor.
+    pub(super) base: u64,
     /// Position at which the subscription began, or the sequence before its first event.
     pub(super) began: u64,
     /// Watermark. Unread events up to it are in `heads`, or in topics that are to be looked at.
@@ -89,6 +91,7 @@ impl MultiTopic {
             finished,
             begins_with_state: false,
             fills,
+            base: options.start().cursor().and_then(Cursor::tag).unwrap_or(0),
             began,
             seen: 0,
             sequence: end.map_or(began, |end| began.min(end - 1)),

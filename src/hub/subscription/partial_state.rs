@@ -27,14 +27,14 @@ impl MultiTopic {
         }
         let lacks_state = self.topics.iter().any(FollowedLog::lacks_state);
         let bases = self.topics.iter().filter_map(|followed| followed.base(shared, self.sequence));
-        let base = bases.min().filter(|_| lacks_state);
+        let base = bases.min().map(|base| base.max(self.base)).filter(|_| lacks_state);
         state_cursor(shared, self.sequence, self.begins_with_state, base)
     }
 
     /// Notes in all topics that they are read up to here: the position of the subscription goes back for a state.
     #[cold]
     pub(crate) fn begin_state_again(&mut self) {
-        self.begins_with_state = false;
+        (self.begins_with_state, self.base) = (false, 0);
         self.topics.iter_mut().for_each(|followed| followed.note_read(self.sequence));
     }
 }

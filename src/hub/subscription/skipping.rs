@@ -87,7 +87,7 @@ impl MultiTopic {
     /// `states`.
     pub(crate) fn follow(&mut self, since: Since<'_>, states: &mut Vec<UnreadTopic>) {
         // A client without a cursor would miss the events of topics that it followed.
-        (self.begins_with_state, self.fills) = (false, true);
+        (self.begins_with_state, self.fills, self.base) = (false, true, 0);
         self.topics.iter_mut().for_each(|topic| topic.follow(since, states));
     }
 
