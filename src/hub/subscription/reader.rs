@@ -21,7 +21,7 @@ pub(crate) struct Reader {
     pub(crate) next: u64,
     /// Sequence of the last event that was left out between deliveries. In a keyed topic, sequence up to which the reader
     /// needs no removal, see [`LogState::fill`].
-    stepped: u64,
+    pub(super) stepped: u64,
     /// Number of replaced events that were left out since the last delivery.
     conflated: u32,
     pub(crate) uncounted: Uncounted,
@@ -234,17 +234,6 @@ impl Reader {
     #[inline]
     pub(crate) fn is_in_fill(&self) -> bool {
         is_fill(self.next)
-    }
-
-    /// Returns the sequence up to which the reader needs no removal, in a keyed topic: the present one if none was published
-    /// since, so that the last event of a quiet topic is no bound for the removals of others. `sequence` is the subscription's.
-    #[cold]
-    pub(crate) fn base(&self, shared: &Shared, sequence: u64) -> Option<u64> {
-        let base = self.log.is_keyed().then_some(self.stepped).filter(|&base| base != WHOLE)?.max(sequence);
-        // Loaded before the look under the lock: every event of this topic up to here is in the log by then.
-        let published = shared.published.load();
-        let has_removal = self.log.state().last_removal() > base;
-        Some(if has_removal { base } else { base.max(published) })
     }
 
     /// Moves past events that were taken. Returns the number of events that they stand for beside themselves.

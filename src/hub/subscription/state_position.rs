@@ -1,5 +1,7 @@
+use crate::hub::log::fill::WHOLE;
 use crate::hub::log::log::Log;
 use crate::hub::shared::Shared;
+use crate::hub::subscription::reader::Reader;
 use crate::model::{Cursor, Gap, GapReason};
 
 /// Cursor of a client that has received nothing of a state: no hub has this epoch.
@@ -30,5 +32,18 @@ pub(crate) fn state_cursor(shared: &Shared, sequence: u64, is_new: bool, base: O
         _ if sequence == 0 && is_new => NOWHERE,
         Some(base) if sequence > 0 && base > sequence => cursor.with_tag(base),
         _ => cursor,
+    }
+}
+
+impl Reader {
+    /// Returns the sequence up to which the reader needs no removal, in a keyed topic: the present one if none was published
+    /// since, so that the last event of a quiet topic is no bound for the removals of others. `sequence` is the subscription's.
+    #[cold]
+    pub(crate) fn base(&self, shared: &Shared, sequence: u64) -> Option<u64> {
+        let base = self.log.is_keyed().then_some(self.stepped).filter(|&base| base != WHOLE)?.max(sequence);
+        // Loaded before the look under the lock: every event of this topic up to here is in the log by then.
+        let published = shared.published.load();
+        let has_removal = self.log.state().last_removal() > base;
+        Some(if has_removal { base } else { base.max(published) })
     }
 }
