@@ -12,7 +12,6 @@ mod ends_merged;
 mod ends_remembered;
 mod eviction;
 mod filter;
-mod filter_copies;
 mod floods;
 mod interactions;
 mod keyed;
