@@ -7,7 +7,7 @@ use crate::engine::subscription::EngineSubscription;
 use crate::hub::{LocalHub, Subscription};
 use crate::model::{Cursor, Gap, GapReason, Pattern};
 
-/// KnownEpochs of a history.
+/// Epochs of a history.
 ///
 /// Each open of a history begins an epoch. Sequences continue, so a cursor is one of the history if its epoch is known and
 /// not before its sequence: a history that was replaced by an older copy of itself does not know the epochs that it lacks.

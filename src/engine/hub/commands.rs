@@ -37,7 +37,10 @@ impl<C> Commands<C> {
             self.queued.fetch_sub(1, Ordering::Relaxed);
             return Err(NotQueued::Full);
         }
-        self.sender.send(command).map_err(|_| NotQueued::Closed)
+        self.sender.send(command).map_err(|_| {
+            self.queued.fetch_sub(1, Ordering::Relaxed);
+            NotQueued::Closed
+        })
     }
 }
 

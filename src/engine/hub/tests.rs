@@ -193,3 +193,31 @@ fn concurrent_publishes_are_in_one_order() {
         }
     }
 }
+
+#[test]
+fn refused_events_leave_the_others_in_their_order() {
+    let directory = Directory::new();
+    let memory = LocalHub::builder().retain(Retention::count(4)).live_buffer(0).max_event(64);
+    let hub = DiskHub::builder(&directory.0).memory(memory).open().unwrap();
+    let mut reader = hub.subscribe(Subscribe::topics(["a"])).unwrap();
+    let large = "x".repeat(100);
+    let texts_of = |number: u32| if number % 3 == 0 { large.clone() } else { number.to_string() };
+    let mut publishes: Vec<_> = (0..90).map(|number| Box::pin(hub.publish("a", texts_of(number)))).collect();
+    // All are queued before the first is awaited, so the writer takes many at once.
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut done: Vec<_> = publishes.iter_mut().map(|publish| publish.as_mut().poll(&mut cx)).collect();
+    for (number, (publish, done)) in (0..).zip(publishes.iter_mut().zip(&mut done)) {
+        let result = match std::mem::replace(done, Poll::Pending) {
+            Poll::Ready(result) => result,
+            Poll::Pending => wait(publish.as_mut()),
+        };
+        match result {
+            Ok(_) => assert_ne!(number % 3, 0, "{number}"),
+            Err(error) => {
+                assert!(number % 3 == 0 && matches!(error, PublishError::TooLarge { .. }), "{number}: {error}")
+            }
+        }
+    }
+    let expected: Vec<_> = (0..90).filter(|number| number % 3 != 0).map(|number| number.to_string()).collect();
+    assert_eq!(texts(&mut reader, 60), expected);
+}

@@ -103,15 +103,41 @@ impl DiskWriter {
         true
     }
 
-    /// Publishes events that are written together. If the hub refuses one of them, it takes them one by one.
+    /// Publishes events that are written together, without those that the hub refuses.
     fn publish(&self, group: Vec<Publish>) {
-        let events = || group.iter().map(|publish| (publish.topic.clone(), publish.event.clone())).collect();
-        match self.hub.prepare(events()) {
+        let events = group.iter().map(|publish| (publish.topic.clone(), publish.event.clone())).collect();
+        match self.hub.prepare(events) {
             Ok(prepared) => self.write(prepared, group),
             Err(error) if group.len() == 1 => {
                 group.into_iter().for_each(|publish| publish.reply.send(Err(error.clone())))
             }
-            Err(_) => group.into_iter().for_each(|publish| self.publish(vec![publish])),
+            // A refused event costs the others no sync of their own: they stay together, in their order.
+            Err(_) => {
+                let count = group.len();
+                let mut accepted: Vec<_> = group.into_iter().filter_map(|publish| self.accepted(publish)).collect();
+                if accepted.len() == count {
+                    let rest = accepted.split_off(count / 2);
+                    self.publish(accepted);
+                    accepted = rest;
+                }
+                if !accepted.is_empty() {
+                    self.publish(accepted);
+                }
+            }
+        }
+    }
+
+    /// Returns an event that the hub accepts by itself. Refuses another one.
+    fn accepted(&self, publish: Publish) -> Option<Publish> {
+        match self.hub.prepare(vec![(publish.topic.clone(), publish.event.clone())]) {
+            Ok(prepared) => {
+                prepared.refuse();
+                Some(publish)
+            }
+            Err(error) => {
+                publish.reply.send(Err(error));
+                None
+            }
         }
     }
 
