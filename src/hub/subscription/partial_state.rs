@@ -25,9 +25,12 @@ impl MultiTopic {
         if !self.topics.iter().any(FollowedLog::is_in_fill) {
             return shared.cursor(self.sequence);
         }
-        let lacks_state = self.topics.iter().any(FollowedLog::lacks_state);
-        let bases = self.topics.iter().filter_map(|followed| followed.base(shared, self.sequence));
-        let base = bases.min().map(|base| base.max(self.base)).filter(|_| lacks_state);
+        // A client that lacks nothing has no tag, so no log is looked at for it.
+        let base = match self.topics.iter().any(FollowedLog::lacks_state) {
+            true => self.topics.iter().filter_map(|followed| followed.base(shared, self.sequence)).min(),
+            false => None,
+        };
+        let base = base.map(|base| base.max(self.base));
         state_cursor(shared, self.sequence, self.begins_with_state, base)
     }
 

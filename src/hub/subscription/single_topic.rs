@@ -75,7 +75,8 @@ impl SingleTopic {
         match self.reader.is_in_fill() {
             false => shared.cursor(self.sequence),
             true => {
-                let base = self.reader.base(shared, self.sequence).filter(|_| self.reader.lacks_state());
+                let lacks_state = self.reader.lacks_state();
+                let base = lacks_state.then(|| self.reader.base(shared, self.sequence)).flatten();
                 state_cursor(shared, self.sequence, self.begins_with_state, base)
             }
         }
