@@ -107,17 +107,23 @@
 //! | [`runs`] | answers that outlive their requests, such as those of a model | `tokio`, or a timer and a spawner |
 //! | [`server`] | `serve` for axum and tower services, TCP options | `server`, `tokio` |
 //! | [`stats`] | counters of hub and endpoint, descriptions of sessions | |
+//! | [`disk`] | `DiskHub`: history in a directory, which outlives the process | `disk` |
+//! | [`engine`] | the subscriptions of hubs whose history outlives the process | `engine` |
 //! | [`time`] | clocks and timers, for tests and other runtimes | |
 //!
 //! No feature is on by default. `full` turns all on; the README has the table of features.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod contract;
+#[cfg(feature = "disk")]
+#[cfg_attr(docsrs, doc(cfg(feature = "disk")))]
+pub mod disk;
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 pub mod endpoint;
-#[cfg(any(test, feature = "disk"))]
-mod engine;
+#[cfg(any(test, feature = "engine"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "engine")))]
+pub mod engine;
 mod hub;
 mod model;
 pub mod runs;

@@ -82,7 +82,7 @@ impl SubscribeOptions {
     }
 
     /// Replaces [`Overflow::Gap`] by [`Overflow::Disconnect`]. Returns whether that was one of the options.
-    #[cfg(any(test, feature = "disk"))]
+    #[cfg(any(test, feature = "engine"))]
     pub(crate) fn disconnect(&mut self) -> bool {
         let own = self.rare.iter_mut().flat_map(|rare| rare.own.values_mut()).filter_map(|own| own.overflow.as_mut());
         let mut disconnects = false;
@@ -96,7 +96,7 @@ impl SubscribeOptions {
     }
 
     /// Starts every topic and pattern now.
-    #[cfg(any(test, feature = "disk"))]
+    #[cfg(any(test, feature = "engine"))]
     pub(crate) fn start_now(&mut self) {
         self.start = Start::Now;
         self.rare.iter_mut().flat_map(|rare| rare.own.values_mut()).for_each(|own| own.start = None);

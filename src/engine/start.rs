@@ -17,14 +17,6 @@ pub(crate) struct KnownEpochs {
     pub(crate) earlier: Vec<(u64, u64)>,
 }
 
-impl KnownEpochs {
-    /// Returns the epochs with a further one. If the history has lost events of earlier ones, their last sequences are lower.
-    pub(crate) fn with(&self, epoch: u64, last: u64) -> Self {
-        let earlier = self.earlier.iter().map(|&(epoch, end)| (epoch, end.min(last)));
-        Self { earlier: earlier.chain([(epoch, last)]).collect() }
-    }
-}
-
 /// Hub in memory, and the history that it continues.
 pub(crate) struct Continued<'a> {
     pub(crate) hub: &'a LocalHub,

@@ -79,7 +79,7 @@ impl LocalHub {
         self
     }
 
-    #[cfg(any(test, feature = "http", feature = "disk"))]
+    #[cfg(any(test, feature = "http", feature = "engine"))]
     pub(crate) fn shared(&self) -> &Shared {
         &self.handle.shared
     }

@@ -36,7 +36,7 @@ mod growth;
 mod holds;
 mod local;
 mod log;
-#[cfg(any(test, feature = "disk"))]
+#[cfg(any(test, feature = "engine"))]
 mod prepared;
 mod publish_round;
 mod shared;
@@ -48,13 +48,13 @@ mod topics;
 mod wake;
 
 pub use builder::LocalHubBuilder;
-#[cfg(feature = "disk")]
+#[cfg(feature = "engine")]
 pub(crate) use epoch::epoch_now;
 pub use local::LocalHub;
-#[cfg(feature = "disk")]
+#[cfg(feature = "engine")]
 pub(crate) use prepared::Prepared;
 pub use subscription::subscription::Subscription;
-#[cfg(feature = "disk")]
+#[cfg(feature = "engine")]
 pub(crate) use topics::retentions::Retentions;
 pub use topics::stats::HubStats;
 #[cfg(feature = "http")]

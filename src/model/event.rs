@@ -306,7 +306,7 @@ impl Event {
     }
 
     /// Creates an event from the parts of one that was checked when it was created, for example before it was stored.
-    #[cfg(feature = "disk")]
+    #[cfg(feature = "engine")]
     pub(crate) fn from_checked(
         payload: Bytes,
         kind: EventKind,

@@ -3,16 +3,18 @@
 use crate::source::Source;
 
 /// From the ground up. Two on one level don't know each other.
-const FLOORS: [(&str, u8); 9] = [
+const FLOORS: [(&str, u8); 11] = [
     ("model", 0),
     ("time", 0),
     ("contract", 1),
     ("hub", 2),
     ("subscriber", 2),
     ("transport", 2),
-    ("endpoint", 3),
-    ("runs", 4),
-    ("server", 4),
+    ("engine", 3),
+    ("disk", 4),
+    ("endpoint", 5),
+    ("runs", 6),
+    ("server", 6),
 ];
 
 /// Modules that every adapter may use.

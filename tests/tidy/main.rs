@@ -51,8 +51,8 @@ fn runtimes_stay_in_endpoint_runs_and_server() {
     let rule = |file: &Source| {
         only_in(
             file,
-            &["src/endpoint/", "src/engine/", "src/runs/", "src/server/", "src/time/tokio_timer.rs"],
-            "hyper, tokio and spawn belong to src/endpoint, src/engine, src/runs, src/server and src/time/tokio_timer.rs",
+            &["src/disk/", "src/endpoint/", "src/runs/", "src/server/", "src/time/tokio_timer.rs"],
+            "hyper, tokio and spawn belong to src/disk, src/endpoint, src/runs, src/server and src/time/tokio_timer.rs",
             |word| matches!(word, "hyper" | "tokio" | "spawn"),
         )
     };

@@ -242,10 +242,10 @@ impl World {
         let base = head - (lost as u64).min(head);
         stored.events.retain(|event| event.sequence <= base);
         stored.trimmed.retain(|event| event.sequence <= base);
-        self.copies.push((stored.clone(), self.epochs.with(self.epoch, base)));
+        self.copies.push((stored.clone(), with_epoch(&self.epochs, self.epoch, base)));
         drop(stored);
         // The history has noticed the loss: no earlier cursor is one of it.
-        self.epochs = if base < head { KnownEpochs::default() } else { self.epochs.with(self.epoch, base) };
+        self.epochs = if base < head { KnownEpochs::default() } else { with_epoch(&self.epochs, self.epoch, base) };
         self.open(base);
     }
 
@@ -299,6 +299,12 @@ fn hub(epoch: u64, base: u64, retained: usize) -> LocalHub {
 
 fn topic_of(name: &str) -> Topic {
     Topic::new(name).unwrap()
+}
+
+/// Returns epochs with a further one. If the history has lost events of earlier ones, their last sequences are lower.
+fn with_epoch(epochs: &KnownEpochs, epoch: u64, last: u64) -> KnownEpochs {
+    let earlier = epochs.earlier.iter().map(|&(epoch, end)| (epoch, end.min(last)));
+    KnownEpochs { earlier: earlier.chain([(epoch, last)]).collect() }
 }
 
 proptest! {

@@ -262,7 +262,7 @@ impl Backfill {
     }
 
     /// Returns whether a gap is to be delivered.
-    #[cfg(any(test, feature = "disk"))]
+    #[cfg(any(test, feature = "engine"))]
     pub(crate) fn has_gap(&self) -> bool {
         !self.gaps.is_empty() || !self.forgotten.is_empty()
     }

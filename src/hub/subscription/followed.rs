@@ -105,7 +105,7 @@ impl FollowedLog {
     }
 
     /// Returns whether a gap is to be delivered.
-    #[cfg(any(test, feature = "disk"))]
+    #[cfg(any(test, feature = "engine"))]
     pub(crate) fn has_gap(&self) -> bool {
         match self.beside.as_deref() {
             Some(Beside::Gap(_)) => true,

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use crate::contract::{Delivery, EncodedDelivery, Format, Subscribe, SubscribeError, Subscriber, SubscriberInfo};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::added_states::AddedStates;
-#[cfg(any(test, feature = "disk"))]
+#[cfg(any(test, feature = "engine"))]
 use crate::hub::subscription::followed::FollowedLog;
 use crate::hub::subscription::kind::Kind;
 use crate::hub::subscription::output::{Batches, InFormat, Output};
@@ -182,14 +182,14 @@ impl Subscription {
     }
 
     /// Returns whether memory had everything after the start.
-    #[cfg(any(test, feature = "disk"))]
+    #[cfg(any(test, feature = "engine"))]
     pub(crate) fn is_complete(&self) -> bool {
         self.opening().is_none()
             && !matches!(&self.kind, Kind::Multi(multi) if multi.topics.iter().any(FollowedLog::has_gap))
     }
 
     /// Begins another subscription of the hub.
-    #[cfg(any(test, feature = "disk"))]
+    #[cfg(any(test, feature = "engine"))]
     pub(crate) fn another(&self, what: Subscribe) -> Result<Self, SubscribeError> {
         Self::new(Arc::clone(&self.shared), what)
     }

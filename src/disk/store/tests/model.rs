@@ -1,0 +1,341 @@
+//! Random programs beside a list of records.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::support::{Directory, copy_killed, read_pages, sequences, topic, written};
+use crate::disk::store::{Limit, Opened, Record, Store, StoreOptions};
+use crate::model::{EndReason, Event, Retention, StateLimits, Topic};
+
+const TOPICS: [&str; 4] = ["a", "b/c", "states/x", "states/y"];
+/// Removals that a state keeps after they have left history.
+const REMOVALS: usize = 2;
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Records of one batch: topic, kind, bytes.
+    Write(Vec<(usize, u8, u8)>),
+    Read {
+        topic: usize,
+        after: u64,
+        up_to: u64,
+        limit: (usize, usize),
+    },
+    ReadAll {
+        after: u64,
+        up_to: u64,
+        limit: (usize, usize),
+        topics: u8,
+    },
+    Trim {
+        work: usize,
+    },
+    TrimAll,
+    Reopen {
+        is_closed: bool,
+    },
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let limit = || (1..9_usize, 1..300_usize);
+    prop_oneof![
+        5 => proptest::collection::vec((0..4_usize, 0..16_u8, 0..60_u8), 1..12).prop_map(Step::Write),
+        2 => (0..5_usize, 0..80_u64, 0..120_u64, limit())
+            .prop_map(|(topic, after, up_to, limit)| Step::Read { topic, after, up_to, limit }),
+        2 => (0..80_u64, 0..120_u64, limit(), 0..16_u8)
+            .prop_map(|(after, up_to, limit, topics)| Step::ReadAll { after, up_to, limit, topics }),
+        1 => (1..20_usize).prop_map(|work| Step::Trim { work }),
+        1 => Just(Step::TrimAll),
+        1 => any::<bool>().prop_map(|is_closed| Step::Reopen { is_closed }),
+    ]
+}
+
+/// Retention of the tests: `a` by count, `b/c` by bytes, the states by count.
+fn retention(topic: &Topic) -> Retention {
+    match topic.as_str() {
+        "a" => Retention::count(5),
+        "b/c" => Retention::count(1_000).bytes(200),
+        _ => Retention::count(3).state_limits(StateLimits::default().removals(REMOVALS)),
+    }
+}
+
+fn options(max_bytes: u64) -> StoreOptions {
+    StoreOptions { retention: Arc::new(retention), max_bytes, ..written(Retention::default()) }
+}
+
+/// Everything that was ever written.
+#[derive(Default)]
+struct Model {
+    records: Vec<Record>,
+    /// Highest trimmed sequence of each topic, as the store reported it.
+    trimmed: BTreeMap<String, u64>,
+    /// Newest event of each key of each topic with a state, without the removals that the store reported as forgotten.
+    newest: BTreeMap<(String, String), Record>,
+    /// Newest forgotten removal of each topic, as the store reported it.
+    forgotten: BTreeMap<String, u64>,
+    epochs: Vec<(u64, u64)>,
+}
+
+impl Model {
+    fn head(&self) -> u64 {
+        self.records.last().map_or(0, Record::sequence)
+    }
+
+    fn of(&self, name: &str) -> impl Iterator<Item = &Record> {
+        self.records.iter().filter(move |record| record.topic().as_str() == name)
+    }
+
+    /// Returns the retained records of a topic after a sequence.
+    fn retained(&self, name: &str, after: u64) -> Vec<Record> {
+        let from = self.trimmed.get(name).copied().unwrap_or(0).max(after);
+        self.of(name).filter(|record| record.sequence() > from).cloned().collect()
+    }
+
+    /// Adds a record. A removal of a key without an event, or of one whose removal was forgotten, is not in the state,
+    /// as in `KeyedState` of the hub in memory.
+    fn write(&mut self, record: Record) {
+        let key = match &record {
+            Record::Event { event, .. } if record.topic().as_str().starts_with("states") => event.key(),
+            _ => None,
+        };
+        if let Some(key) = key {
+            let place = (record.topic().to_string(), key.to_owned());
+            if !is_removal(&record) || self.newest.contains_key(&place) {
+                self.newest.insert(place, record.clone());
+            }
+        }
+        self.records.push(record);
+    }
+
+    /// Returns the sequences of the removals in the state of a topic.
+    fn removals(&self, name: &str) -> Vec<u64> {
+        let removals = self.newest.values().filter(|record| record.topic().as_str() == name && is_removal(record));
+        let mut removals = removals.map(Record::sequence).collect::<Vec<_>>();
+        removals.sort_unstable();
+        removals
+    }
+
+    /// Returns the newest event of each key, in the order of the hub.
+    fn states(&self) -> Vec<Record> {
+        let mut states = self.newest.values().cloned().collect::<Vec<_>>();
+        states.sort_by_key(Record::sequence);
+        states
+    }
+
+    /// Returns the last end of each topic that has no event after it.
+    fn ends(&self) -> Vec<Record> {
+        let last = TOPICS.iter().filter_map(|name| self.of(name).last().cloned());
+        let mut ends = last.filter(|record| matches!(record, Record::End { .. })).collect::<Vec<_>>();
+        ends.sort_by_key(Record::sequence);
+        ends
+    }
+}
+
+fn is_removal(record: &Record) -> bool {
+    matches!(record, Record::Event { event, .. } if event.is_removal())
+}
+
+fn record(sequence: u64, (place, kind, bytes): (usize, u8, u8)) -> Record {
+    let topic = topic(TOPICS[place]);
+    if kind == 0 {
+        return Record::End { sequence, topic, at: sequence, reason: EndReason::ALL[usize::from(bytes) % 3] };
+    }
+    let key = format!("key {}", kind % 4);
+    let event = match kind % 3 {
+        0 if place >= 2 => Event::removal(&key).unwrap(),
+        _ => Event::text("x".repeat(usize::from(bytes))).with_key(&key).unwrap(),
+    };
+    Record::Event { sequence, topic, at: sequence, event }
+}
+
+struct Pair {
+    directory: Directory,
+    store: Store,
+    model: Model,
+    options: StoreOptions,
+}
+
+impl Pair {
+    fn open(max_bytes: u64) -> Self {
+        let directory = Directory::new();
+        let options = options(max_bytes);
+        let (store, opened) = Store::open(&directory.0, &options, 1).unwrap();
+        let model = Model { epochs: opened.epochs, ..Model::default() };
+        Self { directory, store, model, options }
+    }
+
+    fn run(&mut self, step: Step) -> Result<(), TestCaseError> {
+        match step {
+            Step::Write(records) => {
+                let next = self.model.head() + 1;
+                let records = (next..).zip(records).map(|(sequence, parts)| record(sequence, parts));
+                let records = records.collect::<Vec<_>>();
+                self.store.write(&records).unwrap();
+                for record in records {
+                    self.model.write(record);
+                }
+            }
+            Step::Read { topic: place, after, up_to, limit } => {
+                let name = TOPICS.get(place).copied().unwrap_or("unknown");
+                let limit = Limit { events: limit.0, bytes: limit.1 };
+                let page = self.store.read(&topic(name), after, up_to, limit).unwrap();
+                prop_assert_eq!(page.trimmed, self.model.trimmed.get(name).copied().unwrap_or(0));
+                let read = read_pages(|after| self.store.read(&topic(name), after, up_to, limit), after).unwrap();
+                let mut expected = self.model.retained(name, after);
+                expected.retain(|record| record.sequence() <= up_to);
+                prop_assert_eq!(read, expected);
+            }
+            Step::ReadAll { after, up_to, limit, topics } => {
+                let limit = Limit { events: limit.0, bytes: limit.1 };
+                let names = TOPICS.iter().zip(0..).filter(|(_, place)| topics & 1 << place != 0);
+                let names = names.map(|(name, _)| *name).collect::<Vec<_>>();
+                let filter = |topic: &Topic| names.contains(&topic.as_str());
+                let read = read_pages(|after| self.store.read_all(after, up_to, limit, filter), after).unwrap();
+                let mut expected = names.iter().flat_map(|name| self.model.retained(name, after)).collect::<Vec<_>>();
+                expected.retain(|record| record.sequence() <= up_to);
+                expected.sort_by_key(Record::sequence);
+                // An end may have left the order before the events after it were trimmed.
+                let is_event = |record: &Record| matches!(record, Record::Event { .. });
+                let events = |records: &[Record]| {
+                    sequences(records)
+                        .into_iter()
+                        .zip(records.iter().map(is_event))
+                        .filter(|(_, is_event)| *is_event)
+                        .collect::<Vec<_>>()
+                };
+                prop_assert_eq!(events(&read), events(&expected));
+                prop_assert!(read.iter().all(|record| expected.contains(record)));
+                let trimmed = names.iter().filter_map(|name| self.model.trimmed.get(*name)).copied().max().unwrap_or(0);
+                let expected = if trimmed > after { trimmed } else { 0 };
+                prop_assert_eq!(self.store.trimmed(after, filter).unwrap(), expected);
+            }
+            Step::Trim { work } => {
+                self.store.trim(self.model.head(), work).unwrap();
+                self.note_trimmed()?;
+            }
+            Step::TrimAll => {
+                let mut rounds = 0;
+                while self.store.trim(self.model.head(), 10).unwrap() {
+                    rounds += 1;
+                    prop_assert!(rounds < 1_000, "trimming ends");
+                }
+                self.note_trimmed()?;
+                prop_assert!(self.store.bytes() <= self.options.max_bytes);
+                for name in TOPICS {
+                    let retention = retention(&topic(name));
+                    let retained = self.model.retained(name, 0);
+                    let events = retained.iter().filter_map(|record| match record {
+                        Record::Event { event, .. } => Some(event.weight()),
+                        Record::End { .. } => None,
+                    });
+                    prop_assert!(events.clone().count() <= retention.count, "{name}");
+                    prop_assert!(events.sum::<usize>() <= retention.bytes, "{name}");
+                    let trimmed = self.model.trimmed.get(name).copied().unwrap_or(0);
+                    let removals = self.model.removals(name);
+                    let old = removals.iter().filter(|&&removal| removal <= trimmed).count();
+                    prop_assert!(removals.len() <= REMOVALS || old == 0, "{name} {removals:?}, {old} of them old");
+                }
+            }
+            Step::Reopen { is_closed } => self.reopen(is_closed)?,
+        }
+        Ok(())
+    }
+
+    /// Takes the trimmed sequences from the store, and checks that each is of an event, and of one that had to be
+    /// trimmed.
+    fn note_trimmed(&mut self) -> Result<(), TestCaseError> {
+        for row in self.store.topics(None, usize::MAX).unwrap() {
+            let name = row.topic.as_str();
+            prop_assert_eq!(Some(row.last), self.model.of(name).last().map(Record::sequence));
+            let before = self.model.trimmed.get(name).copied().unwrap_or(0);
+            prop_assert!(row.trimmed >= before);
+            // With a large budget only the retention of the topic removes its events.
+            if row.trimmed > before && self.options.max_bytes > 100_000 {
+                let of_topic = self.model.of(name).filter_map(|record| match record {
+                    Record::Event { sequence, event, .. } => Some((*sequence, event.weight())),
+                    Record::End { .. } => None,
+                });
+                let kept = of_topic.filter(|(sequence, _)| *sequence >= row.trimmed).collect::<Vec<_>>();
+                let retention = retention(&row.topic);
+                let weight = kept.iter().map(|(_, weight)| weight).sum::<usize>();
+                prop_assert!(kept.len() > retention.count || weight > retention.bytes, "{name} {row:?}");
+            }
+            self.model.trimmed.insert(name.to_owned(), row.trimmed);
+        }
+        self.note_forgotten()
+    }
+
+    /// Takes the forgotten removals from the store, and checks that each had left history and was one too many.
+    fn note_forgotten(&mut self) -> Result<(), TestCaseError> {
+        for (topic, sequence) in self.store.states().unwrap().forgotten {
+            let name = topic.as_str();
+            if self.model.forgotten.insert(name.to_owned(), sequence) == Some(sequence) {
+                continue;
+            }
+            prop_assert!(sequence <= self.model.trimmed[name], "a removal in history is not forgotten");
+            let removals = self.model.removals(name);
+            prop_assert!(removals.contains(&sequence), "{name} {sequence} of {removals:?}");
+            let newer = removals.iter().filter(|&&removal| removal > sequence).count();
+            prop_assert!(newer >= REMOVALS, "{name} {sequence} of {removals:?}");
+            self.model
+                .newest
+                .retain(|(of, _), record| of != name || !is_removal(record) || record.sequence() > sequence);
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self, is_closed: bool) -> Result<(), TestCaseError> {
+        if is_closed {
+            self.store.close().unwrap();
+        } else {
+            let copied = copy_killed(&self.directory);
+            self.store.close().unwrap();
+            self.directory = copied;
+        }
+        let epoch = self.model.epochs.last().map_or(1, |(epoch, _)| epoch + 1);
+        let (store, Opened { head, lost, epochs }) = Store::open(&self.directory.0, &self.options, epoch).unwrap();
+        prop_assert_eq!((head, lost), (self.model.head(), None));
+        prop_assert_eq!(epochs.last(), Some(&(epoch, head)));
+        self.model.epochs = epochs;
+        self.store = store;
+        self.note_trimmed()
+    }
+
+    /// Checks states and ends.
+    fn check(&self) -> Result<(), TestCaseError> {
+        prop_assert_eq!(self.store.ends().unwrap(), self.model.ends());
+        let mut states = self.store.states().unwrap();
+        let mut read = Vec::new();
+        loop {
+            let next = self.store.next_states(&mut states, 3).unwrap();
+            if next.is_empty() {
+                break;
+            }
+            read.extend(next);
+        }
+        prop_assert_eq!(read, self.model.states());
+        let forgotten = states.forgotten.iter().map(|(topic, sequence)| (topic.to_string(), *sequence));
+        prop_assert_eq!(forgotten.collect::<BTreeMap<_, _>>(), self.model.forgotten.clone());
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn store_does_what_a_list_of_records_does(
+        steps in proptest::collection::vec(steps(), 1..40),
+        max_bytes in prop_oneof![Just(1_u64 << 30), 500..3_000_u64],
+    ) {
+        let mut pair = Pair::open(max_bytes);
+        for step in steps {
+            pair.run(step)?;
+            pair.check()?;
+        }
+        pair.reopen(false)?;
+        pair.check()?;
+    }
+}
