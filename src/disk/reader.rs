@@ -51,7 +51,7 @@ impl DiskReader {
     }
 
     fn page(&self, read: &Read) -> Result<HistoryPage, DiskError> {
-        let Read { ranges, after, up_to } = read;
+        let Read { ranges, after, up_to, .. } = read;
         let is_read = |topic: &Topic| ranges.iter().any(|range| range.name.matches(topic));
         if ranges.iter().any(|range| matches!(range.from, ReadFrom::Last(_))) {
             return self.last(read);
@@ -74,7 +74,8 @@ impl DiskReader {
         // Some of the topic's events up to the page's end are lost, or of a later time: those are not distinguished.
         let lost = (trimmed > *after).then(|| LostEvents { last: trimmed.min(page.up_to), topic: only.cloned() });
         let up_to = if page.has_more { page.up_to } else { *up_to };
-        Ok(HistoryPage { events: page.records.into_iter().filter_map(event).collect(), up_to, lost, trims: page.trims })
+        let events = page.records.into_iter().filter_map(event).collect();
+        Ok(HistoryPage { lost, ..HistoryPage::new(events, up_to).with_trims(page.trims) })
     }
 
     /// Reads the last events of topics. They are one page: a subscription asks for few.
@@ -91,7 +92,7 @@ impl DiskReader {
         }
         events.retain(|event| event.sequence > read.after);
         events.sort_unstable_by_key(|event| event.sequence);
-        Ok(HistoryPage { events, up_to: read.up_to, lost: None, trims: 0 })
+        Ok(HistoryPage::new(events, read.up_to))
     }
 
     /// Returns the topics that a pattern matches.

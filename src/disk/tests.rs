@@ -9,7 +9,7 @@ use crate::disk::builder::DiskHubBuilder;
 use crate::disk::hub::DiskHub;
 use crate::disk::store::DiskError;
 use crate::disk::store::tests::support::Directory;
-use crate::engine::subscription::EngineSubscription;
+use crate::engine::subscription::HistorySubscription;
 use crate::hub::LocalHub;
 use crate::model::{Cursor, EndReason, GapReason, Retention};
 
@@ -31,12 +31,12 @@ fn wait<F: Future>(future: F) -> F::Output {
     }
 }
 
-fn next(subscription: &mut EngineSubscription) -> Delivery {
+fn next(subscription: &mut HistorySubscription) -> Delivery {
     wait(std::future::poll_fn(|cx| subscription.poll_next(cx)))
 }
 
 /// Returns the texts of the next events, which must come without a gap.
-fn texts(subscription: &mut EngineSubscription, count: usize) -> Vec<String> {
+fn texts(subscription: &mut HistorySubscription, count: usize) -> Vec<String> {
     let mut texts = Vec::new();
     while texts.len() < count {
         match next(subscription) {

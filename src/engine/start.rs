@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crate::contract::{Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber};
 use crate::engine::fill::Fill;
 use crate::engine::history::{History, ReadFrom, ReadRange};
-use crate::engine::subscription::EngineSubscription;
+use crate::engine::subscription::HistorySubscription;
 use crate::hub::{LocalHub, Subscription};
 use crate::model::{Cursor, Gap, GapReason, Pattern};
 
@@ -17,6 +17,13 @@ pub(crate) struct KnownEpochs {
     pub(crate) earlier: Vec<(u64, u64)>,
 }
 
+impl KnownEpochs {
+    /// Returns the last sequence of an epoch.
+    pub(crate) fn last(&self, epoch: u64) -> Option<u64> {
+        self.earlier.iter().find(|(earlier, _)| *earlier == epoch).map(|(_, last)| *last)
+    }
+}
+
 /// Hub in memory, and the history that it continues.
 pub(crate) struct Continued<'a> {
     pub(crate) hub: &'a LocalHub,
@@ -24,8 +31,12 @@ pub(crate) struct Continued<'a> {
     pub(crate) epochs: &'a KnownEpochs,
     /// Epoch of the hub.
     pub(crate) epoch: u64,
-    /// Sequence at which the hub began.
+    /// Sequence after which the hub has the events of the subscription, as far as its memory reaches.
     pub(crate) base: u64,
+    /// Position after which topics start that start now. `None`: that of the hub.
+    pub(crate) now: Option<u64>,
+    /// Whether events before the client's cursor are missing.
+    pub(crate) is_late: bool,
 }
 
 /// Start of a client with a cursor.
@@ -40,7 +51,7 @@ enum Resume {
 
 impl Continued<'_> {
     /// Begins a subscription.
-    pub(crate) fn subscribe(&self, what: Subscribe) -> Result<EngineSubscription, SubscribeError> {
+    pub(crate) fn subscribe(&self, what: Subscribe) -> Result<HistorySubscription, SubscribeError> {
         let (names, options) = what.clone().into_parts()?;
         let mut what = what;
         let disconnects = what.options.disconnect();
@@ -60,7 +71,8 @@ impl Continued<'_> {
                 Some(live) => live,
                 None => {
                     let (live, newest) = self.begin(now.clone())?;
-                    fill = Some(Fill::after(self.epoch, Arc::clone(&all), sequence, newest));
+                    let after = Fill::after(self.epoch, Arc::clone(&all), sequence, newest);
+                    fill = Some(if self.is_late { after.with_opening(self.late_gap(sequence)) } else { after });
                     live
                 }
             },
@@ -70,20 +82,26 @@ impl Continued<'_> {
                 fill = Some(Fill::after_gap(gap, Arc::clone(&all), newest));
                 live
             }
+            Resume::Live if !matches!(options.start(), Start::Now | Start::Oldest | Start::Last(_)) => {
+                self.hub.subscribe(what)?
+            }
             Resume::Live => {
-                let past = ranges(&|name| read_from(&options, name));
-                if past.is_empty() {
-                    self.hub.subscribe(what)?
-                } else {
-                    let (live, newest) = self.begin(now.clone())?;
-                    fill = Some(Fill::start(self.epoch, past, newest));
-                    live
-                }
+                let (live, newest) = self.begin(now.clone())?;
+                let since = self.now.unwrap_or(newest);
+                let is_now = names.iter().all(|name| read_from(&options, name).is_none());
+                let now = (since < newest).then_some(ReadFrom::Last(0));
+                let past = ranges(&|name| read_from(&options, name).or(now));
+                fill = match is_now {
+                    _ if past.is_empty() => None,
+                    true => Some(Fill::after(self.epoch, Arc::clone(&all), since, newest)),
+                    false => Some(Fill::start(self.epoch, past, newest, since)),
+                };
+                live
             }
         };
         let (history, epoch, filter) = (Arc::clone(self.history), self.epoch, options.into_filter());
         let (ranges, is_too_slow) = (all, false);
-        Ok(EngineSubscription { live, what: now, history, epoch, ranges, filter, disconnects, fill, is_too_slow })
+        Ok(HistorySubscription { live, what: now, history, epoch, ranges, filter, disconnects, fill, is_too_slow })
     }
 
     /// Begins a subscription in memory. Returns it with the sequence of the newest event.
@@ -95,7 +113,7 @@ impl Continued<'_> {
 
     /// Begins a subscription in memory after a sequence, if memory has all events after it.
     fn in_memory(&self, what: &Subscribe, sequence: u64) -> Result<Option<Subscription>, SubscribeError> {
-        if sequence < self.base {
+        if sequence < self.base || self.is_late {
             return Ok(None);
         }
         let what = what.clone().start(Start::After(Cursor::new(self.epoch, sequence)));
@@ -108,10 +126,20 @@ impl Continued<'_> {
             let is_known = cursor.tag().is_none() && sequence <= self.hub.cursor().sequence();
             return if is_known { Resume::After(sequence) } else { Resume::Live };
         }
-        match self.epochs.earlier.iter().find(|(earlier, _)| *earlier == epoch) {
-            Some(&(_, last)) if sequence <= last => Resume::After(sequence),
+        match self.epochs.last(epoch) {
+            Some(last) if sequence <= last => Resume::After(sequence),
             _ => Resume::Lost,
         }
+    }
+
+    /// Returns whether a cursor is one of the history.
+    pub(crate) fn contains(&self, cursor: Cursor) -> bool {
+        cursor.epoch() == self.epoch || matches!(self.resume(cursor), Resume::After(_))
+    }
+
+    /// Returns the gap of events that the client has passed.
+    fn late_gap(&self, sequence: u64) -> Gap {
+        Gap::new(GapReason::Evicted, Cursor::new(self.epoch, sequence))
     }
 }
 

@@ -171,6 +171,12 @@ impl LocalHubBuilder {
         self.build_at(epoch_now(), 0)
     }
 
+    /// Returns whether topics keep the newest event of each key.
+    #[cfg(any(test, feature = "engine"))]
+    pub(crate) fn has_keyed(&self) -> bool {
+        self.retentions.has_keyed()
+    }
+
     /// Returns a hub of an epoch that continues after a sequence.
     pub(crate) fn build_at(self, epoch: u64, sequence: u64) -> LocalHub {
         let Self { retentions, max_event, max_bytes, live_buffer, max_topics, clock } = self;

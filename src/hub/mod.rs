@@ -37,6 +37,8 @@ mod holds;
 mod local;
 mod log;
 #[cfg(any(test, feature = "engine"))]
+mod placed;
+#[cfg(any(test, feature = "engine"))]
 mod prepared;
 mod publish_round;
 mod shared;
@@ -53,6 +55,8 @@ pub(crate) use epoch::epoch_now;
 pub use local::LocalHub;
 #[cfg(feature = "engine")]
 pub(crate) use prepared::Prepared;
+#[cfg(any(test, feature = "engine"))]
+pub(crate) use subscription::narrowed::narrowed;
 pub use subscription::subscription::Subscription;
 #[cfg(feature = "engine")]
 pub(crate) use topics::retentions::Retentions;

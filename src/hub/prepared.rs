@@ -6,7 +6,7 @@ use crate::hub::local::LocalHub;
 use crate::hub::log::log::Log;
 use crate::hub::publish_round::PublishRound;
 use crate::hub::shared::Shared;
-#[cfg(feature = "engine")]
+#[cfg(any(test, feature = "engine"))]
 use crate::model::EndReason;
 use crate::model::{Event, Topic};
 
@@ -32,7 +32,7 @@ impl LocalHub {
     }
 }
 
-#[cfg(feature = "engine")]
+#[cfg(any(test, feature = "engine"))]
 impl LocalHub {
     /// Ends a topic with a sequence at which it ended before the hub began.
     pub(crate) fn restore_end(&self, topic: &Topic, sequence: u64, reason: EndReason) {
@@ -43,7 +43,7 @@ impl LocalHub {
 
 impl Prepared<'_> {
     /// Gives up the room, and the topics that were created for the events.
-    #[cfg(feature = "engine")]
+    #[cfg(any(test, feature = "engine"))]
     pub(crate) fn refuse(self) {
         self.events.iter().for_each(|(log, _)| self.shared.registry.release(log));
     }
