@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::contract::PublishError;
+use crate::engine::action::Action;
 use crate::engine::engine::{Followed, LogState};
 use crate::engine::history::{EngineFuture, HistoryError, HistoryPage, StoredEnd};
-use crate::engine::merge::{Action, TailBody, TailRecord};
+use crate::engine::record::{TailBody, TailRecord};
 use crate::engine::shared::EngineShared;
 use crate::engine::tail::Tail;
 

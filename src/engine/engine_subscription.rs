@@ -45,10 +45,8 @@ impl EngineSubscription {
     }
 
     fn poll_joined(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut HistorySubscription, SubscriptionEnd>> {
-        if let State::Joined(joined) = &self.state
-            && joined.is_filling()
-            && self.renewals != self.shared.renewals()
-        {
+        let is_filling = matches!(&self.state, State::Joined(joined) if joined.is_filling());
+        if is_filling && self.renewals != self.shared.renewals() {
             self.begin_again();
         }
         if let State::Joining(join) = &mut self.state {

@@ -1,32 +1,15 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::engine::action::Action;
 use crate::engine::engine::{Followed, LogState};
 use crate::engine::history::{HistoryError, HistoryPage, Read, ReadFrom, ReadRange};
 use crate::engine::interest::Interest;
+use crate::engine::known_topics::KnownTopics;
 use crate::engine::late::LateLosses;
-use crate::model::{EndReason, Event, Pattern, Topic};
-
-/// Number of topics whose last sequences are stored.
-const MAX_LAST: usize = 65_536;
-/// Bytes of a pending record without its event.
-const RECORD: usize = 128;
-
-/// Record of the tail.
-#[derive(Debug, Clone)]
-pub(crate) struct TailRecord {
-    pub(crate) topic: Topic,
-    /// Sequence of the topic's record before this one, if it is known.
-    pub(crate) previous: Option<u64>,
-    pub(crate) body: TailBody,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum TailBody {
-    Event(Event),
-    End(EndReason),
-}
+use crate::engine::record::{TailBody, TailRecord};
+use crate::model::Pattern;
 
 /// Order of the records that a log pushes and that are read from it.
 ///
@@ -46,9 +29,7 @@ pub(crate) struct Merge {
     pending: BTreeMap<u64, TailRecord>,
     pending_bytes: usize,
     max_pending: usize,
-    topics: HashMap<Topic, KnownTopic>,
-    /// Sequence up to which records may not be in `topics`.
-    forgotten: u64,
+    topics: KnownTopics,
     pub(crate) interest: Interest,
     reading: Option<Reading>,
     following: Option<Following>,
@@ -59,16 +40,6 @@ pub(crate) struct Merge {
     late: LateLosses,
     /// State with which the hub in memory is to be replaced.
     renewal: Option<LogState>,
-}
-
-/// Topic of published records.
-#[derive(Debug, Clone, Copy)]
-struct KnownTopic {
-    /// Last sequence.
-    last: u64,
-    /// Sequence after which it is followed, for this state of the interest.
-    since: Option<u64>,
-    interest: u64,
 }
 
 /// Records that the log may not have pushed, or that were not held.
@@ -96,24 +67,6 @@ struct Following {
     losses: u64,
 }
 
-/// Action of the owner.
-#[derive(Debug)]
-pub(crate) enum Action {
-    /// Publish records in memory, and then have everything up to a sequence. If that is not possible, call
-    /// [`Merge::not_published`].
-    Publish {
-        records: Vec<(u64, TailRecord)>,
-        up_to: u64,
-    },
-    /// Read, and call [`Merge::page`].
-    Read(Read),
-    /// Follow names, and call [`Merge::followed`].
-    Follow(Vec<Pattern>),
-    Unfollow(Vec<Pattern>),
-    /// Replace the hub in memory by one that begins at the head, and drop the read.
-    Renew(LogState, LateLosses),
-}
-
 impl Merge {
     pub(crate) fn new(state: &LogState, max_pending: usize) -> Self {
         Self {
@@ -126,8 +79,7 @@ impl Merge {
             pending: BTreeMap::new(),
             pending_bytes: 0,
             max_pending,
-            topics: HashMap::new(),
-            forgotten: 0,
+            topics: KnownTopics::default(),
             interest: Interest::default(),
             reading: None,
             following: None,
@@ -145,7 +97,7 @@ impl Merge {
 
     /// Takes a record that the log pushes.
     pub(crate) fn record(&mut self, sequence: u64, record: TailRecord) {
-        if sequence <= self.merged || self.since_of(&record.topic).is_none() {
+        if sequence <= self.merged || self.topics.since(&record.topic, &self.interest).is_none() {
             return;
         }
         let bytes = record.bytes();
@@ -191,8 +143,7 @@ impl Merge {
         // Sequences after the head are given again.
         self.late.end_at(state.head);
         self.pending.clear();
-        self.topics.clear();
-        self.forgotten = 0;
+        self.topics = KnownTopics::default();
         self.begin_at(state.head);
     }
 
@@ -338,28 +289,14 @@ impl Merge {
     fn find_hole(&mut self, up_to: u64) -> Option<(u64, Read)> {
         for (&sequence, record) in self.pending.range(self.merged + 1..=up_to) {
             let TailRecord { topic, previous, .. } = record;
-            let known = self.topics.get(topic);
-            let since = known.filter(|known| known.interest == self.interest.changes()).map(|known| known.since);
-            let since = since.or_else(|| self.interest.since_of(topic)).flatten();
-            let last = since.map(|since| since.max(known.map_or(self.forgotten, |known| known.last)));
+            let last = self.topics.last(topic, &self.interest);
             if let Some((previous, last)) = previous.zip(last).filter(|(previous, last)| previous > last) {
                 let range = ReadRange { name: Pattern::from(topic), from: ReadFrom::Position };
                 return Some((sequence, Read::between(Arc::new([range]), last, previous)));
             }
-            set_last(&mut self.topics, topic, sequence, since, self.interest.changes());
+            self.topics.put(topic, sequence, &self.interest);
         }
         None
-    }
-
-    /// Returns the sequence after which a topic is followed, see [`Interest::since_of`].
-    fn since_of(&mut self, topic: &Topic) -> Option<Option<u64>> {
-        let changes = self.interest.changes();
-        let Some(known) = self.topics.get_mut(topic) else { return self.interest.since_of(topic) };
-        if known.interest != changes {
-            known.since = self.interest.since_of(topic)?;
-            known.interest = changes;
-        }
-        Some(known.since)
     }
 
     fn publish(&mut self, up_to: u64) -> Action {
@@ -367,18 +304,14 @@ impl Merge {
         let records = std::mem::replace(&mut self.pending, later);
         for (&sequence, record) in &records {
             self.pending_bytes -= record.bytes();
-            let since = self.interest.since_of(&record.topic).flatten();
-            set_last(&mut self.topics, &record.topic, sequence, since, self.interest.changes());
+            self.topics.put(&record.topic, sequence, &self.interest);
         }
         self.merged = up_to;
-        if self.topics.len() > MAX_LAST {
-            self.topics.clear();
-            self.forgotten = up_to;
-        }
+        self.topics.limit(up_to);
         Action::Publish { records: records.into_iter().collect(), up_to }
     }
 
-    /// Has the hub in memory replaced by one that begins after a sequence.
+    /// Asks for a hub in memory that begins after a sequence.
     fn begin_at(&mut self, sequence: u64) {
         self.pending = self.pending.split_off(&(sequence + 1));
         self.pending_bytes = self.pending.values().map(TailRecord::bytes).sum();
@@ -386,22 +319,5 @@ impl Merge {
         self.losses += 1;
         self.interest.renew();
         self.renewal = Some(LogState::new(self.epoch, sequence).with_earlier(self.earlier.clone()));
-    }
-}
-
-fn set_last(topics: &mut HashMap<Topic, KnownTopic>, topic: &Topic, last: u64, since: Option<u64>, interest: u64) {
-    match topics.get_mut(topic) {
-        Some(known) => *known = KnownTopic { last: known.last.max(last), since, interest },
-        None => _ = topics.insert(topic.clone(), KnownTopic { last, since, interest }),
-    }
-}
-
-impl TailRecord {
-    fn bytes(&self) -> usize {
-        let body = match &self.body {
-            TailBody::Event(event) => event.weight(),
-            TailBody::End(_) => 0,
-        };
-        RECORD + self.topic.as_str().len() + body
     }
 }

@@ -3,6 +3,7 @@
 //! A [`LocalHub`](crate::LocalHub) holds the newest events, and a [`History`](history::History) all that are retained. A
 //! subscription reads from the hub. What the hub does not hold any more, it reads from the history.
 
+mod action;
 mod driver;
 #[expect(clippy::module_inception, reason = "the trait gives the folder its name")]
 mod engine;
@@ -11,8 +12,10 @@ mod engine_subscription;
 pub(crate) mod fill;
 pub(crate) mod history;
 mod interest;
+mod known_topics;
 mod late;
 mod merge;
+mod record;
 mod shared;
 pub(crate) mod start;
 pub(crate) mod subscription;

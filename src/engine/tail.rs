@@ -3,10 +3,11 @@ use std::sync::Arc;
 
 use crate::engine::engine::LogState;
 use crate::engine::history::{StoredEnd, StoredEvent};
-use crate::engine::merge::{Merge, TailBody, TailRecord};
+use crate::engine::merge::Merge;
+use crate::engine::record::{TailBody, TailRecord};
 use crate::engine::shared::EngineShared;
 
-/// Where an [`Engine`](crate::engine::Engine) pushes the records of its log. A handle: clones push to the same hub.
+/// Receiver of the records that an [`Engine`](crate::engine::Engine) pushes. A handle: clones push to the same hub.
 ///
 /// Records may be pushed in any order and more than once. Nothing that is pushed blocks or grows without bound: if the hub cannot
 /// take a record, it reads it from the log later.

@@ -38,7 +38,7 @@ mod local;
 mod log;
 #[cfg(any(test, feature = "engine"))]
 mod placed;
-#[cfg(any(test, feature = "engine"))]
+#[cfg(any(test, feature = "disk"))]
 mod prepared;
 mod publish_round;
 mod shared;
@@ -50,15 +50,15 @@ mod topics;
 mod wake;
 
 pub use builder::LocalHubBuilder;
-#[cfg(feature = "engine")]
+#[cfg(feature = "disk")]
 pub(crate) use epoch::epoch_now;
 pub use local::LocalHub;
-#[cfg(feature = "engine")]
+#[cfg(feature = "disk")]
 pub(crate) use prepared::Prepared;
 #[cfg(any(test, feature = "engine"))]
 pub(crate) use subscription::narrowed::narrowed;
 pub use subscription::subscription::Subscription;
-#[cfg(feature = "engine")]
+#[cfg(feature = "disk")]
 pub(crate) use topics::retentions::Retentions;
 pub use topics::stats::HubStats;
 #[cfg(feature = "http")]

@@ -53,4 +53,10 @@ impl LocalHub {
         round.finish(&mut all, marking);
         Ok(())
     }
+
+    /// Ends a topic with a sequence at which it ended before the hub began.
+    pub(crate) fn restore_end(&self, topic: &Topic, sequence: u64, reason: EndReason) {
+        let shared = self.shared();
+        drop(shared.registry.finish(topic, sequence, reason, shared.now(), false));
+    }
 }

@@ -7,7 +7,7 @@ use crate::contract::PublishError;
 use crate::engine::engine::{Append, AppendBody, Appended, Engine, Followed, LogState};
 use crate::engine::history::{EngineFuture, HistoryError, HistoryPage, Read, StoredEnd, StoredEvent};
 use crate::engine::tail::Tail;
-use crate::model::{EndReason, Pattern, Topic};
+use crate::model::{Pattern, Topic};
 
 /// Log that the hubs of several nodes share, with one connection to each node.
 #[derive(Clone)]
@@ -264,6 +264,3 @@ impl Engine for Node {
         Box::pin(std::future::pending())
     }
 }
-
-/// Reason of the ends in the model.
-pub(super) const REASON: EndReason = EndReason::Done;

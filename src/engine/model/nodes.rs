@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::client::{Client, Numbers, number, number_of, subscribe};
-use super::log::{Node, SharedLog, StoredRecord};
+use super::log::{Connection, Node, SharedLog, StoredRecord};
 use super::sequences::{From, NAMES, TOPICS, topic_of};
 use crate::contract::{Delivery, EncodedDelivery, Start, Subscriber};
 use crate::engine::driver::EngineDriver;
@@ -16,7 +16,7 @@ use crate::engine::engine_subscription::EngineSubscription;
 use crate::engine::history::StoredEvent;
 use crate::hub::LocalHub;
 use crate::model::{Event, GapReason, Pattern, Retention, Topic};
-use crate::time::Clock;
+use crate::time::{Clock, StdClock};
 
 const NODES: usize = 2;
 
@@ -150,7 +150,7 @@ struct Settings {
 impl World {
     fn new(settings: Settings) -> Self {
         let log = SharedLog::new(settings.page, settings.nodes);
-        let clock = ManualClock(Arc::new(Mutex::new(Instant::now())));
+        let clock = ManualClock(Arc::new(Mutex::new(StdClock.now())));
         let nodes = (0..settings.nodes).map(|node| open(&log, &clock, node, settings)).collect();
         Self { log, clock, nodes, settings, published: Vec::new(), clients: Vec::new() }
     }
@@ -356,7 +356,7 @@ impl World {
 
 fn open(log: &SharedLog, clock: &ManualClock, number: usize, settings: Settings) -> (EngineHub, EngineDriver) {
     let slow = std::mem::take(&mut log.lock().slow);
-    log.lock().connections[number] = Default::default();
+    log.lock().connections[number] = Connection::default();
     let Settings { retained, max_bytes, max_pending, .. } = settings;
     let memory = move || {
         LocalHub::builder().retain(Retention::count(retained)).live_buffer(0).max_bytes(max_bytes).max_event(1 << 10)
