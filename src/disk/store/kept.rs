@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry;
 use crate::disk::store::codec::{Body, Row};
 use crate::disk::store::error::DiskError;
 use crate::disk::store::keys;
-use crate::disk::store::read::{STEP, head, meta, order_row, record};
+use crate::disk::store::read::{Limit, STEP, head, meta, order_row, record};
 use crate::disk::store::record::Record;
 use crate::disk::store::rows::View;
 use crate::disk::store::store::Store;
@@ -23,7 +23,8 @@ pub(crate) struct KeptPage {
 
 impl Store {
     /// Reads the events of states that have left history after a sequence, up to another one: of one topic, or of all
-    /// topics that `filter` accepts. With a read of history that precedes this one, each key has its newest event.
+    /// topics that `filter` accepts. With a read of history that precedes this one, each key has its newest event. A page may be
+    /// empty and have more. Its last event may exceed the limit of bytes.
     ///
     /// # Errors
     ///
@@ -33,7 +34,7 @@ impl Store {
         only: Option<&Topic>,
         after: u64,
         up_to: u64,
-        most: usize,
+        limit: Limit,
         filter: impl Fn(&Topic) -> bool,
     ) -> Result<KeptPage, DiskError> {
         self.with_view(|view| {
@@ -57,10 +58,10 @@ impl Store {
                     order_row(&key, &id)
                 })),
             };
-            let mut last = after;
+            let (mut last, mut sum) = (after, 0);
             for (looked, row) in rows.enumerate() {
                 let (sequence, id) = row?;
-                if looked == STEP || page.records.len() == most.max(1) {
+                if looked == STEP || page.records.len() >= limit.events.max(1) || sum >= limit.bytes {
                     page.up_to = last;
                     break;
                 }
@@ -78,6 +79,7 @@ impl Store {
                 let Some(value) = view.get(key)? else { continue };
                 let row = Row::decode(&key, &value)?;
                 if matches!(&row.body, Body::Event(event) if is_newest(view, id, event, sequence)?) {
+                    sum += usize::try_from(row.body.weight()).unwrap_or(usize::MAX);
                     page.records.push(record(topic, sequence, row));
                 }
             }

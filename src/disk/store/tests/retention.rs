@@ -120,7 +120,7 @@ fn state_of_a_topic_that_keeps_none_any_more_is_removed_and_begins_empty_again()
     drop(store);
     let store = open(&directory, keyed);
     store.forget_states().unwrap();
-    assert_eq!(store.kept(None, 0, 99, 99, |_| true).unwrap().records, []);
+    assert_eq!(store.kept(None, 0, 99, ALL, |_| true).unwrap().records, []);
     store.write(&[of(6, "two")]).unwrap();
     let mut states = store.states().unwrap();
     assert_eq!(sequences(&store.next_states(&mut states, 99).unwrap()), [6]);
