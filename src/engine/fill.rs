@@ -83,7 +83,10 @@ impl Fill {
         let position = self.position?;
         let cursor = Cursor::new(self.epoch, position);
         let base = self.read.ranges.iter().filter_map(|range| Some(range.state?.needed(position))).min();
-        Some(base.filter(|base| *base > position && position > 0).map_or(cursor, |base| cursor.with_tag(base)))
+        // Before the gap the client has its old states.
+        let begins_again = || self.items.iter().any(|item| matches!(item, Filled::Gap(gap) if gap.snapshot));
+        let base = base.filter(|base| *base > position && position > 0 && !begins_again());
+        Some(base.map_or(cursor, |base| cursor.with_tag(base)))
     }
 
     /// Returns the next item; `None` after the last.
@@ -154,18 +157,22 @@ impl Fill {
         self.read.after = self.position.unwrap_or(0);
     }
 
-    /// Begins again with the whole states, after a gap. Other topics continue at the position.
+    /// Begins again with the whole state of the topic, or of all keyed topics, after a gap. Other topics continue at the position.
     #[cold]
     fn begin_states_again(&mut self, lost: LostEvents) {
-        let after = self.read.after;
-        let gap =
-            Gap::new(GapReason::Evicted, Cursor::new(self.epoch, 0)).with_gone(Cursor::new(self.epoch, lost.last));
-        let gap = lost.topic.into_iter().fold(gap, Gap::with_topic).with_snapshot();
-        self.items.push_back(Filled::Gap(gap.with_after(Cursor::new(self.epoch, after))));
-        let up_to = self.read.up_to;
-        let again = |range: &ReadRange| ReadRange { after: range.after.max(after), ..range.with_whole_states(up_to) };
+        let (after, up_to, mut topic) = (self.read.after, self.read.up_to, lost.topic);
+        // The gap has the topic only if all others of its range keep their states.
+        topic.take_if(|topic| !self.read.ranges.iter().any(|range| range.name.as_topic() == Some(topic)));
+        let again = |range: &ReadRange| match range.name.as_topic() == topic.as_ref() || topic.is_none() {
+            true => ReadRange { after: range.after.max(after), ..range.with_whole_states(up_to) },
+            false => range.resumed(range.after.max(after), range.state.map_or(0, |state| state.needed(after))),
+        };
         self.read.ranges = self.read.ranges.iter().map(again).collect();
         self.read.after = 0;
+        let gap =
+            Gap::new(GapReason::Evicted, Cursor::new(self.epoch, 0)).with_gone(Cursor::new(self.epoch, lost.last));
+        let gap = topic.into_iter().fold(gap, Gap::with_topic).with_snapshot();
+        self.items.push_back(Filled::Gap(gap.with_after(Cursor::new(self.epoch, after))));
     }
 
     fn pass(&mut self, item: &Filled) {

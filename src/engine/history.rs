@@ -65,8 +65,7 @@ impl ReadState {
 impl ReadRange {
     /// Returns the range of a client that has everything up to a sequence, and needs no removal up to another one.
     pub(crate) fn resumed(&self, after: u64, base: u64) -> Self {
-        let state = self.state.map(|_| ReadState { after, base });
-        Self { name: self.name.clone(), from: ReadFrom::Position, after, state }
+        Self { after, state: self.state.map(|_| ReadState { after, base }), ..self.clone() }
     }
 
     /// Returns the range with the whole states.
