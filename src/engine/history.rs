@@ -43,8 +43,12 @@ impl Read {
 pub struct ReadRange {
     /// Topic or pattern.
     pub name: Pattern,
-    /// Place of the first event.
+    /// Place of the first event of topics that are not keyed.
     pub from: ReadFrom,
+    /// Sequence up to which no event of these topics is read.
+    pub after: u64,
+    /// Events of [keyed](crate::Retention::latest_per_key) topics; `None` if the range has none.
+    pub state: Option<ReadState>,
 }
 
 /// Place of the first event of a [`ReadRange`].
@@ -58,6 +62,45 @@ pub enum ReadFrom {
     Last(usize),
 }
 
+/// Events of keyed topics: those after the position of the read that are in history or the newest of their keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReadState {
+    /// Sequence up to which no event is read.
+    pub after: u64,
+    /// Sequence up to which only the newest event of each key is read, and no removal: the client needs none.
+    pub base: u64,
+}
+
+impl ReadState {
+    /// Returns the whole state as of a sequence, and later changes.
+    pub(crate) fn whole(up_to: u64) -> Self {
+        Self { after: 0, base: up_to }
+    }
+
+    /// Returns the sequence up to which a client that has read everything up to a position needs no removal.
+    pub(crate) fn needed(self, position: u64) -> u64 {
+        position.max(self.after).max(self.base)
+    }
+}
+
+impl ReadRange {
+    /// Returns the range of a name, from the position of the read, without keyed topics.
+    pub(crate) fn of(name: Pattern) -> Self {
+        Self { name, from: ReadFrom::Position, after: 0, state: None }
+    }
+
+    /// Returns the range of a client that has everything up to a sequence, and needs no removal up to another one.
+    pub(crate) fn resumed(&self, after: u64, base: u64) -> Self {
+        Self { after, state: self.state.map(|_| ReadState { after, base }), ..self.clone() }
+    }
+
+    /// Returns the range with the whole states.
+    pub(crate) fn with_whole_states(&self, up_to: u64) -> Self {
+        Self { state: self.state.map(|_| ReadState::whole(up_to)), ..self.clone() }
+    }
+}
+
 /// First records of a [`Read`], in the order of their sequences.
 #[derive(Debug, Default)]
 pub struct HistoryPage {
@@ -65,6 +108,7 @@ pub struct HistoryPage {
     pub(crate) ends: Vec<StoredEnd>,
     pub(crate) up_to: u64,
     pub(crate) lost: Option<LostEvents>,
+    pub(crate) lost_state: Option<LostEvents>,
     pub(crate) trims: u64,
 }
 
@@ -86,6 +130,13 @@ impl HistoryPage {
     #[must_use]
     pub fn with_lost(self, lost: LostEvents) -> Self {
         Self { lost: Some(lost), ..self }
+    }
+
+    /// Adds removals of keyed topics, up to the end of the page, that are not retained any more, and that the client needs, see
+    /// [`ReadState::base`]. The client loses its place in the state, and gets the whole state again.
+    #[must_use]
+    pub fn with_lost_state(self, lost: LostEvents) -> Self {
+        Self { lost_state: Some(lost), ..self }
     }
 
     /// Sets the number of times that retention removed events so far, or another number that grows then. If it is the same for

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::engine::history::{ReadFrom, ReadRange};
+use crate::engine::history::ReadRange;
 use crate::hub::narrowed;
 use crate::model::{Pattern, Topic};
 
@@ -161,6 +161,6 @@ impl Interest {
     pub(crate) fn ranges(&self) -> Arc<[ReadRange]> {
         let followed = self.names.iter().filter(|(_, name)| matches!(name.state, State::Followed { .. }));
         let names = narrowed(followed.map(|(name, _)| name.clone()).collect());
-        names.into_iter().map(|name| ReadRange { name, from: ReadFrom::Position }).collect()
+        names.into_iter().map(ReadRange::of).collect()
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::engine::action::Action;
 use crate::engine::engine::{Followed, LogState};
-use crate::engine::history::{HistoryError, HistoryPage, Read, ReadFrom, ReadRange};
+use crate::engine::history::{HistoryError, HistoryPage, Read, ReadRange};
 use crate::engine::interest::Interest;
 use crate::engine::known_topics::KnownTopics;
 use crate::engine::late::LateLosses;
@@ -291,7 +291,7 @@ impl Merge {
             let TailRecord { topic, previous, .. } = record;
             let last = self.topics.last(topic, &self.interest);
             if let Some((previous, last)) = previous.zip(last).filter(|(previous, last)| previous > last) {
-                let range = ReadRange { name: Pattern::from(topic), from: ReadFrom::Position };
+                let range = ReadRange::of(Pattern::from(topic));
                 return Some((sequence, Read::between(Arc::new([range]), last, previous)));
             }
             self.topics.put(topic, sequence, &self.interest);

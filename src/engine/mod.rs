@@ -29,7 +29,7 @@ pub use engine::{Append, AppendBody, Appended, Engine, Followed, LogState};
 pub use engine_hub::{EngineHealth, EngineHub, EngineHubBuilder};
 pub use engine_subscription::EngineSubscription;
 pub use history::{
-    EngineFuture, HistoryError, HistoryPage, LostEvents, Read, ReadFrom, ReadRange, StoredEnd, StoredEvent,
+    EngineFuture, HistoryError, HistoryPage, LostEvents, Read, ReadFrom, ReadRange, ReadState, StoredEnd, StoredEvent,
 };
 pub use subscription::HistorySubscription;
 pub use tail::Tail;

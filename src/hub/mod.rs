@@ -41,6 +41,8 @@ mod placed;
 #[cfg(any(test, feature = "disk"))]
 mod prepared;
 mod publish_round;
+#[cfg(feature = "disk")]
+mod restored;
 mod shared;
 mod state_check;
 mod subscription;
@@ -55,6 +57,8 @@ pub(crate) use epoch::epoch_now;
 pub use local::LocalHub;
 #[cfg(feature = "disk")]
 pub(crate) use prepared::Prepared;
+#[cfg(feature = "disk")]
+pub(crate) use restored::ExceededLimit;
 #[cfg(any(test, feature = "engine"))]
 pub(crate) use subscription::narrowed::narrowed;
 pub use subscription::subscription::Subscription;

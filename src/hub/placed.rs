@@ -1,7 +1,7 @@
 use crate::contract::PublishError;
 use crate::hub::local::LocalHub;
 use crate::hub::publish_round::PublishRound;
-use crate::model::{EndReason, Event, Topic};
+use crate::model::{EndReason, Event, Pattern, Topic};
 
 /// Events and ends of a log elsewhere, which have sequences already. Only one thread adds them, and the hub has no other
 /// publisher.
@@ -52,6 +52,12 @@ impl LocalHub {
         drop(sequencer);
         round.finish(&mut all, marking);
         Ok(())
+    }
+
+    /// Returns whether a topic that the pattern matches may keep the newest event of each key.
+    pub(crate) fn may_keep_state(&self, name: &Pattern) -> bool {
+        let shared = self.shared();
+        shared.has_keyed && shared.registry.may_be_keyed(name)
     }
 
     /// Ends a topic with a sequence at which it ended before the hub began.

@@ -62,7 +62,8 @@ impl Stored {
                 later.count() <= n
             }
         };
-        let read = (0..all.len()).filter(|&at| all[at].sequence > *after && is_read(at));
+        let is_after = |at: usize| all[at].sequence > *after.max(&range_of(&all[at].topic).unwrap().after);
+        let read = (0..all.len()).filter(|&at| is_after(at) && is_read(at));
         let mut events: Vec<_> = read.map(|at| all[at].clone()).collect();
         let is_whole = events.len() <= limit;
         events.truncate(limit);

@@ -18,6 +18,8 @@ pub(super) struct Log {
     pub(super) earlier: Vec<(u64, u64)>,
     pub(super) head: u64,
     pub(super) stored: Stored,
+    /// Events that were trimmed, or lost with an epoch.
+    pub(super) gone: Vec<StoredEvent>,
     pub(super) ends: Vec<StoredEnd>,
     /// Last sequences of topics.
     last: HashMap<Topic, u64>,
@@ -63,6 +65,7 @@ impl SharedLog {
             earlier: Vec::new(),
             head: 0,
             stored: Stored::default(),
+            gone: Vec::new(),
             ends: Vec::new(),
             last: HashMap::new(),
             connections: (0..nodes).map(|_| Connection::default()).collect(),
@@ -124,6 +127,7 @@ impl SharedLog {
         let mut guard = self.lock();
         let log = &mut *guard;
         let head = if is_wiped { 0 } else { log.head - (lost as u64).min(log.head) };
+        log.gone.extend(log.stored.events.iter().chain(&log.stored.trimmed).cloned());
         log.stored.events.retain(|event| event.sequence <= head);
         log.stored.trimmed.retain(|event| event.sequence <= head);
         log.ends.retain(|end| end.sequence <= head);

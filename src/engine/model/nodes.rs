@@ -288,7 +288,8 @@ impl World {
             Poll::Ready(Err(gap)) => {
                 let log = self.log.lock();
                 let unreadable = log.stored.events.iter().filter(|_| log.fails.1);
-                let gone = log.stored.trimmed.iter().chain(unreadable).map(|event| number_of(&event.event));
+                let gone =
+                    log.stored.trimmed.iter().chain(&log.gone).chain(unreadable).map(|event| number_of(&event.event));
                 client.gap(&gap, &self.published, gone.collect(), log.fails.1);
             }
         }
