@@ -26,6 +26,7 @@ pub struct SubscriberInfo<'a> {
     next_event: NextEvent<'a>,
     end_state: NextEnd<'a>,
     is_filtered: bool,
+    is_loading: bool,
 }
 
 /// State of a subscriber with regard to the ends of its topics, see [`SubscriberInfo::end_state`].
@@ -137,6 +138,18 @@ impl<'a> SubscriberInfo<'a> {
         self.is_filtered
     }
 
+    /// Marks the subscriber as loading: if it is pending, it reads events from a store, and there may be some. A short poll, and
+    /// a stream of server-sent events without control blocks, wait for them. Default: not loading.
+    pub fn with_loading(self) -> Self {
+        Self { is_loading: true, ..self }
+    }
+
+    /// Returns whether the subscriber is [loading](Self::with_loading).
+    #[must_use]
+    pub fn is_loading(&self) -> bool {
+        self.is_loading
+    }
+
     /// Returns whether all topics have ended. An [`Endpoint`](crate::Endpoint) reads it when a client subscribes: a
     /// client that reconnects after the end receives the end again, see [`Endpoint`](crate::Endpoint#end).
     #[must_use]
@@ -210,6 +223,7 @@ impl fmt::Debug for SubscriberInfo<'_> {
             .field("next_event_in", &self.next_event_in())
             .field("end_state", &self.end_state())
             .field("is_filtered", &self.is_filtered)
+            .field("is_loading", &self.is_loading)
             .finish()
     }
 }
