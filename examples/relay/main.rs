@@ -114,7 +114,7 @@ fn runtime() -> io::Result<Runtime> {
     builder.enable_all().build()
 }
 
-async fn run(options: Options, hub: Arc<RelayHub>) -> io::Result<()> {
+async fn run(options: Box<Options>, hub: Arc<RelayHub>) -> io::Result<()> {
     let listener = tidings::server::bind(&options.listen).await.map_err(|error| {
         let why = format!("cannot listen on {}: {error}; choose another address with --listen", options.listen);
         io::Error::new(error.kind(), why)

@@ -145,7 +145,7 @@ pub(crate) struct Options {
 /// Result of reading the command line.
 pub(crate) enum Parsed {
     Help,
-    Run(Options),
+    Run(Box<Options>),
 }
 
 impl Options {
@@ -228,7 +228,7 @@ impl Options {
                 _ => return Err(format!("unknown option {flag}; --help lists all options")),
             }
         }
-        options.check().map(Parsed::Run)
+        options.check().map(|options| Parsed::Run(Box::new(options)))
     }
 
     /// Refuses options that contradict one another, or need a feature that this relay was built without.
