@@ -57,9 +57,9 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N]
   --disk-max-bytes N
                     bytes of all events on disk (default 1073741824). The oldest are removed first.
                     The files may take twice as much
-  --durability WHEN when a publish is answered: synced (default), after the disk has confirmed it, or
-                    written, after the operating system has it: faster, and a power loss may take
-                    the last events
+  --durability WHEN when a publish is answered: synced (default), after the disk has confirmed it,
+                    or written, after the operating system has it: faster, and a power loss may
+                    take the last events
   --log             log sessions and refusals, with their reasons, to standard output
   --help            print this text
 
@@ -103,8 +103,8 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N]
                                     id greater than ID, in the order of their ids
   DELETE /sessions/ID               end a session; its client may reconnect
   GET  /healthz                     ok, for every host
-  GET  /readyz                      ready, for every host; 503 from the signal to shut down on, and for
-                                    10 s after the disk has refused an event, until it takes one
+  GET  /readyz                      ready, for every host; 503 from the signal to shut down on, and
+                                    for 10 s after the disk has refused an event
   GET  /stats                       counters, as JSON";
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:7071";
