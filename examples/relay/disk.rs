@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use tidings::disk::{DiskHub, Durability, Loss};
-use tidings::{EndReason, Event, LocalHubBuilder, PublishError, Receipt, Retention, Topic, TopicEnd};
+use tidings::{EndReason, Event, LocalHubBuilder, PublishError, Receipt, Retention, StateLimits, Topic, TopicEnd};
 
 use crate::options::Options;
 
@@ -27,12 +27,14 @@ pub(crate) struct Disk {
 
 impl Disk {
     pub(crate) fn open(directory: &Path, memory: LocalHubBuilder, options: &Options) -> Result<Self, String> {
-        let builder = DiskHub::builder(directory).memory(memory);
-        let builder = match options.retain {
-            // The directory has a limit of its own.
-            Some(count) => builder.retain(Retention::count(count).bytes(usize::MAX).age(Duration::MAX)),
-            None => builder,
-        };
+        // With a number of events the directory has the only other limit.
+        let retention = options
+            .retain
+            .map_or_else(Retention::default, |count| Retention::count(count).bytes(usize::MAX).age(Duration::MAX));
+        let keyed = retention.state_limits(StateLimits::default());
+        let builder = DiskHub::builder(directory).memory(memory).retain(retention);
+        let patterns = options.latest_per_key.iter();
+        let builder = patterns.fold(builder, |builder, pattern| builder.retain_for(pattern, keyed));
         let builder = options.disk_max_bytes.into_iter().fold(builder, |builder, bytes| builder.max_bytes(bytes));
         let (durability, name) = match options.is_unsynced {
             false => (Durability::Synced, "synced"),

@@ -53,7 +53,7 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N]
                     size and age. Without --retain the defaults above apply. Each topic that a
                     publisher publishes to counts for --new-topics. The lines of one request are
                     published in their order, up to the first that is refused. Needs the feature
-                    `disk`, and is not combined with --latest-per-key
+                    `disk`
   --disk-max-bytes N
                     bytes of all events on disk (default 1073741824). The oldest are removed first.
                     The files may take twice as much
@@ -237,9 +237,6 @@ impl Options {
         if is_on_disk && !cfg!(feature = "disk") {
             let command = "cargo run --release --example relay --features full,disk -- --disk DIR";
             return Err(format!("--disk needs the feature `disk`: {command}"));
-        }
-        if is_on_disk && !self.latest_per_key.is_empty() {
-            return Err("--latest-per-key is not supported with --disk".to_owned());
         }
         if !is_on_disk && (self.disk_max_bytes.is_some() || self.is_unsynced) {
             return Err("--disk-max-bytes and --durability need --disk DIR".to_owned());
