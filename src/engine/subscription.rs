@@ -156,7 +156,8 @@ impl Subscriber for HistorySubscription {
     }
 
     fn info(&self) -> SubscriberInfo<'_> {
-        self.live.info()
+        let info = self.live.info();
+        if self.fill.is_some() { info.with_loading() } else { info }
     }
 }
 

@@ -184,3 +184,16 @@ fn refused_events_leave_the_others_in_their_order() {
     let expected: Vec<_> = (0..90).filter(|number| number % 3 != 0).map(|number| number.to_string()).collect();
     assert_eq!(texts(&mut reader, 60), expected);
 }
+
+#[test]
+fn subscription_is_loading_until_it_has_read_the_history() {
+    let directory = Directory::new();
+    let first = publish(&small(&directory).open().unwrap(), "a", 0..1);
+    let hub = small(&directory).open().unwrap();
+    publish(&hub, "a", 1..20);
+    let mut resumed = hub.subscribe(Subscribe::topics(["a"]).start(after(first))).unwrap();
+    assert!(resumed.info().is_loading());
+    assert_eq!(texts(&mut resumed, 19), numbers(1..20));
+    assert!(resumed.poll_next(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(!resumed.info().is_loading());
+}
