@@ -74,6 +74,12 @@ impl EngineSubscription {
         self.state = State::Joining(self.shared.join(self.place));
     }
 
+    /// While the log cannot be reached, a short poll does not wait for it.
+    fn joining_info(&self) -> SubscriberInfo<'_> {
+        let info = SubscriberInfo::new().with_topics(&*self.names);
+        if self.shared.lock().merge.is_live() { info.with_loading() } else { info }
+    }
+
     /// Returns whether the end is one of the hub in memory, and the subscription begins again.
     fn continues_after(&mut self, end: SubscriptionEnd) -> bool {
         let continues = match end {
@@ -160,7 +166,8 @@ impl Subscriber for EngineSubscription {
     fn info(&self) -> SubscriberInfo<'_> {
         match &self.state {
             State::Joined(joined) => joined.info(),
-            State::Joining(_) | State::Over(_) => SubscriberInfo::new().with_topics(&*self.names),
+            State::Joining(_) => self.joining_info(),
+            State::Over(_) => SubscriberInfo::new().with_topics(&*self.names),
         }
     }
 }
