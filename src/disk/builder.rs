@@ -7,6 +7,7 @@ use crate::disk::hub::{DiskHub, Handle};
 use crate::disk::reader::{DiskHistory, DiskReader};
 use crate::disk::store::{DiskError, Durability, Loss, Record, Store, StoreOptions};
 use crate::disk::writer::DiskWriter;
+use crate::engine::shared_reads::SharedReads;
 use crate::engine::start::KnownEpochs;
 use crate::hub::{ExceededLimit, LocalHub, LocalHubBuilder, Retentions, epoch_now};
 use crate::model::{Pattern, PatternError, Retention};
@@ -115,7 +116,7 @@ impl DiskHubBuilder {
         Ok(DiskHub::new(Handle {
             hub,
             store,
-            history: Arc::new(DiskHistory(reads)),
+            history: Arc::new(SharedReads::new(Arc::new(DiskHistory(reads)))),
             epochs: KnownEpochs { earlier },
             epoch,
             base,
