@@ -9,7 +9,7 @@ pub(super) struct Head {
     pub(super) epoch: u64,
     /// Last sequence.
     pub(super) sequence: u64,
-    /// No row of the order is at or below this sequence.
+    /// No record up to this sequence is retained.
     pub(super) floor: u64,
     /// Highest trimmed sequence of all topics.
     pub(super) trimmed: u64,
@@ -25,6 +25,10 @@ pub(super) struct Head {
     pub(super) topics: u64,
     /// Number of ends that are remembered.
     pub(super) ends: u64,
+    /// Number of records in the rows of the order.
+    pub(super) ordered: u64,
+    /// Number of those that are retained.
+    pub(super) retained: u64,
 }
 
 impl Head {
@@ -34,7 +38,7 @@ impl Head {
         for number in [self.epoch, self.sequence].into_iter().chain(counters) {
             value.number(number);
         }
-        for number in [u64::from(self.last_topic), self.topics, self.ends] {
+        for number in [u64::from(self.last_topic), self.topics, self.ends, self.ordered, self.retained] {
             value.number(number);
         }
         value.seal(keys::HEAD)
@@ -57,6 +61,8 @@ impl Head {
             last_topic: u32::try_from(value.number()?).ok()?,
             topics: value.number()?,
             ends: value.number()?,
+            ordered: value.number()?,
+            retained: value.number()?,
         })
     }
 }

@@ -52,6 +52,7 @@
 #![allow(dead_code, unused_imports, reason = "states are not loaded yet")]
 
 mod codec;
+mod damage;
 mod epochs;
 mod error;
 mod files;
@@ -62,16 +63,22 @@ mod manifest;
 mod meta;
 mod open;
 mod options;
+mod order;
+mod packed;
 mod read;
 mod record;
 mod retain;
+mod roll_back;
 mod rows;
+mod state_rows;
 mod states;
 #[expect(clippy::module_inception, reason = "the type gives the folder its name")]
 mod store;
 #[cfg(test)]
 pub(crate) mod tests;
 mod topics;
+mod trim_order;
+mod trim_round;
 mod write;
 
 pub use error::DiskError;
