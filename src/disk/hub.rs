@@ -21,7 +21,7 @@ use crate::model::{Cursor, EndReason, Event, IntoTopic, Topic, TopicEnd};
 /// process, a crash of it or a power loss, without a gap while their events are retained.
 #[derive(Clone)]
 pub struct DiskHub {
-    handle: Arc<Handle>,
+    pub(super) handle: Arc<Handle>,
 }
 
 pub(super) struct Handle {

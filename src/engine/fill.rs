@@ -52,6 +52,15 @@ impl Fill {
         }
     }
 
+    /// Returns a fill with the states of topics that the client did not follow up to its position, too.
+    pub(crate) fn with_states(mut self) -> Self {
+        let is_whole = |range: &ReadRange| range.state.is_some_and(|state| state.after < self.read.after);
+        if self.read.ranges.iter().any(is_whole) {
+            self.read.after = 0;
+        }
+        self
+    }
+
     /// Returns a fill that starts at the oldest or at the last events of its ranges.
     pub(crate) fn start(epoch: u64, ranges: Arc<[ReadRange]>, up_to: u64) -> Self {
         Self { position: None, forgives: Forgives::First, ..Self::after(epoch, ranges, 0, up_to) }
@@ -68,9 +77,16 @@ impl Fill {
         self.read.up_to
     }
 
-    /// Returns the cursor of the client, if it is known.
+    /// Returns the cursor of the client, if it is known. Its tag is the sequence up to which the client needs no removal, if that
+    /// is later.
     pub(crate) fn cursor(&self) -> Option<Cursor> {
-        self.position.map(|position| Cursor::new(self.epoch, position))
+        let position = self.position?;
+        let cursor = Cursor::new(self.epoch, position);
+        let base = self.read.ranges.iter().filter_map(|range| Some(range.state?.needed(position))).min();
+        // Before the gap the client has its old states.
+        let begins_again = || self.items.iter().any(|item| matches!(item, Filled::Gap(gap) if gap.snapshot));
+        let base = base.filter(|base| *base > position && position > 0 && !begins_again());
+        Some(base.map_or(cursor, |base| cursor.with_tag(base)))
     }
 
     /// Returns the next item; `None` after the last.
@@ -106,8 +122,11 @@ impl Fill {
         self.items.push_front(Filled::Events(rest));
     }
 
-    /// Leaves out the events up to a sequence.
+    /// Leaves out the events up to a sequence, but not those of states that the client lacks.
     pub(crate) fn skip_to(&mut self, sequence: u64) {
+        if self.lacks_state() {
+            return self.skip_beside_states(sequence);
+        }
         let cursor = Cursor::new(self.epoch, sequence);
         self.opening = None;
         let items = std::mem::take(&mut self.items);
@@ -119,6 +138,41 @@ impl Fill {
             // A read of events that are skipped is dropped.
             (self.read.after, self.reading) = (sequence, None);
         }
+    }
+
+    /// Returns whether the client lacks a part of a state up to its position.
+    fn lacks_state(&self) -> bool {
+        let position = self.position.unwrap_or(0);
+        self.read.ranges.iter().any(|range| range.state.is_some_and(|state| state.base > position))
+    }
+
+    #[cold]
+    fn skip_beside_states(&mut self, sequence: u64) {
+        let skipped = |range: &ReadRange| ReadRange { after: range.after.max(sequence), ..range.clone() };
+        self.read.ranges = self.read.ranges.iter().map(skipped).collect();
+        self.opening.take_if(|gap| !gap.snapshot);
+        self.reading = None;
+        // They are read again, without those that are skipped.
+        self.items.clear();
+        self.read.after = self.position.unwrap_or(0);
+    }
+
+    /// Begins again with the whole state of the topic, or of all keyed topics, after a gap. Other topics continue at the position.
+    #[cold]
+    fn begin_states_again(&mut self, lost: LostEvents) {
+        let (after, up_to, mut topic) = (self.read.after, self.read.up_to, lost.topic);
+        // The gap has the topic only if all others of its range keep their states.
+        topic.take_if(|topic| !self.read.ranges.iter().any(|range| range.name.as_topic() == Some(topic)));
+        let again = |range: &ReadRange| match range.name.as_topic() == topic.as_ref() || topic.is_none() {
+            true => ReadRange { after: range.after.max(after), ..range.with_whole_states(up_to) },
+            false => range.resumed(range.after.max(after), range.state.map_or(0, |state| state.needed(after))),
+        };
+        self.read.ranges = self.read.ranges.iter().map(again).collect();
+        self.read.after = 0;
+        let gap =
+            Gap::new(GapReason::Evicted, Cursor::new(self.epoch, 0)).with_gone(Cursor::new(self.epoch, lost.last));
+        let gap = topic.into_iter().fold(gap, Gap::with_topic).with_snapshot();
+        self.items.push_back(Filled::Gap(gap.with_after(Cursor::new(self.epoch, after))));
     }
 
     fn pass(&mut self, item: &Filled) {
@@ -133,13 +187,22 @@ impl Fill {
     fn unreadable(&mut self) -> HistoryPage {
         self.forgives = Forgives::None;
         let up_to = self.read.up_to;
-        HistoryPage { events: Vec::new(), up_to, lost: Some(LostEvents { last: up_to, topic: None }), trims: 0 }
+        HistoryPage {
+            events: Vec::new(),
+            up_to,
+            lost: Some(LostEvents { last: up_to, topic: None }),
+            lost_state: None,
+            trims: 0,
+        }
     }
 
     /// Takes a page. The gap of lost events is in the place of the last of them, so that a client that is cut before it gets it
     /// again, and one that is cut after it has everything else up to there.
     fn take(&mut self, page: HistoryPage, filter: Option<&EventFilter>) {
-        let HistoryPage { events, up_to, lost, trims } = page;
+        let HistoryPage { events, up_to, lost, lost_state, trims } = page;
+        if let Some(lost) = lost_state {
+            return self.begin_states_again(lost);
+        }
         let is_forgiven = match self.forgives {
             Forgives::None => false,
             Forgives::First => true,

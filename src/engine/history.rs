@@ -25,7 +25,12 @@ pub(crate) struct Read {
 #[derive(Debug, Clone)]
 pub(crate) struct ReadRange {
     pub(crate) name: Pattern,
+    /// Events of topics that are not keyed.
     pub(crate) from: ReadFrom,
+    /// Sequence up to which no event of these is read.
+    pub(crate) after: u64,
+    /// Events of [keyed](crate::Retention::latest_per_key) topics; `None` if the range has none.
+    pub(crate) state: Option<ReadState>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +41,39 @@ pub(crate) enum ReadFrom {
     Last(usize),
 }
 
+/// Events of keyed topics: those after the position of the read that are in history or the newest of their keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ReadState {
+    /// Sequence up to which no event is read.
+    pub(crate) after: u64,
+    /// Sequence up to which only the newest event of each key is read, and no removal: the client needs none.
+    pub(crate) base: u64,
+}
+
+impl ReadState {
+    /// Returns the whole state as of a sequence, and later changes.
+    pub(crate) fn whole(up_to: u64) -> Self {
+        Self { after: 0, base: up_to }
+    }
+
+    /// Returns the sequence up to which a client that has read everything up to a position needs no removal.
+    pub(crate) fn needed(self, position: u64) -> u64 {
+        position.max(self.after).max(self.base)
+    }
+}
+
+impl ReadRange {
+    /// Returns the range of a client that has everything up to a sequence, and needs no removal up to another one.
+    pub(crate) fn resumed(&self, after: u64, base: u64) -> Self {
+        Self { after, state: self.state.map(|_| ReadState { after, base }), ..self.clone() }
+    }
+
+    /// Returns the range with the whole states.
+    pub(crate) fn with_whole_states(&self, up_to: u64) -> Self {
+        Self { state: self.state.map(|_| ReadState::whole(up_to)), ..self.clone() }
+    }
+}
+
 /// First events of a read, in the order of the hub.
 #[derive(Debug, Default)]
 pub(crate) struct HistoryPage {
@@ -44,6 +82,9 @@ pub(crate) struct HistoryPage {
     pub(crate) up_to: u64,
     /// Events of the read, up to there, that are not retained any more.
     pub(crate) lost: Option<LostEvents>,
+    /// Removals up to there of keyed topics that are not retained any more, and that the client needs. Its position in the
+    /// state is lost, so the events are not delivered.
+    pub(crate) lost_state: Option<LostEvents>,
     /// Number of times that retention removed events so far. If it is the same for two reads, no event was lost between them.
     pub(crate) trims: u64,
 }

@@ -39,6 +39,8 @@ mod log;
 #[cfg(any(test, feature = "engine"))]
 mod prepared;
 mod publish_round;
+#[cfg(feature = "engine")]
+mod restored;
 mod shared;
 mod state_check;
 mod subscription;
@@ -53,6 +55,8 @@ pub(crate) use epoch::epoch_now;
 pub use local::LocalHub;
 #[cfg(feature = "engine")]
 pub(crate) use prepared::Prepared;
+#[cfg(feature = "engine")]
+pub(crate) use restored::ExceededLimit;
 pub use subscription::subscription::Subscription;
 #[cfg(feature = "engine")]
 pub(crate) use topics::retentions::Retentions;

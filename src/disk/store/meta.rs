@@ -15,6 +15,10 @@ pub(super) struct Head {
     pub(super) trimmed: u64,
     /// Highest sequence of a topic that was forgotten.
     pub(super) forgotten: u64,
+    /// Highest sequence of a forgotten removal of all topics.
+    pub(super) forgotten_removal: u64,
+    /// Highest sequence of a forgotten removal of a topic that was forgotten.
+    pub(super) forgotten_state: u64,
     /// Bytes of the rows of history.
     pub(super) bytes: u64,
     /// Number of batches that trimmed events.
@@ -34,11 +38,13 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut value = ValueWriter::new(64);
-        let counters = [self.floor, self.trimmed, self.forgotten, self.bytes, self.trims];
-        for number in [self.epoch, self.sequence].into_iter().chain(counters) {
+        let forgotten = [self.forgotten, self.forgotten_removal, self.forgotten_state];
+        for number in [self.epoch, self.sequence, self.floor, self.trimmed].into_iter().chain(forgotten) {
             value.number(number);
         }
-        for number in [u64::from(self.last_topic), self.topics, self.ends, self.ordered, self.retained] {
+        for number in
+            [self.bytes, self.trims, u64::from(self.last_topic), self.topics, self.ends, self.ordered, self.retained]
+        {
             value.number(number);
         }
         value.seal(keys::HEAD)
@@ -56,6 +62,8 @@ impl Head {
             floor: value.number()?,
             trimmed: value.number()?,
             forgotten: value.number()?,
+            forgotten_removal: value.number()?,
+            forgotten_state: value.number()?,
             bytes: value.number()?,
             trims: value.number()?,
             last_topic: u32::try_from(value.number()?).ok()?,

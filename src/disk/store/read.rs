@@ -13,7 +13,7 @@ use crate::disk::store::topics::{TopicMeta, id_of};
 use crate::model::Topic;
 
 /// Records of the order that a read of all topics looks at.
-const STEP: usize = 8_192;
+pub(super) const STEP: usize = 8_192;
 
 /// Limits of a page. A page with more records has at least one.
 #[derive(Debug, Clone, Copy)]

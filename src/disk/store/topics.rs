@@ -35,8 +35,6 @@ pub(super) struct TopicMeta {
     pub(super) number: u64,
     /// Sequence of the end that is remembered, or 0.
     pub(super) end: u64,
-    /// Whether the topic may have rows of a state.
-    pub(super) is_keyed: bool,
 }
 
 impl TopicMeta {
@@ -46,7 +44,6 @@ impl TopicMeta {
         value.number(self.trimmed);
         value.number(self.number);
         value.number(self.end);
-        value.byte(u8::from(self.is_keyed));
         value.seal(&keys::topic(id))
     }
 
@@ -66,7 +63,6 @@ impl TopicMeta {
             trimmed: value.number()?,
             number: value.number()?,
             end: value.number()?,
-            is_keyed: value.byte()? == 1,
         })
     }
 }

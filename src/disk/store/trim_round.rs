@@ -8,9 +8,8 @@ use crate::disk::store::options::StoreOptions;
 use crate::disk::store::order;
 use crate::disk::store::packed::{Body, RowEntry, entries, last_entry};
 use crate::disk::store::rows::{Batch, View};
-use crate::disk::store::state_rows::{forget_newest, remove_state};
 use crate::disk::store::topics::{LastRecord, TopicMeta, last_record};
-use crate::disk::store::write::{encode_newest, newest, row_bytes};
+use crate::disk::store::write::{decode_newest, encode_newest, newest, row_bytes};
 use crate::model::{Retention, StateLimits};
 
 /// One batch of trimming.
@@ -39,9 +38,6 @@ impl TrimRound<'_> {
     /// to remove.
     pub(super) fn trim_topic(&mut self, id: u32, meta: &mut TopicMeta, up_to: u64) -> Result<bool, DiskError> {
         let retention = (self.options.retention)(&meta.topic);
-        if meta.is_keyed && retention.state.is_none() {
-            remove_state(self.view, &mut self.batch, id, meta)?;
-        }
         let Some(newest) = last_record(self.view, id)? else { return Ok(true) };
         let mut topic = Trimmed { id, meta, retention, newest, up_to, ends: Vec::new() };
         let mut is_done = loop {
@@ -88,7 +84,9 @@ impl TrimRound<'_> {
             }
             if keys::sequence_of(&key) == Some(topic.meta.trimmed) {
                 self.head.bytes = self.head.bytes.saturating_sub(row_bytes(value.len()));
-                if !self.is_in_state(topic, &key, &value)? {
+                if self.is_in_state(topic, &key, &value)? {
+                    self.batch.put(keys::kept(topic.meta.trimmed), id.to_be_bytes().to_vec());
+                } else {
                     self.batch.remove_once(key);
                 }
             }
@@ -176,17 +174,31 @@ impl TrimRound<'_> {
             *self.left -= 1;
             match event {
                 Ok(event) => self.batch.remove(keys::newest(id, event.body.key().unwrap_or_default())),
-                Err(_) => forget_newest(self.view, &mut self.batch, id, sequence)?,
+                Err(_) => self.forget_newest(id, sequence)?,
             }
             self.batch.remove(keys::removal(id, sequence));
             self.batch.remove(place_of_event);
+            self.batch.remove(keys::kept(sequence));
             forgotten = sequence;
         }
         if forgotten > 0 {
             let key = keys::newest(id, "");
             self.batch.put(&key, encode_newest(&key, (forgotten, true)));
+            self.head.forgotten_removal = self.head.forgotten_removal.max(forgotten);
         }
         Ok(is_done)
+    }
+
+    /// Removes the row of the key whose newest event has a sequence.
+    #[cold]
+    fn forget_newest(&mut self, id: u32, sequence: u64) -> Result<(), DiskError> {
+        for row in self.view.prefix(&keys::newest(id, "")) {
+            let (key, value) = row?;
+            if key.len() > 5 && decode_newest(&key, &value).is_ok_and(|newest| newest.0 == sequence) {
+                self.batch.remove(&key);
+            }
+        }
+        Ok(())
     }
 
     /// Forgets a topic without events, state and end. Its trimmed events and forgotten removals count for all topics
@@ -199,7 +211,10 @@ impl TrimRound<'_> {
         if meta.end > 0 || has_state || has_rows() {
             return Ok(());
         }
-        self.batch.remove(forgotten_removal);
+        if let Some((removal, _)) = newest(self.view, &forgotten_removal)? {
+            self.head.forgotten_state = self.head.forgotten_state.max(removal);
+            self.batch.remove(&forgotten_removal);
+        }
         self.batch.remove(keys::topic_name(meta.topic.as_str()));
         self.batch.remove(keys::topic(id));
         self.head.topics = self.head.topics.saturating_sub(1);

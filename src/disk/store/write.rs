@@ -9,7 +9,6 @@ use crate::disk::store::order::{self, OrderEntry, OrderWriter};
 use crate::disk::store::packed::RowWriter;
 use crate::disk::store::record::Record;
 use crate::disk::store::rows::{Batch, View};
-use crate::disk::store::state_rows::remove_state;
 use crate::disk::store::store::{Store, Writer};
 use crate::disk::store::topics::{Known, TopicCache, TopicMeta, encode_id};
 use crate::model::{EndReason, Topic};
@@ -135,12 +134,7 @@ impl WriteRound<'_> {
         self.end_is_over(known);
         let is_end = match record {
             Record::Event { sequence, topic, at, event } => {
-                let needs_retention = event.key().is_some() || known.meta.is_keyed;
-                let has_state = needs_retention && (options.retention)(topic).state.is_some();
-                if known.meta.is_keyed && !has_state {
-                    remove_state(self.view, &mut self.batch, known.id, &mut known.meta)?;
-                }
-                let key = event.key().filter(|_| has_state);
+                let key = event.key().filter(|_| (options.retention)(topic).state.is_some());
                 if let Some(key) = key {
                     self.replace(known, *sequence, key, event.is_removal())?;
                 }
@@ -216,7 +210,7 @@ impl WriteRound<'_> {
         self.head.last_topic = id;
         self.head.topics += 1;
         // A topic of this name may have been forgotten.
-        let meta = TopicMeta { topic: topic.clone(), trimmed: self.head.forgotten, number: 0, end: 0, is_keyed: false };
+        let meta = TopicMeta { topic: topic.clone(), trimmed: self.head.forgotten, number: 0, end: 0 };
         let name = keys::topic_name(topic.as_str());
         self.batch.put(&name, encode_id(&name, id));
         self.batch.put(keys::topic(id), meta.encode(id));
@@ -224,7 +218,7 @@ impl WriteRound<'_> {
     }
 
     /// Makes an event the newest of its key, as `KeyedState` of the hub in memory does.
-    fn replace(&mut self, known: &mut Known, sequence: u64, key: &str, is_removal: bool) -> Result<(), DiskError> {
+    fn replace(&mut self, known: &Known, sequence: u64, key: &str, is_removal: bool) -> Result<(), DiskError> {
         let row = keys::newest(known.id, key);
         let old = match self.newest.get(&row) {
             Some(&newest) => Some(newest),
@@ -233,16 +227,12 @@ impl WriteRound<'_> {
         if old.is_none() && is_removal {
             return Ok(());
         }
-        if !known.meta.is_keyed {
-            known.meta.is_keyed = true;
-            self.batch.put(keys::topic(known.id), known.meta.encode(known.id));
-        }
         if let Some((old, was_removal)) = old {
             if was_removal {
                 self.batch.remove(keys::removal(known.id, old));
             }
             if old <= known.meta.trimmed {
-                self.replaced.push(keys::event(known.id, old).to_vec());
+                self.replaced.extend([keys::event(known.id, old).to_vec(), keys::kept(old).to_vec()]);
             }
         }
         if is_removal {

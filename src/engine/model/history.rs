@@ -61,6 +61,7 @@ impl Stored {
             events,
             up_to: end,
             lost: lost.map(|last| LostEvents { last, topic: None }),
+            lost_state: None,
             trims: self.trimmed.len() as u64,
         }
     }

@@ -105,6 +105,29 @@ fn newest_event_of_a_key_is_read_as_state_and_not_as_history_after_it_was_trimme
 }
 
 #[test]
+fn state_of_a_topic_that_keeps_none_any_more_is_removed_and_begins_empty_again() {
+    let directory = Directory::new();
+    let keyed = Retention::count(1).state_limits(StateLimits::default());
+    let of = |sequence, key: &str| event(sequence, "s", Event::text("x").with_key(key).unwrap());
+    let store = open(&directory, keyed);
+    store.write(&[of(1, "one"), of(2, "two"), event(3, "s", Event::removal("two").unwrap()), of(4, "three")]).unwrap();
+    trim(&store, 4);
+    drop(store);
+    let store = open(&directory, Retention::count(1));
+    store.forget_states().unwrap();
+    store.write(&[of(5, "one")]).unwrap();
+    trim(&store, 5);
+    drop(store);
+    let store = open(&directory, keyed);
+    store.forget_states().unwrap();
+    assert_eq!(store.kept(None, 0, 99, ALL, |_| true).unwrap().records, []);
+    store.write(&[of(6, "two")]).unwrap();
+    let mut states = store.states().unwrap();
+    assert_eq!(sequences(&store.next_states(&mut states, 99).unwrap()), [6]);
+    assert_eq!(states.forgotten, []);
+}
+
+#[test]
 fn end_of_a_topic_outlives_its_events_until_its_own_time() {
     let directory = Directory::new();
     let retention = Retention::count(0).age(Duration::from_millis(100));
@@ -140,4 +163,26 @@ fn topic_that_was_forgotten_counts_its_trimmed_events_for_all_unknown_topics() {
     store.write(&[event(4, "none", "y")]).unwrap();
     let page = store.read(&topic("none"), 0, 9, ALL).unwrap();
     assert_eq!((sequences(&page.records), page.trimmed), (vec![4], 2));
+}
+
+#[test]
+fn topic_that_forgot_a_removal_is_forgotten_and_its_removal_counts_for_all_unknown_topics() {
+    let directory = Directory::new();
+    let limits = StateLimits::default().removals(0);
+    let options = StoreOptions {
+        max_topics: 0,
+        retention: Arc::new(move |topic| Retention::count(usize::from(topic.as_str() != "s")).state_limits(limits)),
+        ..written(Retention::default())
+    };
+    let (store, _) = Store::open(&directory.0, &options, 1).unwrap();
+    let keyed = Event::text("x").with_key("one").unwrap();
+    store.write(&[event(1, "s", keyed), event(2, "s", Event::removal("one").unwrap()), event(3, "a", "x")]).unwrap();
+    (0..3).for_each(|_| trim(&store, 3));
+    let names = store.topics(None, 99).unwrap().into_iter().map(|row| row.topic).collect::<Vec<_>>();
+    assert_eq!(names, [topic("a")]);
+    for only in [Some(topic("s")), None] {
+        assert_eq!(store.forgotten(only.as_ref(), 1, |_| true).unwrap(), [(None, 2)]);
+        assert_eq!(store.forgotten(only.as_ref(), 2, |_| true).unwrap(), []);
+    }
+    assert_eq!(store.read(&topic("s"), 0, 9, ALL).unwrap().trimmed, 2);
 }

@@ -1,51 +1,14 @@
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
-use std::time::Duration;
+use std::task::{Context, Poll, Waker};
+use std::thread;
 
-use crate::contract::{Delivery, PublishError, Start, Subscribe, Subscriber};
+use super::support::{next, texts, wait};
+use crate::contract::{Delivery, PublishError, Start, Subscribe};
 use crate::disk::builder::DiskHubBuilder;
 use crate::disk::hub::DiskHub;
 use crate::disk::store::DiskError;
 use crate::disk::store::tests::support::Directory;
-use crate::engine::subscription::EngineSubscription;
 use crate::hub::LocalHub;
 use crate::model::{Cursor, EndReason, GapReason, Retention};
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-fn wait<F: Future>(future: F) -> F::Output {
-    let (waker, mut future) = (Waker::from(Arc::new(Unpark(thread::current()))), pin!(future));
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        thread::park_timeout(Duration::from_secs(30));
-    }
-}
-
-fn next(subscription: &mut EngineSubscription) -> Delivery {
-    wait(std::future::poll_fn(|cx| subscription.poll_next(cx)))
-}
-
-/// Returns the texts of the next events, which must come without a gap.
-fn texts(subscription: &mut EngineSubscription, count: usize) -> Vec<String> {
-    let mut texts = Vec::new();
-    while texts.len() < count {
-        match next(subscription) {
-            Delivery::Events(batch) => texts.extend(batch.iter().map(|event| event.event.as_str().unwrap().to_owned())),
-            other => panic!("{other:?} after {texts:?}"),
-        }
-    }
-    texts
-}
 
 fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|number| number.to_string()).collect()
