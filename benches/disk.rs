@@ -197,7 +197,7 @@ fn read(runtime: &Runtime, hub: &DiskHub, what: Subscribe, events: u64) -> Durat
         while count < events {
             match runtime.block_on(std::future::poll_fn(|cx| subscription.poll_next(cx))) {
                 Delivery::Events(batch) => count += batch.iter().count() as u64,
-                other => panic!("{other:?} after {count} events"),
+                other => unreachable!("{other:?} after {count} events"),
             }
         }
     });
