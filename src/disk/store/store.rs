@@ -35,6 +35,8 @@ pub(super) struct Writer {
     pub(super) replaced: Vec<Vec<u8>>,
     /// Topic that a round of trimming continues after.
     pub(super) trimmed_up_to: Option<u32>,
+    /// Sequence that a round of trimming of the order continues after.
+    pub(super) ordered_up_to: Option<u64>,
     /// Whether the database must be opened again before the next write.
     pub(super) has_failed: bool,
     /// Lock of the directory. `None` after [`Store::close`]. It is the last field, so it is released last.
@@ -76,6 +78,10 @@ impl Store {
     /// [`DiskError::Closed`].
     pub(crate) fn close(&self) -> Result<(), DiskError> {
         let mut writer = self.writer();
+        if writer.has_failed && writer.lock.is_some() {
+            // Records of the failed write are removed, if that is possible.
+            let _ = self.reopen(&mut writer);
+        }
         let rows = self.rows.write().unwrap_or_else(PoisonError::into_inner).take();
         let replaced = std::mem::take(&mut writer.replaced);
         let flushed = no_panic(|| rows.as_ref().map_or(Ok(()), |rows| rows.finish(replaced)));
