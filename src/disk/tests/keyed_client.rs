@@ -12,7 +12,6 @@ use crate::model::{Cursor, Event, Gap, GapReason, Pattern, Topic};
 pub(super) struct Published {
     pub(super) sequence: u64,
     pub(super) topic: Topic,
-    pub(super) event: Event,
 }
 
 pub(super) type States = BTreeMap<(Topic, String), String>;
@@ -85,8 +84,11 @@ impl Client {
 
     fn gap(&mut self, gap: Gap) {
         let of = |topic: &Topic| gap.topic.as_ref().is_none_or(|other| other == topic);
-        // Nothing but removals is ever lost.
-        assert!(gap.snapshot && matches!(gap.reason, GapReason::Evicted | GapReason::Overflow), "{gap:?}");
+        // Nothing but removals is ever lost, and epochs of which no event is in history any more.
+        assert!(
+            gap.snapshot && matches!(gap.reason, GapReason::Evicted | GapReason::Overflow | GapReason::Epoch),
+            "{gap:?}"
+        );
         assert!(gap.topic.as_ref().is_none_or(is_keyed), "{gap:?}");
         self.states.retain(|(topic, _), _| !of(topic));
         (self.last, self.id) = (gap.cursor.sequence(), Some(gap.cursor));

@@ -125,7 +125,7 @@ impl World {
         if is_keyed(&topic) {
             apply(&mut self.states, &topic, &event);
         }
-        self.published.push(Published { sequence: receipt.cursor().unwrap().sequence(), topic, event });
+        self.published.push(Published { sequence: receipt.cursor().unwrap().sequence(), topic });
     }
 
     /// Lets each client receive everything, and checks it.

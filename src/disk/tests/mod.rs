@@ -1,6 +1,7 @@
 //! Tests of the hub on disk.
 
 mod history;
+mod keyed;
 mod keyed_client;
 mod keyed_sequences;
 mod support;

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::contract::{Delivery, Subscriber};
 use crate::engine::subscription::EngineSubscription;
@@ -22,13 +22,17 @@ pub(super) fn unpark() -> Waker {
     Waker::from(Arc::new(Unpark(thread::current())))
 }
 
+/// Waits for a future, at most 30 s.
 pub(super) fn wait<F: Future>(future: F) -> F::Output {
     let (waker, mut future) = (unpark(), pin!(future));
+    let end = Instant::now() + Duration::from_secs(30);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
-        thread::park_timeout(Duration::from_secs(30));
+        let left = end.saturating_duration_since(Instant::now());
+        assert!(!left.is_zero(), "nothing is ready for 30 s");
+        thread::park_timeout(left);
     }
 }
 
