@@ -105,7 +105,7 @@ impl DiskHubBuilder {
             }
         }
         let (writes, queue) = commands(MOST_WRITES);
-        let writer = DiskWriter { hub: hub.clone(), store: Arc::clone(&store), queue, writes: 0 };
+        let writer = DiskWriter::new(hub.clone(), Arc::clone(&store), queue);
         let (reads, queue) = commands(MOST_READS);
         let reader = DiskReader { store: Arc::clone(&store), queue };
         // It ends with the last subscription.

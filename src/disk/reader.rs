@@ -140,12 +140,13 @@ impl Page<'_> {
         let is_read = |topic: &Topic| self.range_of(topic).is_some();
         let mut lost: Option<LostEvents> = None;
         for (topic, last) in self.store.forgotten(self.only(), first, is_read)? {
-            if self.range_of(&topic).and_then(needed).is_none_or(|needed| last <= needed) {
+            let is_needed = |topic| self.range_of(topic).and_then(needed).is_some_and(|needed| last > needed);
+            if !topic.as_ref().is_none_or(is_needed) {
                 continue;
             }
             lost = Some(match lost {
                 Some(other) => LostEvents { last: other.last.max(last), topic: None },
-                None => LostEvents { last, topic: Some(topic) },
+                None => LostEvents { last, topic },
             });
         }
         Ok(lost)

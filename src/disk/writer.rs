@@ -1,5 +1,6 @@
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::contract::{PublishError, Receipt};
 use crate::disk::commands::CommandQueue;
@@ -7,7 +8,7 @@ use crate::disk::reply::Replier;
 use crate::disk::store::{DiskError, Record, Store};
 use crate::hub::{LocalHub, Prepared};
 use crate::model::{EndReason, Event, Topic, TopicEnd};
-use crate::time::milliseconds_since_1970;
+use crate::time::{Clock, StdClock, milliseconds_since_1970};
 
 /// Maximum number of events that are written with one sync.
 const GROUP: usize = 1_024;
@@ -15,10 +16,16 @@ const GROUP: usize = 1_024;
 const GROUP_BYTES: usize = 4 << 20;
 /// Time after which an idle writer removes events that exceed their retention.
 const IDLE: Duration = Duration::from_millis(500);
-/// Number of writes after which a busy writer does so.
-const TRIM_EVERY: u32 = 16;
-/// Work of one such step, in rows.
+/// Writes, events and bytes after which a busy writer does so, in the topics that were written.
+const TRIM_EVERY: Written = Written { writes: 64, events: 8_192, bytes: 8 << 20 };
+/// Time after which a busy writer does so in all topics.
+const ROUND: Duration = Duration::from_millis(500);
+/// Work of one such step, in events, beside two for each event that was written.
 const TRIM_WORK: usize = 2_048;
+/// Step of the wait for the rest of a group.
+const GROUP_WAIT: Duration = Duration::from_micros(20);
+/// Longest wait for the rest of a group.
+const LONGEST_GROUP_WAIT: Duration = Duration::from_millis(1);
 
 /// Command to the writer.
 pub(super) enum Write {
@@ -48,59 +55,116 @@ pub(super) struct DiskWriter {
     pub(super) hub: LocalHub,
     pub(super) store: Arc<Store>,
     pub(super) queue: CommandQueue<Write>,
-    /// Number of writes since events were removed last.
-    pub(super) writes: u32,
+    /// What was written since events were removed last.
+    written: Written,
+    /// Size of the last group.
+    last_group: usize,
+    /// Time that the last write took.
+    last_write: Duration,
+}
+
+/// Amount of writes.
+#[derive(Debug, Default)]
+struct Written {
+    writes: u32,
+    events: usize,
+    bytes: usize,
+}
+
+impl Written {
+    fn reaches(&self, limit: &Self) -> bool {
+        self.writes >= limit.writes || self.events >= limit.events || self.bytes >= limit.bytes
+    }
 }
 
 impl DiskWriter {
+    pub(super) fn new(hub: LocalHub, store: Arc<Store>, queue: CommandQueue<Write>) -> Self {
+        Self { hub, store, queue, written: Written::default(), last_group: 1, last_write: Duration::ZERO }
+    }
+
     /// Carries out commands until one of them is to close, or none follows.
     pub(super) fn run(mut self) {
-        let mut has_more = true;
+        let (mut has_more, mut round) = (true, StdClock.now());
         loop {
-            let time = if has_more { Duration::ZERO } else { IDLE };
-            match self.queue.wait(time) {
+            let mut is_round = true;
+            match self.queue.wait(if has_more { Duration::ZERO } else { IDLE }) {
                 Ok(Some(first)) => {
                     if !self.take(first) {
                         return;
                     }
-                    self.writes += 1;
-                    if self.writes < TRIM_EVERY {
+                    if !self.written.reaches(&TRIM_EVERY) {
                         continue;
                     }
+                    is_round = StdClock.now() - round >= ROUND;
                 }
                 Ok(None) => {}
                 Err(()) => return,
             }
-            self.writes = 0;
+            let work = TRIM_WORK + 2 * std::mem::take(&mut self.written).events;
+            let now = milliseconds_since_1970();
             // The next write finds an error of the store, too.
-            has_more = self.store.trim(milliseconds_since_1970(), TRIM_WORK).unwrap_or(false);
+            has_more =
+                if is_round { self.store.trim(now, work) } else { self.store.trim_written(now, work) }.unwrap_or(false);
+            if is_round && !has_more {
+                round = StdClock.now();
+            }
         }
     }
 
     /// Carries out a command, and those that are queued behind it and can be written with it. Returns `false` at the end.
     fn take(&mut self, first: Write) -> bool {
         let (mut group, mut bytes, mut next) = (Vec::new(), 0, Some(first));
+        let mut until = None;
         while let Some(command) = next {
             match command {
                 Write::Publish { topic, event, reply } => {
                     bytes += event.weight();
                     group.push(Publish { topic, event, reply });
                     let is_full = group.len() == GROUP || bytes >= GROUP_BYTES;
-                    next = if is_full { None } else { self.queue.next() };
+                    next = if is_full { None } else { self.next(group.len(), &mut until) };
                 }
                 Write::Finish { topic, reason, reply } => {
-                    self.publish(std::mem::take(&mut group));
+                    self.publish_group(std::mem::take(&mut group), bytes);
                     reply.send(self.finish(topic, reason));
                     return true;
                 }
                 Write::Close => {
-                    self.publish(group);
+                    self.publish_group(group, bytes);
                     return false;
                 }
             }
         }
-        self.publish(group);
+        self.publish_group(group, bytes);
         true
+    }
+
+    /// Returns the next command of a group. Publishers that wait for each publish return shortly after the last group was
+    /// written: it waits for as many of them, at most for half the time of a write.
+    fn next(&self, group: usize, until: &mut Option<Instant>) -> Option<Write> {
+        loop {
+            let next = self.queue.next();
+            if next.is_some() || group >= self.last_group {
+                return next;
+            }
+            let now = StdClock.now();
+            let wait = (self.last_write / 2).min(LONGEST_GROUP_WAIT);
+            if now >= *until.get_or_insert(now + wait) {
+                return None;
+            }
+            thread::sleep(GROUP_WAIT);
+        }
+    }
+
+    fn publish_group(&mut self, group: Vec<Publish>, bytes: usize) {
+        if group.is_empty() {
+            return;
+        }
+        let Written { writes, events, bytes: sum } = &mut self.written;
+        (*writes, *events, *sum) = (*writes + 1, *events + group.len(), *sum + bytes);
+        self.last_group = group.len();
+        let start = StdClock.now();
+        self.publish(group);
+        self.last_write = StdClock.now() - start;
     }
 
     /// Publishes events that are written together, without those that the hub refuses.

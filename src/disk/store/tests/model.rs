@@ -329,7 +329,7 @@ impl Pair {
         let page = self.store.kept(None, 0, u64::MAX, ALL, |topic| topic.as_str().starts_with("states")).unwrap();
         prop_assert_eq!(page.records, all);
         let forgotten = self.store.forgotten(None, 0, |_| true).unwrap();
-        let forgotten = forgotten.iter().map(|(topic, sequence)| (topic.to_string(), *sequence));
+        let forgotten = forgotten.iter().map(|(topic, sequence)| (topic.as_ref().unwrap().to_string(), *sequence));
         prop_assert_eq!(forgotten.collect::<BTreeMap<_, _>>(), self.model.forgotten.clone());
         Ok(())
     }
