@@ -36,6 +36,8 @@ enum Forgives {
 pub(crate) enum Filled {
     Events(Batch),
     Gap(Gap),
+    /// The history is closed.
+    Closed,
 }
 
 impl Fill {
@@ -111,7 +113,11 @@ impl Fill {
             let reading = self.reading.get_or_insert_with(|| history.read(self.read.clone()));
             let page = ready!(reading.as_mut().poll(cx));
             self.reading = None;
-            let page = page.unwrap_or_else(|HistoryError| self.unreadable());
+            let page = match page {
+                Ok(page) => page,
+                Err(HistoryError::Unreadable) => self.unreadable(),
+                Err(HistoryError::Closed) => return Poll::Ready(Some(Filled::Closed)),
+            };
             self.take(page, filter);
         }
     }
@@ -179,6 +185,7 @@ impl Fill {
         let passed = match item {
             Filled::Events(batch) => batch.iter().next_back().and_then(|event| event.cursor).map(Cursor::sequence),
             Filled::Gap(gap) => Some(gap.cursor.sequence()),
+            Filled::Closed => None,
         };
         self.position = passed.or(self.position);
     }
@@ -236,6 +243,7 @@ impl Fill {
         let last = self.items.back().and_then(|item| match item {
             Filled::Events(batch) => batch.iter().next_back()?.cursor,
             Filled::Gap(gap) => Some(gap.cursor),
+            Filled::Closed => None,
         });
         last.unwrap_or(Cursor::new(self.epoch, self.read.after))
     }
@@ -259,6 +267,7 @@ impl Filled {
         match self {
             Self::Events(batch) => batch.after(cursor).map(Self::Events),
             Self::Gap(gap) => (gap.cursor.sequence() > cursor.sequence()).then_some(Self::Gap(gap)),
+            Self::Closed => Some(Self::Closed),
         }
     }
 }

@@ -105,7 +105,13 @@ pub(crate) struct LostEvents {
     pub(crate) topic: Option<Topic>,
 }
 
-/// Read that failed for good: the history is damaged, or closed. The events of the read count as lost.
+/// Read that failed for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("history cannot be read")]
-pub(crate) struct HistoryError;
+pub(crate) enum HistoryError {
+    /// The events of the read count as lost.
+    #[error("history cannot be read")]
+    Unreadable,
+    /// The hub is closed. Its subscriptions end, and nothing is lost.
+    #[error("history is closed")]
+    Closed,
+}

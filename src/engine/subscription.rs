@@ -55,6 +55,7 @@ impl EngineSubscription {
                 self.is_too_slow = true;
                 Poll::Ready(Some(Unlived::End(SubscriptionEnd::TooSlow)))
             }
+            Some(Filled::Closed) => Poll::Ready(Some(Unlived::End(SubscriptionEnd::Closed))),
             Some(filled) => Poll::Ready(Some(Unlived::Filled(filled))),
             None => {
                 self.fill = None;
@@ -85,6 +86,7 @@ impl Subscriber for EngineSubscription {
             match ready!(self.poll_fill(cx)) {
                 Some(Unlived::Filled(Filled::Events(batch))) => return Poll::Ready(Delivery::Events(batch)),
                 Some(Unlived::Filled(Filled::Gap(gap))) => return Poll::Ready(Delivery::Gap(gap)),
+                Some(Unlived::Filled(Filled::Closed)) => return Poll::Ready(Delivery::End(SubscriptionEnd::Closed)),
                 Some(Unlived::End(end)) => return Poll::Ready(Delivery::End(end)),
                 None => {}
             }
@@ -108,6 +110,9 @@ impl Subscriber for EngineSubscription {
                     return Poll::Ready(EncodedDelivery::Events(EncodedBatch::new(bytes, count)));
                 }
                 Some(Unlived::Filled(Filled::Gap(gap))) => return Poll::Ready(EncodedDelivery::Gap(gap)),
+                Some(Unlived::Filled(Filled::Closed)) => {
+                    return Poll::Ready(EncodedDelivery::End(SubscriptionEnd::Closed));
+                }
                 Some(Unlived::End(end)) => return Poll::Ready(EncodedDelivery::End(end)),
                 None => {}
             }

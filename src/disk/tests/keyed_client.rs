@@ -62,7 +62,7 @@ impl Client {
         self.last
     }
 
-    pub(super) fn takes(&mut self, delivery: Delivery) {
+    pub(super) fn takes(&mut self, delivery: &Delivery) {
         match delivery {
             Delivery::Events(batch) => {
                 for event in batch.iter() {
@@ -82,7 +82,7 @@ impl Client {
         }
     }
 
-    fn gap(&mut self, gap: Gap) {
+    fn gap(&mut self, gap: &Gap) {
         let of = |topic: &Topic| gap.topic.as_ref().is_none_or(|other| other == topic);
         // Nothing but removals is ever lost, and epochs of which no event is in history any more.
         assert!(

@@ -1,5 +1,6 @@
 //! Tests of the hub on disk.
 
+mod edges;
 mod history;
 mod keyed;
 mod keyed_client;

@@ -26,7 +26,7 @@ impl History for MemoryHistory {
         let mut page = self.stored.lock().unwrap().page(&read, self.page);
         let mut slow = *self.slow.lock().unwrap();
         if self.fails.lock().unwrap().0 {
-            return Box::pin(std::future::ready(Err(HistoryError)));
+            return Box::pin(std::future::ready(Err(HistoryError::Unreadable)));
         }
         Box::pin(std::future::poll_fn(move |cx| {
             if slow > 0 {

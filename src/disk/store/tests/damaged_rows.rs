@@ -32,7 +32,7 @@ fn trim(store: &Store, now: u64) {
     }
 }
 
-fn is_damaged<T>(result: Result<T, DiskError>) -> bool {
+fn is_damaged<T>(result: &Result<T, DiskError>) -> bool {
     matches!(result, Err(DiskError::Damaged { .. }))
 }
 
@@ -92,7 +92,7 @@ fn damaged_row_of_the_order_is_written_again() {
         store.write(&[event(sequence, ["a", "b"][sequence as usize % 2], text(sequence))]).unwrap();
     }
     damage(&store, &keys::order(2));
-    assert!(is_damaged(store.read_all(0, 99, ALL, |_| true)));
+    assert!(is_damaged(&store.read_all(0, 99, ALL, |_| true)));
     for sequence in 10..=300 {
         store.write(&[event(sequence, "c", text(sequence))]).unwrap();
     }
@@ -117,7 +117,7 @@ fn damaged_row_of_a_topic_does_not_keep_the_events_of_others() {
     let page = store.read(&topic("b"), 0, 999, ALL).unwrap();
     assert!(page.records.len() > 50);
     assert_eq!(sequences(&page.records), (page.trimmed + 1..=300).collect::<Vec<_>>());
-    assert!(is_damaged(store.read(&topic("a"), 0, 99, ALL)));
+    assert!(is_damaged(&store.read(&topic("a"), 0, 99, ALL)));
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn damaged_block_of_a_table_is_removed_when_its_time_comes() {
     fs::write(&table, bytes).unwrap();
     let options = StoreOptions { retention: Arc::new(|_| Retention::count(10)), ..written(Retention::default()) };
     let (store, _) = Store::open(&directory.0, &options, 2).unwrap();
-    assert!(is_damaged(store.read(&topic("a"), 0, u64::MAX, ALL)), "the block is read");
+    assert!(is_damaged(&store.read(&topic("a"), 0, u64::MAX, ALL)), "the block is read");
     store.write(&[event(3_001, "a", "x")]).unwrap();
     trim(&store, 3_001);
     let page = store.read(&topic("a"), 0, u64::MAX, ALL).unwrap();
