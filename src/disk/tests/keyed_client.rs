@@ -14,14 +14,14 @@ pub(super) struct Published {
     pub(super) topic: Topic,
 }
 
-pub(super) type States = BTreeMap<(Topic, String), String>;
+pub(super) type NewestByKey = BTreeMap<(Topic, String), String>;
 
 pub(super) fn is_keyed(topic: &Topic) -> bool {
     topic.as_str().starts_with("k/")
 }
 
 /// Applies an event of a keyed topic to the newest events of its keys.
-pub(super) fn apply(states: &mut States, topic: &Topic, event: &Event) {
+pub(super) fn apply(states: &mut NewestByKey, topic: &Topic, event: &Event) {
     let key = (topic.clone(), event.key().unwrap().to_owned());
     match event.is_removal() {
         true => drop(states.remove(&key)),
@@ -34,7 +34,7 @@ pub(super) struct Client {
     start: Start,
     pub(super) subscription: EngineSubscription,
     /// Newest event of each key, as the client has it.
-    pub(super) states: States,
+    pub(super) states: NewestByKey,
     /// Sequences of the events of other topics that it has.
     got: BTreeSet<u64>,
     /// Sequence after which it gets every event of other topics.
@@ -49,7 +49,7 @@ impl Client {
     pub(super) fn new(hub: &DiskHub, names: Vec<Pattern>, start: Start) -> Self {
         let since = hub.cursor().sequence();
         let subscription = subscribe(hub, &names, start);
-        let (states, got) = (States::new(), BTreeSet::new());
+        let (states, got) = (NewestByKey::new(), BTreeSet::new());
         Self { names, start, subscription, states, got, since, last: 0, id: None }
     }
 
@@ -111,8 +111,8 @@ impl Client {
     }
 
     /// Checks the client after it has received everything.
-    pub(super) fn check(&self, published: &[Published], states: &States) {
-        let expected: States = states
+    pub(super) fn check(&self, published: &[Published], states: &NewestByKey) {
+        let expected: NewestByKey = states
             .iter()
             .filter(|((topic, _), _)| self.follows(topic))
             .map(|(key, text)| (key.clone(), text.clone()))

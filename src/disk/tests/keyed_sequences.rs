@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::keyed_client::{Client, Published, States, apply, is_keyed};
+use super::keyed_client::{Client, NewestByKey, Published, apply, is_keyed};
 use super::support::{unpark, wait};
 use crate::contract::{Start, Subscriber};
 use crate::disk::hub::DiskHub;
@@ -59,7 +59,7 @@ struct World {
     directory: Directory,
     hub: DiskHub,
     published: Vec<Published>,
-    states: States,
+    states: NewestByKey,
     clients: Vec<Client>,
 }
 
@@ -78,7 +78,7 @@ impl World {
     fn new() -> Self {
         let directory = Directory::new();
         let hub = open(&directory);
-        Self { directory, hub, published: Vec::new(), states: States::new(), clients: Vec::new() }
+        Self { directory, hub, published: Vec::new(), states: NewestByKey::new(), clients: Vec::new() }
     }
 
     fn step(&mut self, step: Step) {

@@ -4,10 +4,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::contract::{Delivery, Subscriber};
 use crate::engine::subscription::EngineSubscription;
+use crate::time::{Clock, StdClock};
 
 struct Unpark(Thread);
 
@@ -25,12 +26,12 @@ pub(super) fn unpark() -> Waker {
 /// Waits for a future, at most 30 s.
 pub(super) fn wait<F: Future>(future: F) -> F::Output {
     let (waker, mut future) = (unpark(), pin!(future));
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = StdClock.now() + Duration::from_secs(30);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
-        let left = end.saturating_duration_since(Instant::now());
+        let left = end.saturating_duration_since(StdClock.now());
         assert!(!left.is_zero(), "nothing is ready for 30 s");
         thread::park_timeout(left);
     }

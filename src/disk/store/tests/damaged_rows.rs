@@ -53,7 +53,7 @@ fn damaged_row_is_removed_when_the_events_after_it_exceed_the_retention() {
         trim(&store, now);
         let page = store.read(&topic("a"), 0, 99, ALL);
         if !is_over {
-            assert!(is_damaged(page));
+            assert!(is_damaged(&page));
             continue;
         }
         let page = page.unwrap();
@@ -77,7 +77,7 @@ fn damaged_last_row_does_not_keep_events_from_its_topic() {
         store.write(&[event(sequence, "a", "x")]).unwrap();
         trim(&store, 6);
         let page = store.read(&topic("a"), 0, 99, ALL);
-        assert!(sequence > 4 || is_damaged(page), "{sequence}");
+        assert!(sequence > 4 || is_damaged(&page), "{sequence}");
     }
     let page = store.read(&topic("a"), 0, 99, ALL).unwrap();
     assert_eq!((sequences(&page.records), page.trimmed), (vec![4, 5, 6], 3));
