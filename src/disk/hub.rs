@@ -14,7 +14,7 @@ use crate::disk::store::{DiskError, Loss, Store};
 use crate::disk::writer::Write;
 use crate::engine::history::History;
 use crate::engine::start::{Continued, KnownEpochs};
-use crate::engine::subscription::EngineSubscription;
+use crate::engine::subscription::HistorySubscription;
 use crate::hub::{HubStats, LocalHub};
 use crate::model::{Cursor, EndReason, Event, IntoTopic, Topic, TopicEnd};
 
@@ -160,9 +160,9 @@ impl DiskHub {
     /// # Errors
     ///
     /// See [`LocalHub::subscribe`].
-    pub fn subscribe(&self, what: Subscribe) -> Result<EngineSubscription, SubscribeError> {
+    pub fn subscribe(&self, what: Subscribe) -> Result<HistorySubscription, SubscribeError> {
         let Handle { hub, history, epochs, epoch, base, .. } = &*self.handle;
-        Continued { hub, history, epochs, epoch: *epoch, base: *base }.subscribe(what)
+        Continued { hub, history, epochs, epoch: *epoch, base: *base, now: None, is_late: false }.subscribe(what)
     }
 
     /// Returns the cursor after the newest event.
@@ -254,7 +254,7 @@ impl Drop for Handle {
 }
 
 impl Hub for DiskHub {
-    type Subscription = EngineSubscription;
+    type Subscription = HistorySubscription;
 
     async fn publish(&self, topic: &Topic, event: Event) -> Result<Receipt, PublishError> {
         self.publish(topic, event).await
@@ -264,7 +264,7 @@ impl Hub for DiskHub {
         self.finish(topic, reason).await
     }
 
-    fn subscribe(&self, what: Subscribe) -> Result<EngineSubscription, SubscribeError> {
+    fn subscribe(&self, what: Subscribe) -> Result<HistorySubscription, SubscribeError> {
         self.subscribe(what)
     }
 }

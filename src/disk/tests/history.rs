@@ -2,7 +2,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use super::support::{next, texts, wait};
-use crate::contract::{Delivery, PublishError, Start, Subscribe};
+use crate::contract::{Delivery, PublishError, Start, Subscribe, Subscriber};
 use crate::disk::builder::DiskHubBuilder;
 use crate::disk::hub::DiskHub;
 use crate::disk::store::DiskError;
@@ -183,4 +183,17 @@ fn refused_events_leave_the_others_in_their_order() {
     }
     let expected: Vec<_> = (0..90).filter(|number| number % 3 != 0).map(|number| number.to_string()).collect();
     assert_eq!(texts(&mut reader, 60), expected);
+}
+
+#[test]
+fn subscription_is_loading_until_it_has_read_the_history() {
+    let directory = Directory::new();
+    let first = publish(&small(&directory).open().unwrap(), "a", 0..1);
+    let hub = small(&directory).open().unwrap();
+    publish(&hub, "a", 1..20);
+    let mut resumed = hub.subscribe(Subscribe::topics(["a"]).start(after(first))).unwrap();
+    assert!(resumed.info().is_loading());
+    assert_eq!(texts(&mut resumed, 19), numbers(1..20));
+    assert!(resumed.poll_next(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(!resumed.info().is_loading());
 }
