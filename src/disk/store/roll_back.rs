@@ -58,18 +58,29 @@ impl Rows {
 
 /// Finds the newest event of a key up to a sequence, and writes its row.
 fn restore_newest(view: &View, batch: &mut Batch, id: u32, key: &str, up_to: u64) -> Result<(), DiskError> {
-    let row = keys::newest(id, key);
-    for event in view.range(keys::event(id, 0)..=keys::event(id, up_to)).rev() {
+    let (row, mut newest) = (keys::newest(id, key), None);
+    'rows: for event in view.range(keys::event(id, 0)..=keys::event(id, up_to)).rev() {
         let (place, value) = event?;
         let found = entries(&place, &value)?.collect::<Result<Vec<_>, _>>()?;
-        if let Some(entry) = found.iter().rev().find(|entry| entry.body.key() == Some(key)) {
-            if entry.body.is_removal() {
-                batch.put(keys::removal(id, entry.sequence), Vec::new());
+        for entry in found.iter().rev().filter(|entry| entry.body.key() == Some(key)) {
+            let is_removal = entry.body.is_removal();
+            // Of successive removals the first one is in the state.
+            if is_removal || newest.is_none() {
+                newest = Some((entry.sequence, is_removal));
             }
-            batch.put(&row, encode_newest(&row, (entry.sequence, entry.body.is_removal())));
-            return Ok(());
+            if !is_removal {
+                break 'rows;
+            }
         }
     }
-    batch.remove(&row);
+    match newest {
+        Some((sequence, is_removal)) => {
+            if is_removal {
+                batch.put(keys::removal(id, sequence), Vec::new());
+            }
+            batch.put(&row, encode_newest(&row, (sequence, is_removal)));
+        }
+        None => batch.remove(&row),
+    }
     Ok(())
 }
