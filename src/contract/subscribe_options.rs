@@ -96,6 +96,13 @@ impl SubscribeOptions {
         disconnects
     }
 
+    /// Returns whether every topic and pattern starts now.
+    #[cfg(any(test, feature = "engine"))]
+    pub(crate) fn starts_now(&self) -> bool {
+        let own = self.rare.iter().flat_map(|rare| rare.own.values()).filter_map(|own| own.start);
+        std::iter::once(self.start).chain(own).all(|start| start == Start::Now)
+    }
+
     /// Starts every topic and pattern now, without the states of keyed topics.
     #[cfg(any(test, feature = "engine"))]
     pub(crate) fn continue_now(&mut self) {

@@ -53,7 +53,7 @@ impl DiskReader {
     }
 
     fn page(&self, read: &Read) -> Result<HistoryPage, DiskError> {
-        let Read { ranges, after, up_to } = read;
+        let Read { ranges, after, up_to, .. } = read;
         let page = Page { store: &self.store, read };
         let is_plain = |topic: &Topic| page.range_of(topic).is_some() && !self.store.has_state(topic);
         // Up to the lowest of these positions no event of a topic without a state is missing.
@@ -85,7 +85,7 @@ impl DiskReader {
         }
         // Some of the topic's events up to the page's end are lost, or of a later time: those are not distinguished.
         let lost = (trimmed > others).then(|| LostEvents { last: trimmed.min(end), topic: page.only().cloned() });
-        Ok(HistoryPage { events, up_to: end, lost, lost_state, trims })
+        Ok(HistoryPage { lost, lost_state, ..HistoryPage::new(events, end).with_trims(trims) })
     }
 }
 
@@ -115,7 +115,7 @@ impl Page<'_> {
             (Some(state), _) => Ok(state.after),
             (None, ReadFrom::Position) => Ok(range.after),
             (None, ReadFrom::Last(count)) => {
-                Ok(self.store.before_last(topic, self.read.up_to, count)?.max(range.after))
+                Ok(self.store.before_last(topic, self.read.since, count)?.max(range.after))
             }
         }
     }
@@ -134,7 +134,7 @@ impl Page<'_> {
 
     /// Returns the newest removals that are forgotten, and that the client needs.
     fn lost_state(&self) -> Result<Option<LostEvents>, DiskError> {
-        let Read { ranges, after, up_to } = self.read;
+        let Read { ranges, after, up_to, .. } = self.read;
         let needed = |range: &ReadRange| range.state.map(|state| state.needed(*after)).filter(|needed| needed < up_to);
         let Some(first) = ranges.iter().filter_map(needed).min() else { return Ok(None) };
         let is_read = |topic: &Topic| self.range_of(topic).is_some();

@@ -15,21 +15,20 @@ pub(crate) struct Fill {
     /// Sequence of the last event that was delivered. `None` if nothing is known of the position: the subscription starts at the
     /// oldest or at the last events, and has not read them.
     position: Option<u64>,
-    forgives: Forgives,
+    forgiven: Forgiven,
     /// Gap that is delivered with the first page.
     opening: Option<Gap>,
     reading: Option<ReadFuture>,
     items: VecDeque<Filled>,
 }
 
-/// Lost events that are no gap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Forgives {
-    None,
-    /// Those that are lost when the first page is read: the subscription starts after them, or its first gap is for them, too.
-    First,
-    /// Those that were lost when the first page was read, after this number of trims.
-    Since(u64),
+/// Lost events that are no gap: the subscription starts after them, or its first gap is for them, too.
+#[derive(Debug, Clone, Copy)]
+struct Forgiven {
+    /// Sequence of the last of them.
+    up_to: u64,
+    /// Number of trims when the first page was read. Events that were lost later are not forgiven. `None` before the first page.
+    trims: Option<u64>,
 }
 
 /// Item of a fill.
@@ -43,9 +42,9 @@ impl Fill {
     pub(crate) fn after(epoch: u64, ranges: Arc<[ReadRange]>, after: u64, up_to: u64) -> Self {
         Self {
             epoch,
-            read: Read { ranges, after, up_to },
+            read: Read::between(ranges, after, up_to),
             position: Some(after),
-            forgives: Forgives::None,
+            forgiven: Forgiven::NONE,
             opening: None,
             reading: None,
             items: VecDeque::new(),
@@ -61,15 +60,21 @@ impl Fill {
         self
     }
 
-    /// Returns a fill that starts at the oldest or at the last events of its ranges.
-    pub(crate) fn start(epoch: u64, ranges: Arc<[ReadRange]>, up_to: u64) -> Self {
-        Self { position: None, forgives: Forgives::First, ..Self::after(epoch, ranges, 0, up_to) }
+    /// Returns a fill that starts at the oldest or at the last events of its ranges. Events up to `since` that are lost are no gap.
+    pub(crate) fn start(epoch: u64, ranges: Arc<[ReadRange]>, up_to: u64, since: u64) -> Self {
+        let forgiven = Forgiven { up_to: since, trims: None };
+        let fill = Self { position: None, forgiven, ..Self::after(epoch, ranges, 0, up_to) };
+        Self { read: Read { since, ..fill.read }, ..fill }
+    }
+
+    /// Adds a gap before the first event.
+    pub(crate) fn with_opening(self, gap: Gap) -> Self {
+        Self { opening: Some(gap), ..self }
     }
 
     /// Returns a fill with a gap for everything that is not retained, and with all retained events.
     pub(crate) fn after_gap(gap: Gap, ranges: Arc<[ReadRange]>, up_to: u64) -> Self {
-        let start = Self::start(gap.cursor.epoch(), ranges, up_to);
-        Self { opening: Some(gap), ..start }
+        Self::start(gap.cursor.epoch(), ranges, up_to, up_to).with_opening(gap)
     }
 
     /// Returns the sequence of the last event of the fill.
@@ -185,32 +190,20 @@ impl Fill {
 
     /// Returns a page without the events, which cannot be read. They are a gap for every client.
     fn unreadable(&mut self) -> HistoryPage {
-        self.forgives = Forgives::None;
+        self.forgiven = Forgiven::NONE;
         let up_to = self.read.up_to;
-        HistoryPage {
-            events: Vec::new(),
-            up_to,
-            lost: Some(LostEvents { last: up_to, topic: None }),
-            lost_state: None,
-            trims: 0,
-        }
+        HistoryPage::new(Vec::new(), up_to).with_lost(LostEvents::up_to(up_to))
     }
 
     /// Takes a page. The gap of lost events is in the place of the last of them, so that a client that is cut before it gets it
     /// again, and one that is cut after it has everything else up to there.
     fn take(&mut self, page: HistoryPage, filter: Option<&EventFilter>) {
-        let HistoryPage { events, up_to, lost, lost_state, trims } = page;
+        let HistoryPage { events, up_to, lost, lost_state, trims, .. } = page;
         if let Some(lost) = lost_state {
             return self.begin_states_again(lost);
         }
-        let is_forgiven = match self.forgives {
-            Forgives::None => false,
-            Forgives::First => true,
-            Forgives::Since(first) => first == trims,
-        };
-        if self.forgives == Forgives::First {
-            self.forgives = Forgives::Since(trims);
-        }
+        let is_forgiven = *self.forgiven.trims.get_or_insert(trims) == trims
+            && lost.as_ref().is_none_or(|lost| lost.last <= self.forgiven.up_to);
         self.items.extend(self.opening.take().map(Filled::Gap));
         // A loss after the page is also one of the next read.
         let lost = lost.filter(|lost| !is_forgiven && (self.read.after + 1..=up_to).contains(&lost.last));
@@ -251,6 +244,10 @@ impl Fill {
             self.items.push_back(Filled::Events(Batch::new(topic, self.epoch, batch)));
         }
     }
+}
+
+impl Forgiven {
+    const NONE: Self = Self { up_to: 0, trims: None };
 }
 
 impl Filled {

@@ -16,7 +16,7 @@ use crate::model::Cursor;
 ///
 /// The subscription in memory ends if it falls behind. Everything up to its cursor is delivered then. The next one in memory starts
 /// at the newest event, and the events between them are read from the history.
-pub struct EngineSubscription {
+pub struct HistorySubscription {
     pub(super) live: Subscription,
     /// The parameters of the subscription in memory, which begins after the present.
     pub(super) what: Subscribe,
@@ -41,7 +41,12 @@ enum Unlived {
     End(SubscriptionEnd),
 }
 
-impl EngineSubscription {
+impl HistorySubscription {
+    /// Returns whether events from the history are still to be read.
+    pub(crate) fn is_filling(&self) -> bool {
+        self.fill.is_some()
+    }
+
     /// Returns the next delivery that is not in memory, if there is one.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Option<Unlived>> {
         if self.is_too_slow {
@@ -79,7 +84,7 @@ impl EngineSubscription {
     }
 }
 
-impl Subscriber for EngineSubscription {
+impl Subscriber for HistorySubscription {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
         loop {
             match ready!(self.poll_fill(cx)) {
@@ -156,8 +161,8 @@ impl Subscriber for EngineSubscription {
     }
 }
 
-impl fmt::Debug for EngineSubscription {
+impl fmt::Debug for HistorySubscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EngineSubscription").field("cursor", &self.cursor()).finish_non_exhaustive()
+        f.debug_struct("HistorySubscription").field("cursor", &self.cursor()).finish_non_exhaustive()
     }
 }

@@ -32,7 +32,7 @@ impl LocalHub {
 
 impl Prepared<'_> {
     /// Gives up the room, and the topics that were created for the events.
-    #[cfg(feature = "engine")]
+    #[cfg(feature = "disk")]
     pub(crate) fn refuse(self) {
         self.events.iter().for_each(|(log, _)| self.shared.registry.release(log));
     }

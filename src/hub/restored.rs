@@ -6,7 +6,7 @@ use crate::hub::local::LocalHub;
 use crate::hub::log::keyed_state::KeyedState;
 use crate::hub::log::log::Log;
 use crate::hub::shared::Shared;
-use crate::model::{EndReason, Event, Pattern, StateLimits, Topic};
+use crate::model::{Event, StateLimits, Topic};
 
 /// Limit that the state of a topic exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,18 +18,6 @@ pub(crate) struct ExceededLimit {
 }
 
 impl LocalHub {
-    /// Returns whether a topic that the pattern matches may keep the newest event of each key.
-    pub(crate) fn may_keep_state(&self, name: &Pattern) -> bool {
-        let shared = self.shared();
-        shared.has_keyed && shared.registry.may_be_keyed(name)
-    }
-
-    /// Ends a topic with a sequence at which it ended before the hub began.
-    pub(crate) fn restore_end(&self, topic: &Topic, sequence: u64, reason: EndReason) {
-        let shared = self.shared();
-        drop(shared.registry.finish(topic, sequence, reason, shared.now(), false));
-    }
-
     /// Puts an event from before the hub began into the state of its topic. The events of a topic are put in their order.
     ///
     /// Removals are left out: a client that needs one has a cursor from before the hub began, and reads from the history.

@@ -2,7 +2,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use super::support::{next, texts, wait};
-use crate::contract::{Delivery, PublishError, Start, Subscribe};
+use crate::contract::{Delivery, PublishError, Start, Subscribe, Subscriber};
 use crate::disk::builder::DiskHubBuilder;
 use crate::disk::hub::DiskHub;
 use crate::disk::store::DiskError;

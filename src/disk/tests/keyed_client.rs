@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::contract::{Delivery, Start, Subscribe};
 use crate::disk::hub::DiskHub;
-use crate::engine::subscription::EngineSubscription;
+use crate::engine::subscription::HistorySubscription;
 use crate::model::{Cursor, Event, Gap, GapReason, Pattern, Topic};
 
 /// Published event.
@@ -33,7 +33,7 @@ pub(super) fn apply(states: &mut States, topic: &Topic, event: &Event) {
 pub(super) struct Client {
     pub(super) names: Vec<Pattern>,
     start: Start,
-    pub(super) subscription: EngineSubscription,
+    pub(super) subscription: HistorySubscription,
     /// Newest event of each key, as the client has it.
     pub(super) states: States,
     /// Sequences of the events of other topics that it has.
@@ -124,6 +124,6 @@ impl Client {
     }
 }
 
-fn subscribe(hub: &DiskHub, names: &[Pattern], start: Start) -> EngineSubscription {
+fn subscribe(hub: &DiskHub, names: &[Pattern], start: Start) -> HistorySubscription {
     hub.subscribe(Subscribe::patterns(names.iter().cloned()).start(start)).unwrap()
 }

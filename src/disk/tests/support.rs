@@ -7,7 +7,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use crate::contract::{Delivery, Subscriber};
-use crate::engine::subscription::EngineSubscription;
+use crate::engine::subscription::HistorySubscription;
 
 struct Unpark(Thread);
 
@@ -32,12 +32,12 @@ pub(super) fn wait<F: Future>(future: F) -> F::Output {
     }
 }
 
-pub(super) fn next(subscription: &mut EngineSubscription) -> Delivery {
+pub(super) fn next(subscription: &mut HistorySubscription) -> Delivery {
     wait(std::future::poll_fn(|cx| subscription.poll_next(cx)))
 }
 
 /// Returns the texts of the next events, which must come without a gap.
-pub(super) fn texts(subscription: &mut EngineSubscription, count: usize) -> Vec<String> {
+pub(super) fn texts(subscription: &mut HistorySubscription, count: usize) -> Vec<String> {
     let mut texts = Vec::new();
     while texts.len() < count {
         match next(subscription) {

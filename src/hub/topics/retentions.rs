@@ -34,14 +34,14 @@ impl Retentions {
     }
 
     /// Returns the first topic or pattern with a state.
-    #[cfg(feature = "engine")]
+    #[cfg(feature = "disk")]
     pub(crate) fn first_keyed(&self) -> Option<&str> {
         let of_pattern = self.by_pattern.iter().find(|(_, retention)| retention.state.is_some());
         of_pattern.map(|(pattern, _)| pattern.as_str()).or_else(|| self.otherwise.state.map(|_| "**"))
     }
 
     /// Returns these retentions with the states of others.
-    #[cfg(feature = "engine")]
+    #[cfg(feature = "disk")]
     pub(crate) fn with_states_of(&self, others: &Self) -> Self {
         let mut combined = Self::default();
         combined.otherwise(Retention { state: others.otherwise.state, ..*self.otherwise });
@@ -67,7 +67,7 @@ impl Retentions {
     }
 }
 
-#[cfg(all(test, feature = "engine"))]
+#[cfg(all(test, feature = "disk"))]
 mod tests {
     use super::*;
 
