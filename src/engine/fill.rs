@@ -35,6 +35,8 @@ struct Forgiven {
 pub(crate) enum Filled {
     Events(Batch),
     Gap(Gap),
+    /// The history is closed.
+    Closed,
 }
 
 impl Fill {
@@ -116,7 +118,11 @@ impl Fill {
             let reading = self.reading.get_or_insert_with(|| history.read(self.read.clone()));
             let page = ready!(reading.as_mut().poll(cx));
             self.reading = None;
-            let page = page.unwrap_or_else(|HistoryError| self.unreadable());
+            let page = match page {
+                Ok(page) => page,
+                Err(HistoryError { is_closed: false }) => self.unreadable(),
+                Err(HistoryError { is_closed: true }) => return Poll::Ready(Some(Filled::Closed)),
+            };
             self.take(page, filter);
         }
     }
@@ -184,6 +190,7 @@ impl Fill {
         let passed = match item {
             Filled::Events(batch) => batch.iter().next_back().and_then(|event| event.cursor).map(Cursor::sequence),
             Filled::Gap(gap) => Some(gap.cursor.sequence()),
+            Filled::Closed => None,
         };
         self.position = passed.or(self.position);
     }
@@ -229,6 +236,7 @@ impl Fill {
         let last = self.items.back().and_then(|item| match item {
             Filled::Events(batch) => batch.iter().next_back()?.cursor,
             Filled::Gap(gap) => Some(gap.cursor),
+            Filled::Closed => None,
         });
         last.unwrap_or(Cursor::new(self.epoch, self.read.after))
     }
@@ -256,6 +264,7 @@ impl Filled {
         match self {
             Self::Events(batch) => batch.after(cursor).map(Self::Events),
             Self::Gap(gap) => (gap.cursor.sequence() > cursor.sequence()).then_some(Self::Gap(gap)),
+            Self::Closed => Some(Self::Closed),
         }
     }
 }

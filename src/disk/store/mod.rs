@@ -54,6 +54,7 @@
 #![allow(dead_code, unused_imports, reason = "states are not loaded yet")]
 
 mod codec;
+mod damage;
 mod epochs;
 mod error;
 mod files;
@@ -65,9 +66,12 @@ mod manifest;
 mod meta;
 mod open;
 mod options;
+mod order;
+mod packed;
 mod read;
 mod record;
 mod retain;
+mod roll_back;
 mod rows;
 mod states;
 #[expect(clippy::module_inception, reason = "the type gives the folder its name")]
@@ -75,6 +79,8 @@ mod store;
 #[cfg(test)]
 pub(crate) mod tests;
 mod topics;
+mod trim_order;
+mod trim_round;
 mod write;
 
 pub use error::DiskError;

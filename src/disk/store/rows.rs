@@ -53,7 +53,7 @@ impl Rows {
         let database = Database::builder(path)
             .cache_size(options.cache)
             .max_journaling_size(JOURNALS)
-            .worker_threads(2)
+            .worker_threads(1)
             .journal_compression(CompressionType::None)
             .manual_journal_persist(true)
             .open()?;

@@ -35,6 +35,8 @@ pub(super) struct Writer {
     pub(super) replaced: Vec<Vec<u8>>,
     /// Topic that a round of trimming continues after.
     pub(super) trimmed_up_to: Option<u32>,
+    /// Sequence that a round of trimming of the order continues after.
+    pub(super) ordered_up_to: Option<u64>,
     /// Whether the database must be opened again before the next write.
     pub(super) has_failed: bool,
     /// Lock of the directory. `None` after [`Store::close`]. It is the last field, so it is released last.

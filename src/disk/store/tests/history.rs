@@ -51,7 +51,7 @@ fn records_out_of_order_are_refused_and_nothing_is_written() {
     store.write(&[event(1, "a", "1"), event(5, "a", "2")]).unwrap();
     for wrong in [[5, 6], [6, 6], [4, 7]] {
         let error = store.write(&wrong.map(|sequence| event(sequence, "a", "3"))).unwrap_err();
-        assert!(matches!(error, DiskError::OutOfOrder { .. }), "{error}");
+        assert!(error.to_string().contains("the store continues at"), "{error}");
     }
     assert_eq!(sequences(&store.read(&topic("a"), 0, u64::MAX, ALL).unwrap().records), [1, 5]);
 }

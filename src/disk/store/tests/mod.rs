@@ -1,4 +1,5 @@
 mod damage;
+mod damaged_rows;
 #[cfg(target_os = "linux")]
 mod figures;
 #[cfg(target_os = "linux")]
