@@ -65,7 +65,7 @@ pub(super) struct DiskWriter {
     pub(super) store: Arc<Store>,
     pub(super) queue: CommandQueue<Write>,
     failures: Arc<Failures>,
-    /// What was written since events were removed last.
+    /// Amount that was written since events were removed last.
     written: Written,
     /// Size of the last group.
     last_group: usize,
@@ -183,7 +183,7 @@ impl DiskWriter {
             if now >= *until.get_or_insert(now + wait) {
                 return None;
             }
-            thread::sleep(GROUP_WAIT);
+            thread::park_timeout(GROUP_WAIT);
         }
     }
 

@@ -51,8 +51,6 @@
 //! Errors and panics of fjall are errors of the store. Damage that would end the process inside of fjall is found before
 //! fjall reads it (`journals.rs`, `manifest.rs`).
 
-#![allow(dead_code, unused_imports, reason = "states are not loaded yet")]
-
 mod codec;
 mod damage;
 mod epochs;
@@ -84,13 +82,10 @@ mod trim_round;
 mod write;
 
 pub use error::DiskError;
-pub(crate) use kept::KeptPage;
 pub use open::Loss;
-pub(crate) use open::Opened;
 pub use options::Durability;
 pub(crate) use options::StoreOptions;
 pub(crate) use read::{Limit, LogPage};
 pub(crate) use record::Record;
-pub(crate) use states::States;
 pub(crate) use store::Store;
 pub(crate) use topics::TopicRow;

@@ -76,7 +76,9 @@ fn waker_that_panics_does_not_stop_the_hub() {
 #[test]
 fn close_ends_subscriptions_that_read_from_disk_without_a_gap() {
     let directory = Directory::new();
-    let hub = open(&directory);
+    let memory = || LocalHub::builder().retain(Retention::count(2)).live_buffer(0);
+    let builder = || DiskHub::builder(&directory.0).retain(Retention::count(10_000)).memory(memory());
+    let hub = builder().open().unwrap();
     for number in 0..3_000 {
         drop(pin!(hub.publish("a", number.to_string())).poll(&mut Context::from_waker(Waker::noop())));
     }
@@ -94,7 +96,7 @@ fn close_ends_subscriptions_that_read_from_disk_without_a_gap() {
     assert!(matches!(hub.disk_stats(), Err(DiskError::Closed)));
     hub.close();
     drop(hub);
-    let hub = open(&directory);
+    let hub = builder().open().unwrap();
     let mut resumed = hub.subscribe(Subscribe::topics(["a"]).start(Start::After(cursor))).unwrap();
     assert_eq!(texts(&mut resumed, 3_001 - read).last().map(String::as_str), Some("3000"));
 }

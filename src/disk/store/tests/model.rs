@@ -6,7 +6,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::support::{ALL, Directory, copy_killed, read_pages, sequences, topic, written};
-use crate::disk::store::{Limit, Opened, Record, Store, StoreOptions};
+use crate::disk::store::open::Opened;
+use crate::disk::store::{Limit, Record, Store, StoreOptions};
 use crate::model::{EndReason, Event, Retention, StateLimits, Topic};
 
 const TOPICS: [&str; 4] = ["a", "b/c", "states/x", "states/y"];
