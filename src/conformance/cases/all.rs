@@ -1,4 +1,4 @@
-use crate::conformance::cases::{end, filter, gaps, keyed, order, overflow, resume, topic_ends, ttl};
+use crate::conformance::cases::{end, filter, gaps, keyed, losses, order, overflow, restart, resume, topic_ends, ttl};
 use crate::conformance::run::case::{Ability, Case, Rows};
 use crate::model::Overflow;
 
@@ -43,7 +43,7 @@ pub(in crate::conformance) const CASES: &[Case] = &[
         Box::pin(filter::on_another(cx))
     })
     .filter(filter::is_visible),
-    Case::new("gap on another epoch", 4, Rows::Resuming, |cx| Box::pin(gaps::epoch(cx))),
+    Case::new("gap after the history was lost", 4, Rows::Resuming, |cx| Box::pin(gaps::epoch(cx))),
     Case::new("unreadable cursor", 4, Rows::Every, |cx| Box::pin(gaps::unreadable(cx))),
     Case::new("end", 100, Rows::Every, |cx| Box::pin(end::after_all_events(cx))),
     Case::new("ends of topics", 100, Rows::Every, |cx| Box::pin(topic_ends::in_order(cx))).needs(&[Ability::Ends]),
@@ -58,7 +58,7 @@ pub(in crate::conformance) const CASES: &[Case] = &[
         .needs(&[Ability::Exact, Ability::Ends]),
     Case::new("ends of topics after lag", 4, Rows::Live, |cx| Box::pin(topic_ends::overflow(cx)))
         .needs(&[Ability::Exact, Ability::Ends]),
-    Case::new("ends of topics on another epoch", 4, Rows::Resuming, |cx| Box::pin(topic_ends::epoch(cx)))
+    Case::new("ends of topics after the history was lost", 4, Rows::Resuming, |cx| Box::pin(topic_ends::epoch(cx)))
         .needs(&[Ability::Ends]),
     Case::new("topics that had ended before", 100, Rows::Every, |cx| Box::pin(topic_ends::before(cx)))
         .needs(&[Ability::Ends]),
@@ -76,7 +76,26 @@ pub(in crate::conformance) const CASES: &[Case] = &[
         .needs(&[Ability::Exact, Ability::Keyed]),
     Case::new("state with forgotten removals", 4, Rows::Resuming, |cx| Box::pin(keyed::removals_forgotten(cx)))
         .needs(&[Ability::Exact, Ability::Keyed]),
-    Case::new("state on another epoch", 100, Rows::Resuming, |cx| Box::pin(keyed::epoch(cx))).needs(&[Ability::Keyed]),
+    Case::new("state after the history was lost", 100, Rows::Resuming, |cx| Box::pin(keyed::epoch(cx)))
+        .needs(&[Ability::Keyed]),
     Case::new("state after lag", 4, Rows::Live, |cx| Box::pin(keyed::lag(cx))).needs(&[Ability::Exact, Ability::Keyed]),
     Case::new("end after unread events", 100, Rows::Live, |cx| Box::pin(end::after_unread_events(cx))),
+    Case::new("every event or a gap after a long absence", 4, Rows::Resuming, |cx| Box::pin(losses::away(cx))),
+    Case::new("every event or a gap after lag", 4, Rows::Live, |cx| Box::pin(losses::behind(cx))),
+    Case::new("restart, resume at every cut", 100, Rows::Pairs, |cx| Box::pin(restart::at_every_cut(cx)))
+        .needs(&[Ability::Restarts]),
+    Case::new("restart, resume after several", 100, Rows::Resuming, |cx| Box::pin(restart::between_restarts(cx)))
+        .needs(&[Ability::Restarts]),
+    Case::new("restart, connected client", 100, Rows::Live, |cx| Box::pin(restart::connected(cx)))
+        .needs(&[Ability::Restarts]),
+    Case::new("restart, new client", 100, Rows::Every, |cx| Box::pin(restart::new_client(cx)))
+        .needs(&[Ability::Restarts]),
+    Case::new("restart, every event or a gap", 4, Rows::Resuming, |cx| Box::pin(restart::evicted(cx)))
+        .needs(&[Ability::Restarts]),
+    Case::new("restart, then the history was lost", 100, Rows::Resuming, |cx| Box::pin(restart::then_lost(cx)))
+        .needs(&[Ability::Restarts]),
+    Case::new("restart, ends of topics", 100, Rows::Resuming, |cx| Box::pin(topic_ends::restarted(cx)))
+        .needs(&[Ability::Restarts, Ability::Ends]),
+    Case::new("restart, state", 100, Rows::Pairs, |cx| Box::pin(keyed::restarted(cx)))
+        .needs(&[Ability::Restarts, Ability::Keyed]),
 ];

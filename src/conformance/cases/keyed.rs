@@ -257,6 +257,32 @@ pub(in crate::conformance) async fn epoch(cx: CaseContext<'_>) -> CaseResult {
     Ok(())
 }
 
+/// The state outlives a restart, for a client that was cut anywhere in it and for a new one.
+pub(in crate::conformance) async fn restarted(cx: CaseContext<'_>) -> CaseResult {
+    let mut state = State::default();
+    for cut in [1, 3, 6] {
+        for key in 0..8 {
+            state.set(cx, TOPICS[key % 2], key, cut).await?;
+        }
+        let (mut client, mut copy) = (cx.connect(&TOPICS, None).await?, State::default());
+        for _ in 0..cut {
+            copy.apply(&client.read_until(1, |_| true).await?[0])?;
+        }
+        let cursor = client.disconnect()?;
+        state.set(cx, CARS, 0, 100 + cut).await?;
+        state.remove(cx, CARS, 2).await?;
+        cx.hub.reopen().await?;
+        state.remove(cx, "state/bikes", 7).await?;
+        let last = state.set(cx, "state/bikes", 1, 100 + cut).await?;
+        for (mut copy, cursor) in [(copy, Some(&*cursor)), (State::default(), None)] {
+            let mut client = cx.connect_other(&TOPICS, cursor).await?;
+            copy.follow(&mut client, &last).await?;
+            state.check(&copy).map_err(|error| format!("cut after {cut}: {error}"))?;
+        }
+    }
+    Ok(())
+}
+
 /// A connected client that lags gets the newest event of each key in place of those that left memory.
 pub(in crate::conformance) async fn lag(cx: CaseContext<'_>) -> CaseResult {
     let (mut state, mut copy) = (State::default(), State::default());

@@ -119,6 +119,25 @@ pub(in crate::conformance) async fn epoch(cx: CaseContext<'_>) -> CaseResult {
     client.expect(&[ALL_ENDED]).await
 }
 
+/// Ends outlive a restart: a client that was cut after any number of items gets the rest, each once.
+pub(in crate::conformance) async fn restarted(cx: CaseContext<'_>) -> CaseResult {
+    let begin = cx.connect(&TOPICS, None).await?.disconnect()?;
+    let all = history(&cx).await?;
+    cx.hub.reopen().await?;
+    if cx.hub.publish("a", "late").await.is_ok() {
+        return Err("the ended topic accepted an event after the restart".into());
+    }
+    for cut in 0..=all.len() {
+        let mut client = cx.connect(&TOPICS, Some(&begin)).await?;
+        client.expect(&all[..cut]).await?;
+        let cursor = client.disconnect()?;
+        let mut client = cx.connect(&TOPICS, Some(&cursor)).await?;
+        client.expect(&all[cut..]).await.map_err(|error| format!("cut after {cut}: {error}"))?;
+        client.expect(&[ALL_ENDED]).await.map_err(|error| format!("cut after {cut}: {error}"))?;
+    }
+    Ok(())
+}
+
 /// A client without a cursor that comes after all ends gets no event, and the end.
 pub(in crate::conformance) async fn before(cx: CaseContext<'_>) -> CaseResult {
     history(&cx).await?;

@@ -109,6 +109,47 @@ impl<'a> CheckedClient<'a> {
         Ok(all)
     }
 
+    /// Reads up to the last of these events. Each must be delivered in order, or be covered by a gap in the place of the last
+    /// missing event; the last `retained` must be delivered.
+    pub(in crate::conformance) async fn follow(&mut self, burst: &[Seen], retained: usize) -> CaseResult {
+        let sequences = burst.iter().map(|item| sequence(item.cursor())).collect::<Result<Vec<_>, _>>()?;
+        let (mut next, mut missing) = (0, Vec::new());
+        while next < burst.len() {
+            let seen = self.next_item().await.map_err(|error| format!("expected {:?}: {error}", burst[next]))?;
+            let at = sequence(seen.cursor())?;
+            let (skipped, after) = match &seen {
+                Seen::Event(_) => {
+                    let place = sequences.binary_search(&at).ok().filter(|place| *place >= next);
+                    let place = place.ok_or_else(|| format!("expected {:?} or a gap, saw {seen:?}", burst[next]))?;
+                    self.compare(std::slice::from_ref(&burst[place]), std::slice::from_ref(&seen))?;
+                    (place, place + 1)
+                }
+                Seen::Gap(_) => {
+                    let after = sequences.partition_point(|sequence| *sequence <= at);
+                    if after < next || (after == next && missing.is_empty()) {
+                        return Err(format!("a gap for events that were delivered: {seen:?}").into());
+                    }
+                    (after, after)
+                }
+                other => return Err(format!("expected an event or a gap, saw {other:?}").into()),
+            };
+            missing.extend(next..skipped);
+            next = after;
+            if let Seen::Gap(gap) = &seen {
+                missing.retain(|place| gap.topic.is_some() && topic(&burst[*place]) != gap.topic.as_deref());
+                if next + retained > burst.len() {
+                    return Err(format!("a gap for retained events: {seen:?}").into());
+                }
+            }
+        }
+        match missing.first() {
+            None => Ok(()),
+            Some(first) => {
+                Err(format!("{} events are missing without a gap, first {:?}", missing.len(), burst[*first]).into())
+            }
+        }
+    }
+
     /// Compares items that the client got with the expected ones.
     pub(in crate::conformance) fn compare(&self, expected: &[Seen], seen: &[Seen]) -> CaseResult {
         for (expected, seen) in expected.iter().zip(seen) {
@@ -166,6 +207,17 @@ impl Seen {
             Self::TopicEnd(end) => Self::TopicEnd(SeenTopicEnd { cursor: moved(end.cursor), ..end }),
             Self::End(end) => Self::End(end),
         }
+    }
+}
+
+fn sequence(cursor: Option<&str>) -> Result<u64, Problem> {
+    Ok(cursor.ok_or("an item without a cursor")?.parse::<Cursor>()?.sequence())
+}
+
+fn topic(seen: &Seen) -> Option<&str> {
+    match seen {
+        Seen::Event(event) => event.topic.as_deref(),
+        _ => None,
     }
 }
 

@@ -1,0 +1,52 @@
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+
+use tidings::LocalHub;
+use tidings::conformance::{self, Capabilities, HubOptions, HubUnderTest};
+use tidings::disk::{DiskHub, Durability};
+
+/// Hubs in the folders of a directory, which is removed at the end.
+struct DiskHubs {
+    directory: PathBuf,
+}
+
+impl DiskHubs {
+    fn new(name: &str) -> Self {
+        let directory = std::env::temp_dir().join(format!("tidings-conformance-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(&directory).unwrap();
+        Self { directory }
+    }
+}
+
+impl Drop for DiskHubs {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+impl HubUnderTest for DiskHubs {
+    type Hub = DiskHub;
+
+    async fn open(&self, options: &HubOptions) -> Result<DiskHub, Box<dyn Error + Send + Sync>> {
+        let memory = LocalHub::builder().retain(options.retention()).live_buffer(0);
+        let hub = DiskHub::builder(self.directory.join(options.name())).memory(memory);
+        // A test has no power loss.
+        Ok(hub.retain(options.retention()).durability(Durability::Written).open()?)
+    }
+
+    async fn close(&self, hub: DiskHub) {
+        hub.close();
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default().with_topic_ends().with_restarts()
+    }
+}
+
+#[test]
+fn hub_on_disk_conforms() {
+    let report = conformance::hub(DiskHubs::new("hub")).unwrap();
+    println!("{report}");
+}
