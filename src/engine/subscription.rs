@@ -143,7 +143,8 @@ impl Subscriber for EngineSubscription {
     }
 
     fn info(&self) -> SubscriberInfo<'_> {
-        self.live.info()
+        let info = self.live.info();
+        if self.fill.is_some() { info.with_loading() } else { info }
     }
 }
 

@@ -17,12 +17,12 @@ pub fn own_adapters() -> Vec<Box<dyn AdapterUnderTest>> {
 struct OwnAdapter(ClientKind);
 
 impl OwnAdapter {
-    fn client(&self, hub: &CaseHub, topics: &[&str], cursor: Option<&str>) -> Result<Box<dyn Client>, String> {
+    async fn client(&self, hub: &CaseHub, topics: &[&str], cursor: Option<&str>) -> Result<Box<dyn Client>, String> {
         let timer = hub.timer();
         let subscriber = || hub.subscribe_after(topics, cursor).map_err(|error| error.to_string());
         Ok(match self.0 {
-            ClientKind::ShortPoll => Box::new(PollClient::open(hub.clone(), topics, cursor, false)?),
-            ClientKind::LongPoll => Box::new(PollClient::open(hub.clone(), topics, cursor, true)?),
+            ClientKind::ShortPoll => Box::new(PollClient::open(hub.clone(), topics, cursor, false).await?),
+            ClientKind::LongPoll => Box::new(PollClient::open(hub.clone(), topics, cursor, true).await?),
             ClientKind::Chunked => {
                 Box::new(StreamClient::open(ChunkedStream::new(subscriber()?, timer), NdjsonWire::default(), cursor)?)
             }
@@ -58,7 +58,7 @@ impl AdapterUnderTest for OwnAdapter {
         topics: &'a [&'a str],
         cursor: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Box<dyn Client>, String>> {
-        Box::pin(async move { self.client(hub, topics, cursor) })
+        Box::pin(async move { self.client(hub, topics, cursor).await })
     }
 
     fn shows(&self, seen: Seen) -> Seen {

@@ -21,11 +21,11 @@ pub(super) struct PollClient {
 }
 
 impl PollClient {
-    pub(super) fn open(hub: CaseHub, topics: &[&str], cursor: Option<&str>, long: bool) -> Result<Self, String> {
+    pub(super) async fn open(hub: CaseHub, topics: &[&str], cursor: Option<&str>, long: bool) -> Result<Self, String> {
         let mut inbox = Inbox::after(cursor);
         if cursor.is_none() {
             let subscriber = hub.subscribe_after(topics, None).map_err(|error| error.to_string())?;
-            read(PollQueue::new(subscriber).reply(), &mut inbox)?;
+            read(PollQueue::new(subscriber).reply_loaded().await, &mut inbox)?;
         }
         let topics = topics.iter().map(|&topic| topic.to_owned()).collect();
         Ok(Self { hub, topics, long, inbox })
@@ -46,7 +46,7 @@ impl PollClient {
             let now = timer.now();
             let reply = match self.long {
                 true => LongPollWaiter::new(subscriber, &timer, now + TIMEOUT).await,
-                false => PollQueue::new(subscriber).reply(),
+                false => PollQueue::new(subscriber).reply_loaded().await,
             };
             if reply.is_empty() {
                 timer.sleep_until(now + INTERVAL).await;
