@@ -88,11 +88,9 @@ impl Continued<'_> {
 
     /// Begins a subscription in memory. Returns it with the sequence of the newest event.
     fn begin(&self, now: Subscribe) -> Result<(Subscription, u64), SubscribeError> {
-        let mut live = self.hub.subscribe(now)?;
-        // The cursor of a subscription is before the ends that it has not delivered, and may be before events.
-        let newest = self.hub.cursor();
-        live.skip_to(newest);
-        Ok((live, newest.sequence()))
+        let live = self.hub.subscribe(now)?;
+        let newest = live.cursor().map_or(self.base, Cursor::sequence);
+        Ok((live, newest))
     }
 
     /// Begins a subscription in memory after a sequence, if memory has all events after it.

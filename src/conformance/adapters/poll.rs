@@ -1,6 +1,8 @@
+use std::future::poll_fn;
 use std::time::Duration;
 
 use crate::SubscribeError;
+use crate::subscriber::BoxSubscriber;
 use crate::time::{Clock, Timer};
 use crate::transport::Reply;
 use crate::transport::long_poll::LongPollWaiter;
@@ -25,7 +27,7 @@ impl PollClient {
         let mut inbox = Inbox::after(cursor);
         if cursor.is_none() {
             let subscriber = hub.subscribe_after(topics, None).map_err(|error| error.to_string())?;
-            read(PollQueue::new(subscriber).reply_loaded().await, &mut inbox)?;
+            read(short_poll(subscriber).await, &mut inbox)?;
         }
         let topics = topics.iter().map(|&topic| topic.to_owned()).collect();
         Ok(Self { hub, topics, long, inbox })
@@ -46,7 +48,7 @@ impl PollClient {
             let now = timer.now();
             let reply = match self.long {
                 true => LongPollWaiter::new(subscriber, &timer, now + TIMEOUT).await,
-                false => PollQueue::new(subscriber).reply_loaded().await,
+                false => short_poll(subscriber).await,
             };
             if reply.is_empty() {
                 timer.sleep_until(now + INTERVAL).await;
@@ -54,6 +56,13 @@ impl PollClient {
             read(reply, &mut self.inbox)?;
         }
     }
+}
+
+/// Returns the reply to a short poll. Events of a hub whose history is not in memory are loaded first.
+async fn short_poll(subscriber: BoxSubscriber) -> Reply {
+    let mut queue = PollQueue::new(subscriber);
+    poll_fn(|cx| queue.poll_ready(cx)).await;
+    queue.reply()
 }
 
 fn read(reply: Reply, inbox: &mut Inbox) -> Result<(), String> {
