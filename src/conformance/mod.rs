@@ -6,6 +6,7 @@ mod cases;
 pub mod clients;
 mod hub;
 mod run;
+mod subscriber;
 
 pub use adapters::own_adapters;
 pub use beside::adapters;
@@ -14,3 +15,4 @@ pub use run::{
     AdapterUnderTest, Capabilities, CaseHub, CaseResult, Failure, Failures, HubOptions, HubUnderTest, LocalHubs,
     Problem, Report, Table, VirtualTimer,
 };
+pub use subscriber::{SourceUnderTest, subscriber};

@@ -4,3 +4,4 @@
 #[cfg(feature = "disk")]
 mod disk;
 mod local;
+mod subscriber;

@@ -19,7 +19,11 @@ const MOST_POLLS: usize = 10_000_000;
 /// immediate, waits for a wake of another thread first.
 ///
 /// An advance that is too early does no harm: a stream sends a keep-alive, and a poll is repeated.
-pub(super) fn drive(timer: &VirtualTimer, is_immediate: bool, run: impl Future<Output = CaseResult>) -> CaseResult {
+pub(in crate::conformance) fn drive(
+    timer: &VirtualTimer,
+    is_immediate: bool,
+    run: impl Future<Output = CaseResult>,
+) -> CaseResult {
     let task = Arc::new(Task { thread: thread::current(), is_woken: AtomicBool::new(false) });
     let (waker, mut run) = (Waker::from(Arc::clone(&task)), pin!(run));
     let mut waits = 0;
