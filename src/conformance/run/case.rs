@@ -73,11 +73,11 @@ impl Ability {
 
 impl Rows {
     /// Returns the rows of each run. With `cycle`, each row is the first of one pair.
-    pub(in crate::conformance) fn choose<'a>(
+    pub(in crate::conformance) fn choose(
         self,
-        rows: &'a [Box<dyn AdapterUnderTest>],
+        rows: &[Box<dyn AdapterUnderTest>],
         cycle: bool,
-    ) -> Vec<Vec<&'a dyn AdapterUnderTest>> {
+    ) -> Vec<Vec<&dyn AdapterUnderTest>> {
         let rows = rows.iter().map(|row| &**row);
         match self {
             Self::Every => rows.map(|row| vec![row]).collect(),

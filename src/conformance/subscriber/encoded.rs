@@ -21,11 +21,7 @@ pub(super) async fn equals_batches<S: SourceUnderTest>(
                 let delivery = poll_fn(|cx| probe.subscriber.poll_encoded(cx, &format, max)).await;
                 let delivered = lines(delivery, max, probe.subscriber.heeds_max())
                     .map_err(|error| format!("with a maximum of {max}: {error}"))?;
-                let expected = probe.unread.get(..delivered.events.len());
-                if expected != Some(&delivered.events) {
-                    return Err(format!("with a maximum of {max}: expected {expected:?}, got {delivered:?}").into());
-                }
-                probe.unread.drain(..delivered.events.len());
+                probe.take(&delivered.events).map_err(|error| format!("with a maximum of {max}: {error}"))?;
             }
         }
     }

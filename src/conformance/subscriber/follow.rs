@@ -2,7 +2,7 @@
 
 use crate::conformance::run::{CaseResult, Problem};
 use crate::conformance::subscriber::SourceUnderTest;
-use crate::conformance::subscriber::probe::{Delivered, ENOUGH, Probe, batch, is_before, next};
+use crate::conformance::subscriber::probe::{Delivered, ENOUGH, Probe, batch, is_before, next, same};
 use crate::contract::Subscriber;
 use crate::model::Cursor;
 
@@ -83,9 +83,7 @@ pub(super) async fn resume<S: SourceUnderTest>(mut probe: Probe<S>, topics: &[&s
         while seen.len() < all.len() - read {
             seen.extend(batch(next(&mut resumed).await)?.events);
         }
-        if seen != all[read..] {
-            return Err(format!("after {read} events: expected {:?}, got {seen:?}", &all[read..]).into());
-        }
+        same(&all[read..], &seen).map_err(|error| format!("after {read} events: {error}"))?;
     }
     Ok(())
 }

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -23,7 +24,7 @@ pub(super) struct Probe<S: SourceUnderTest> {
 }
 
 /// An event that was published or delivered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Published {
     pub(super) topic: String,
     pub(super) text: String,
@@ -35,6 +36,26 @@ pub(super) struct Delivered {
     pub(super) events: Vec<Published>,
     /// Cursors of the first and of the last event.
     pub(super) cursors: Option<(Cursor, Cursor)>,
+}
+
+impl fmt::Debug for Published {
+    /// Writes the topic and the begin of the text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let begin: String = self.text.chars().take(8).collect();
+        write!(f, "{}: {begin:?}", self.topic)
+    }
+}
+
+/// Compares events with the first of the expected ones.
+pub(super) fn same(expected: &[Published], events: &[Published]) -> CaseResult {
+    for (number, event) in events.iter().enumerate() {
+        match expected.get(number) {
+            Some(expected) if expected == event => {}
+            Some(expected) => return Err(format!("expected {expected:?}, got {event:?}").into()),
+            None => return Err(format!("expected no event, got {event:?}").into()),
+        }
+    }
+    Ok(())
 }
 
 impl<S: SourceUnderTest> Probe<S> {
@@ -83,15 +104,9 @@ impl<S: SourceUnderTest> Probe<S> {
         Ok(delivered)
     }
 
-    fn take(&mut self, events: &[Published]) -> CaseResult {
-        let expected = self.unread.get(..events.len());
-        if expected != Some(events) {
-            return Err(format!(
-                "expected {:?}, got {events:?}",
-                self.unread.iter().take(events.len()).collect::<Vec<_>>()
-            )
-            .into());
-        }
+    /// Removes events from those that are unread.
+    pub(super) fn take(&mut self, events: &[Published]) -> CaseResult {
+        same(&self.unread, events)?;
         self.unread.drain(..events.len());
         Ok(())
     }
@@ -137,7 +152,7 @@ pub(super) fn batch(delivery: Delivery) -> Result<Delivered, Problem> {
     let text = |event: &EventRef<'_>| event.event.as_str().unwrap_or_default().to_owned();
     let events: Vec<_> =
         batch.iter().map(|event| Published { topic: event.topic.to_string(), text: text(&event) }).collect();
-    delivered(events, batch.iter().map(|event| event.cursor).collect())
+    delivered(events, &batch.iter().map(|event| event.cursor).collect::<Vec<_>>())
 }
 
 /// Returns the events of encoded lines.
@@ -165,10 +180,10 @@ pub(super) fn lines(delivery: EncodedDelivery, max: usize, heeds_max: bool) -> R
     if heeds_max && bytes.len() > max && events.len() > 1 {
         return Err(format!("{} events of {} bytes; the maximum is {max}", events.len(), bytes.len()).into());
     }
-    delivered(events, cursors)
+    delivered(events, &cursors)
 }
 
-fn delivered(events: Vec<Published>, cursors: Vec<Option<Cursor>>) -> Result<Delivered, Problem> {
+fn delivered(events: Vec<Published>, cursors: &[Option<Cursor>]) -> Result<Delivered, Problem> {
     if events.is_empty() {
         return Err("a delivery without events".into());
     }
