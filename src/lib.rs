@@ -170,6 +170,6 @@ pub mod stats {
     pub use crate::hub::HubStats;
 }
 
-#[cfg(all(doctest, feature = "full"))]
+#[cfg(all(doctest, feature = "full", feature = "conformance"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,9 +1,7 @@
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::Duration;
 
 use crate::conformance::run::{CaseResult, VirtualTimer};
@@ -24,21 +22,15 @@ pub(in crate::conformance) fn drive(
     is_immediate: bool,
     run: impl Future<Output = CaseResult>,
 ) -> CaseResult {
-    let task = Arc::new(Task { thread: thread::current(), is_woken: AtomicBool::new(false) });
+    let (task, settle) = (Arc::new(Task::default()), if is_immediate { Duration::ZERO } else { SETTLE });
     let (waker, mut run) = (Waker::from(Arc::clone(&task)), pin!(run));
     let mut waits = 0;
     for _ in 0..MOST_POLLS {
         if let Poll::Ready(done) = run.as_mut().poll(&mut Context::from_waker(&waker)) {
             return done;
         }
-        if task.take_wake() {
+        if task.take_wake(settle) {
             continue;
-        }
-        if !is_immediate {
-            thread::park_timeout(SETTLE);
-            if task.take_wake() {
-                continue;
-            }
         }
         if waits == MOST_WAITS {
             return Err(format!("the run is still pending after {MOST_WAITS} advances of the time").into());
@@ -52,20 +44,25 @@ pub(in crate::conformance) fn drive(
 }
 
 /// Task of a run.
+#[derive(Default)]
 struct Task {
-    thread: Thread,
-    is_woken: AtomicBool,
+    is_woken: Mutex<bool>,
+    wakes: Condvar,
 }
 
 impl Task {
-    fn take_wake(&self) -> bool {
-        self.is_woken.swap(false, Ordering::AcqRel)
+    /// Returns whether the task was woken since the last call. Waits for a wake at most for a time.
+    fn take_wake(&self, time: Duration) -> bool {
+        let is_woken = self.is_woken.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.wakes.wait_timeout_while(is_woken, time, |is_woken| !*is_woken);
+        let (mut is_woken, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *is_woken)
     }
 }
 
 impl Wake for Task {
     fn wake(self: Arc<Self>) {
-        self.is_woken.store(true, Ordering::Release);
-        self.thread.unpark();
+        *self.is_woken.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.wakes.notify_one();
     }
 }
