@@ -1,6 +1,6 @@
 use std::error::Error;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tidings::LocalHub;
 use tidings::conformance::{self, Capabilities, HubOptions, HubUnderTest};
@@ -13,7 +13,10 @@ struct DiskHubs {
 
 impl DiskHubs {
     fn new(name: &str) -> Self {
-        let directory = std::env::temp_dir().join(format!("tidings-conformance-{name}-{}", std::process::id()));
+        // In memory if possible: each open waits for a disk several times, also for what other processes write.
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let directory = parent.join(format!("tidings-conformance-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).unwrap();
         Self { directory }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::conformance::run::{CaseResult, VirtualTimer};
 
 /// Time for which a run waits for other threads before the virtual time advances.
-const SETTLE: Duration = Duration::from_millis(5);
+const SETTLE: Duration = Duration::from_millis(2);
 /// Maximum number of such waits, and of advances of the time, in a run. With [`SETTLE`] it is 60 s without a wake.
-const MOST_WAITS: usize = 12_000;
+const MOST_WAITS: usize = 30_000;
 /// Maximum number of polls of a run. A subscriber that always wakes its task ends it.
 const MOST_POLLS: usize = 10_000_000;
 
