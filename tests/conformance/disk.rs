@@ -9,17 +9,19 @@ use tidings::disk::{DiskHub, Durability};
 /// Hubs in the folders of a directory, which is removed at the end.
 struct DiskHubs {
     directory: PathBuf,
+    /// Whether an open finds no history.
+    is_forgetful: bool,
 }
 
 impl DiskHubs {
-    fn new(name: &str) -> Self {
+    fn new(name: &str, is_forgetful: bool) -> Self {
         // In memory if possible: each open waits for a disk several times, also for what other processes write.
         let memory = Path::new("/dev/shm");
         let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let directory = parent.join(format!("tidings-conformance-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).unwrap();
-        Self { directory }
+        Self { directory, is_forgetful }
     }
 }
 
@@ -34,7 +36,11 @@ impl HubUnderTest for DiskHubs {
 
     async fn open(&self, options: &HubOptions) -> Result<DiskHub, Box<dyn Error + Send + Sync>> {
         let memory = LocalHub::builder().retain(options.retention()).live_buffer(0);
-        let hub = DiskHub::builder(self.directory.join(options.name())).memory(memory);
+        let path = self.directory.join(options.name());
+        if self.is_forgetful {
+            let _ = fs::remove_dir_all(&path);
+        }
+        let hub = DiskHub::builder(path).memory(memory);
         // A test has no power loss.
         Ok(hub.retain(options.retention()).durability(Durability::Written).open()?)
     }
@@ -54,8 +60,14 @@ const KNOWN: [&str; 1] = ["restart, ends of topics"];
 
 #[test]
 fn hub_on_disk_conforms() {
-    match conformance::hub(DiskHubs::new("hub")) {
+    match conformance::hub(DiskHubs::new("hub", false)) {
         Ok(report) => println!("{report}"),
         Err(failures) => assert!(failures.iter().all(|failure| KNOWN.contains(&failure.case())), "{failures}"),
     }
+}
+
+#[test]
+fn lost_history_is_found() {
+    let failures = conformance::hub(DiskHubs::new("forgetful", true)).unwrap_err();
+    assert!(failures.iter().any(|failure| failure.case() == "restart, resume at every cut"), "{failures}");
 }

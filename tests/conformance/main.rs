@@ -4,4 +4,5 @@
 #[cfg(feature = "disk")]
 mod disk;
 mod local;
+mod planted;
 mod subscriber;

@@ -1,7 +1,7 @@
 use std::future::poll_fn;
 use std::time::Duration;
 
-use crate::SubscribeError;
+use crate::contract::SubscribeError;
 use crate::subscriber::BoxSubscriber;
 use crate::time::{Clock, Timer};
 use crate::transport::Reply;

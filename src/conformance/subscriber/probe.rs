@@ -104,6 +104,26 @@ impl<S: SourceUnderTest> Probe<S> {
         Ok(delivered)
     }
 
+    /// Polls once for a batch, and reads encoded events if it is pending.
+    pub(super) async fn poll_then_read_encoded(&mut self) -> CaseResult {
+        match self.subscriber.poll_next(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(delivery) => self.take(&batch(delivery)?.events),
+            Poll::Pending => self.read_encoded(ENOUGH).await.map(drop),
+        }
+    }
+
+    /// Polls once for encoded events, and reads a batch if it is pending.
+    pub(super) async fn poll_encoded_then_read(&mut self) -> CaseResult {
+        let delivery = self.subscriber.poll_encoded(&mut Context::from_waker(Waker::noop()), &Lines(None), ENOUGH);
+        match delivery {
+            Poll::Ready(delivery) => {
+                let delivered = lines(delivery, ENOUGH, self.subscriber.heeds_max())?;
+                self.take(&delivered.events)
+            }
+            Poll::Pending => self.read().await.map(drop),
+        }
+    }
+
     /// Removes events from those that are unread.
     pub(super) fn take(&mut self, events: &[Published]) -> CaseResult {
         same(&self.unread, events)?;
