@@ -132,22 +132,22 @@ impl<'a> SubscriberInfo<'a> {
         Self { is_filtered: true, ..self }
     }
 
-    /// Returns whether the subscriber is [filtered](Self::with_filter).
-    #[must_use]
-    pub fn is_filtered(&self) -> bool {
-        self.is_filtered
-    }
-
-    /// Marks the subscriber as loading: if it is pending, it reads events from a store, and there may be some. A short poll, and
-    /// a stream of server-sent events without control blocks, wait for them. Default: not loading.
+    /// Marks the subscriber as one that loads events of before its subscription, from a disk or a server: that it is pending does
+    /// not mean that there is none. A short poll waits for the first of them. Default: not loading.
     pub fn with_loading(self) -> Self {
         Self { is_loading: true, ..self }
     }
 
-    /// Returns whether the subscriber is [loading](Self::with_loading).
+    /// Returns whether the subscriber [loads](Self::with_loading) events.
     #[must_use]
     pub fn is_loading(&self) -> bool {
         self.is_loading
+    }
+
+    /// Returns whether the subscriber is [filtered](Self::with_filter).
+    #[must_use]
+    pub fn is_filtered(&self) -> bool {
+        self.is_filtered
     }
 
     /// Returns whether all topics have ended. An [`Endpoint`](crate::Endpoint) reads it when a client subscribes: a

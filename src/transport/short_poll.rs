@@ -54,6 +54,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 
 use super::limit;
@@ -100,46 +101,50 @@ impl<S: Subscriber> PollQueue<S> {
         self
     }
 
-    /// Takes the events that are ready and returns the reply. If the subscriber reads events from a store, wait until
-    /// [`poll_ready`](Self::poll_ready) is ready first: otherwise there may be none in the reply.
+    /// Takes the events that are ready and returns the reply. Of a hub whose history is not in memory it may lack events that
+    /// are not loaded; use [`reply_loaded`](Self::reply_loaded) there.
     #[must_use]
     pub fn reply(mut self) -> Reply {
-        let _ = self.poll_ready(&mut Context::from_waker(Waker::noop()));
+        self.collect(&mut Context::from_waker(Waker::noop()));
         self.finish()
     }
 
-    /// Takes the events that are ready. Pending if there are none and the subscriber is
-    /// [loading](crate::subscriber::SubscriberInfo::with_loading) some; it then has the waker.
-    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.draft.collect(&mut self.subscriber, cx) != Progress::Nothing {
-            return Poll::Ready(());
+    /// Takes the events that are ready and returns the reply. If there are none and the subscriber
+    /// [loads](crate::subscriber::SubscriberInfo::with_loading) events, waits for the first of them, as for those of a hub whose
+    /// history is on disk.
+    pub async fn reply_loaded(mut self) -> Reply {
+        poll_fn(|cx| {
+            self.collect(cx);
+            if self.is_loading() { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+        self.finish()
+    }
+
+    /// Returns whether there is no event, and the subscriber loads some.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.draft.is_empty() && self.subscriber.info().is_loading()
+    }
+
+    /// Takes the events that are ready. If the subscriber is pending after that, it has the waker.
+    pub(crate) fn collect(&mut self, cx: &mut Context<'_>) -> &S {
+        if self.draft.collect(&mut self.subscriber, cx) == Progress::Nothing && self.subscriber.info().is_filtered() {
+            self.collect_filtered(cx);
         }
-        let info = self.subscriber.info();
-        let (is_filtered, mut is_loading) = (info.is_filtered(), info.is_loading());
-        drop(info);
-        if is_filtered {
-            is_loading = self.collect_filtered(cx) == Progress::Nothing && self.subscriber.info().is_loading();
-        }
-        if is_loading { Poll::Pending } else { Poll::Ready(()) }
+        &self.subscriber
     }
 
     /// Continues after events that the filter left out: a filtered subscriber is also pending when it has looked at many events
     /// and delivered none.
     #[cold]
-    fn collect_filtered(&mut self, cx: &mut Context<'_>) -> Progress {
+    fn collect_filtered(&mut self, cx: &mut Context<'_>) {
         for _ in 1..ROUNDS {
             let before = self.subscriber.cursor();
             let progress = self.draft.collect(&mut self.subscriber, cx);
             if progress != Progress::Nothing || self.subscriber.cursor() == before {
-                return progress;
+                break;
             }
         }
-        Progress::Nothing
-    }
-
-    #[cfg(feature = "http")]
-    pub(crate) fn subscriber(&self) -> &S {
-        &self.subscriber
     }
 
     /// Returns the reply with the events that were taken.

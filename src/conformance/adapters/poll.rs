@@ -1,8 +1,6 @@
-use std::future::poll_fn;
 use std::time::Duration;
 
 use crate::contract::SubscribeError;
-use crate::subscriber::BoxSubscriber;
 use crate::time::{Clock, Timer};
 use crate::transport::Reply;
 use crate::transport::long_poll::LongPollWaiter;
@@ -27,7 +25,7 @@ impl PollClient {
         let mut inbox = Inbox::after(cursor);
         if cursor.is_none() {
             let subscriber = hub.subscribe_after(topics, None).map_err(|error| error.to_string())?;
-            read(short_poll(subscriber).await, &mut inbox)?;
+            read(PollQueue::new(subscriber).reply_loaded().await, &mut inbox)?;
         }
         let topics = topics.iter().map(|&topic| topic.to_owned()).collect();
         Ok(Self { hub, topics, long, inbox })
@@ -48,7 +46,7 @@ impl PollClient {
             let now = timer.now();
             let reply = match self.long {
                 true => LongPollWaiter::new(subscriber, &timer, now + TIMEOUT).await,
-                false => short_poll(subscriber).await,
+                false => PollQueue::new(subscriber).reply_loaded().await,
             };
             if reply.is_empty() {
                 timer.sleep_until(now + INTERVAL).await;
@@ -56,13 +54,6 @@ impl PollClient {
             read(reply, &mut self.inbox)?;
         }
     }
-}
-
-/// Returns the reply to a short poll. Events of a hub whose history is not in memory are loaded first.
-async fn short_poll(subscriber: BoxSubscriber) -> Reply {
-    let mut queue = PollQueue::new(subscriber);
-    poll_fn(|cx| queue.poll_ready(cx)).await;
-    queue.reply()
 }
 
 fn read(reply: Reply, inbox: &mut Inbox) -> Result<(), String> {
