@@ -42,7 +42,8 @@ impl HubUnderTest for DiskHubs {
         }
         let hub = DiskHub::builder(path).memory(memory);
         // A test has no power loss.
-        Ok(hub.retain(options.retention()).durability(Durability::Written).open()?)
+        let hub = hub.retain(options.retention()).retain_for(HubOptions::KEYED_TOPICS, options.keyed_retention());
+        Ok(hub.durability(Durability::Written).open()?)
     }
 
     async fn close(&self, hub: DiskHub) {
@@ -50,7 +51,7 @@ impl HubUnderTest for DiskHubs {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::default().with_topic_ends().with_restarts()
+        Capabilities::default().with_topic_ends().with_keyed_topics().with_restarts()
     }
 }
 
