@@ -1,6 +1,7 @@
 mod damage;
 #[cfg(target_os = "linux")]
 mod figures;
+mod files;
 #[cfg(target_os = "linux")]
 mod full;
 mod history;
