@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::contract::{Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber};
+use crate::contract::{Start, Subscribe, SubscribeError, SubscribeOptions};
 use crate::engine::fill::Fill;
 use crate::engine::history::{History, ReadFrom, ReadRange};
 use crate::engine::subscription::EngineSubscription;
@@ -59,13 +59,13 @@ impl Continued<'_> {
             Resume::After(sequence) => match self.in_memory(&what, sequence)? {
                 Some(live) => live,
                 None => {
-                    let (live, newest) = self.begin(now.clone())?;
+                    let (live, newest) = Subscription::begin(self.hub.shared(), &now)?;
                     fill = Some(Fill::after(self.epoch, Arc::clone(&all), sequence, newest));
                     live
                 }
             },
             Resume::Lost => {
-                let (live, newest) = self.begin(now.clone())?;
+                let (live, newest) = Subscription::begin(self.hub.shared(), &now)?;
                 let gap = Gap::new(GapReason::Epoch, Cursor::new(self.epoch, 0));
                 fill = Some(Fill::after_gap(gap, Arc::clone(&all), newest));
                 live
@@ -75,7 +75,7 @@ impl Continued<'_> {
                 if past.is_empty() {
                     self.hub.subscribe(what)?
                 } else {
-                    let (live, newest) = self.begin(now.clone())?;
+                    let (live, newest) = Subscription::begin(self.hub.shared(), &now)?;
                     fill = Some(Fill::start(self.epoch, past, newest));
                     live
                 }
@@ -84,13 +84,6 @@ impl Continued<'_> {
         let (history, epoch, filter) = (Arc::clone(self.history), self.epoch, options.into_filter());
         let (ranges, is_too_slow) = (all, false);
         Ok(EngineSubscription { live, what: now, history, epoch, ranges, filter, disconnects, fill, is_too_slow })
-    }
-
-    /// Begins a subscription in memory. Returns it with the sequence of the newest event.
-    fn begin(&self, now: Subscribe) -> Result<(Subscription, u64), SubscribeError> {
-        let live = self.hub.subscribe(now)?;
-        let newest = live.cursor().map_or(self.base, Cursor::sequence);
-        Ok((live, newest))
     }
 
     /// Begins a subscription in memory after a sequence, if memory has all events after it.

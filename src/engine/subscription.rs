@@ -61,10 +61,9 @@ impl EngineSubscription {
 
     /// Begins to read the events from the history for which the subscription in memory was too slow. Returns whether it could.
     fn falls_behind(&mut self) -> bool {
-        let Some((live, read)) = self.live.another(self.what.clone()).ok().zip(self.live.cursor()) else {
+        let Some(((live, now), read)) = self.live.another(&self.what).ok().zip(self.live.cursor()) else {
             return false;
         };
-        let now = live.cursor().map_or(0, Cursor::sequence);
         self.fill = Some(Fill::after(self.epoch, Arc::clone(&self.ranges), read.sequence(), now));
         self.live = live;
         true

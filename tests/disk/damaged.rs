@@ -80,8 +80,7 @@ impl Original {
         }
         let mut outcome = Outcome::Intact;
         for (place, follower) in followers.all.iter().enumerate() {
-            let published = load.outcomes().acknowledged.keys().copied().collect::<Vec<_>>();
-            let marker = published.into_iter().rfind(|&number| follower.topics.contains(&topic_of(number)));
+            let marker = load.outcomes().last_of(&follower.topics);
             if let Some(marker) = marker {
                 follower.until("gets a new event", |ledger| ledger.ends_with(marker)).await;
             } else {

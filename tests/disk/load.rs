@@ -47,6 +47,14 @@ pub(crate) struct Outcomes {
     pub(crate) refused: BTreeMap<u64, String>,
 }
 
+impl Outcomes {
+    /// Returns the acknowledged event of some topics with the highest sequence.
+    pub(crate) fn last_of(&self, topics: &[&str]) -> Option<u64> {
+        let of_topics = self.acknowledged.iter().filter(|(number, _)| topics.contains(&topic_of(**number)));
+        of_topics.max_by_key(|(_, sequence)| **sequence).map(|(number, _)| *number)
+    }
+}
+
 /// Publisher of a numbered event after another, each once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Load {
