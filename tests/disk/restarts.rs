@@ -26,7 +26,8 @@ fn restarted_cleanly_under_load() {
 /// Ends the process at random times while events are published and clients follow them.
 async fn under_load(rng: &mut Rng, end: impl AsyncFn(Server)) {
     let directory = Directory::new();
-    let options = Options::new(&directory.0);
+    // Few events in memory, so that a client that is a little late reads from disk.
+    let options = Options { memory: 100, ..Options::new(&directory.0) };
     let mut server = Server::start(&options).await.unwrap();
     let followers = Followers::begin(server.address, &[&TOPICS, &["b"]]).await;
     let load = Load::default();
