@@ -1,5 +1,8 @@
+use std::path::PathBuf;
+
 use tidings::Topic;
 
+use crate::process::COMMAND;
 use crate::stage;
 
 /// Default port.
@@ -9,11 +12,15 @@ const PORT: u16 = 7070;
 pub(crate) const HELP: &str = "\
 The lab of tidings: five transports side by side in a browser, live.
 
-    lab [--port N] [--stdin TOPIC]
+    lab [--port N] [--stdin TOPIC] [--disk DIR]
 
     --port N        listen on 127.0.0.1:N (default 7070; 0 takes any free port)
     --stdin TOPIC   publish each line of standard input to TOPIC, e.g.
                     tail -f /var/log/syslog | lab --stdin log
+    --disk DIR      keep the history in this directory (default: in memory; with
+                    the feature `disk`: in a temporary directory, which is
+                    removed at the end). The page can then kill and restart the
+                    process of the server, and no panel misses an event
     --help          print this text
 
 Open the printed address. The page shows one panel for each transport (short
@@ -28,6 +35,7 @@ Ctrl-C drains all sessions and ends.";
 pub(crate) struct Args {
     pub(crate) port: u16,
     pub(crate) stdin: Option<Topic>,
+    pub(crate) disk: Option<PathBuf>,
 }
 
 /// Result of reading the command line.
@@ -39,7 +47,7 @@ pub(crate) enum Parsed {
 
 impl Args {
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Parsed {
-        let mut args = Self { port: PORT, stdin: None };
+        let mut args = Self { port: PORT, stdin: None, disk: None };
         while let Some(word) = words.next() {
             let (name, value) = match word.split_once('=') {
                 Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
@@ -50,6 +58,8 @@ impl Args {
                 "--help" | "-h" => return Parsed::Help,
                 "--port" => value().and_then(|value| port(&value)).map(|port| args.port = port),
                 "--stdin" => value().and_then(|value| topic(&value)).map(|topic| args.stdin = Some(topic)),
+                "--disk" if cfg!(feature = "disk") => value().map(|directory| args.disk = Some(directory.into())),
+                "--disk" => Err(format!("--disk needs the feature `disk`: {COMMAND} -- --disk DIR")),
                 _ => Err(format!("unknown option '{name}'")),
             };
             if let Err(why) = read {

@@ -18,6 +18,7 @@ pub(crate) const ASSETS: &[(&str, &str, &str)] = &[
     ("/link.js", JS, include_str!("page/link.js")),
     ("/panel.js", JS, include_str!("page/panel.js")),
     ("/plots.js", JS, include_str!("page/plots.js")),
+    ("/restarts.js", JS, include_str!("page/restarts.js")),
     ("/ribbon.js", JS, include_str!("page/ribbon.js")),
     ("/series.js", JS, include_str!("page/series.js")),
     ("/tally.js", JS, include_str!("page/tally.js")),

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tidings::{Accepted, Event, Message, Publisher, Rejection, SubscribeRequest, Subscription, Topic};
+use tidings::subscriber::BoxSubscriber;
+use tidings::{Accepted, Event, Message, Publisher, Rejection, SubscribeRequest, Topic};
 
 use crate::stage::{self, Stage};
 
@@ -36,9 +37,9 @@ impl Board {
 }
 
 impl Publisher for Board {
-    type Subscriber = Subscription;
+    type Subscriber = BoxSubscriber;
 
-    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
         if request.topics().iter().any(|topic| !self.topics.contains(topic)) {
             return Err(Rejection::NotFound);
         }
@@ -54,8 +55,10 @@ impl Publisher for Board {
             serde_json::from_slice(message.as_bytes()).map_err(|error| Rejection::invalid(error.to_string()))?;
         said.check().map_err(Rejection::invalid)?;
         match (said, &self.board) {
-            (Said::Cell { who, cell, set, .. }, _) => self.stage.set_cell(cell, set.then(|| json!({ "who": who }))),
-            (said, Some(board)) => self.stage.publish(board, said),
+            (Said::Cell { who, cell, set, .. }, _) => {
+                self.stage.set_cell(cell, set.then(|| json!({ "who": who }))).await;
+            }
+            (said, Some(board)) => self.stage.publish(board, said).await,
             _ => {}
         }
         Ok(None)

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use sysinfo::{DiskRefreshKind, Disks, MINIMUM_CPU_UPDATE_INTERVAL, Networks, System};
 use tidings::Topic;
+use tokio::runtime::Handle;
 
 use crate::stage::Stage;
 
@@ -40,12 +41,13 @@ struct Disk {
 
 /// Publishes the figures four times a second, from a thread of its own, since reading them blocks.
 pub(crate) fn start(stage: Stage) {
+    let runtime = Handle::current();
     thread::spawn(move || {
         let Ok(topic) = Topic::new("host") else { return };
         let mut probe = Probe::new();
         loop {
             thread::sleep(EVERY.max(MINIMUM_CPU_UPDATE_INTERVAL));
-            stage.publish(&topic, probe.read());
+            runtime.block_on(stage.publish(&topic, probe.read()));
         }
     });
 }

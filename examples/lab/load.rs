@@ -68,7 +68,7 @@ async fn generate(stage: Stage, mut pace: watch::Receiver<Pace>) {
         if rate > 0 {
             due = (due + Duration::from_secs(1) / rate).max(Instant::now() - Duration::from_secs(1));
             tokio::select! {
-                () = sleep_until(due) => stage.publish(&topic, Padded { pad }),
+                () = sleep_until(due) => stage.publish(&topic, Padded { pad }).await,
                 Ok(()) = pace.changed() => due = Instant::now(),
             }
         } else if pace.changed().await.is_err() {

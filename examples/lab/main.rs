@@ -8,34 +8,49 @@
 //! It prints the page's address. The page has a panel for each transport, with the events that it received and missed, and
 //! their delay and cost.
 //!
-//! Modules, from the hub outwards: `stage` holds the hub and numbers its events; `load`, `host` and `stdin` publish; `board`
+//! With the feature `disk` the history is in a directory, and the page can kill and restart the process of the server:
+//!
+//! ```text
+//! cargo run --release --example lab --features full,disk
+//! ```
+//!
+//! Modules, from the hub outwards: `hub` is in memory or on disk; `stage` holds the hub and numbers its events; `load`, `host` and `stdin` publish; `board`
 //! authorizes subscriptions and receives the messages of browsers; `routes` serves the page and its controls; `meter` and
-//! `ledger` count bytes on the sockets; `serve` accepts connections. The page is in `page/`: plain ES modules without a build
+//! `ledger` count bytes on the sockets; `serve` accepts connections; `supervise` starts the server again. The page is in `page/`: plain ES modules without a build
 //! step.
 
 mod args;
 mod assets;
 mod board;
 mod host;
+mod hub;
 mod ledger;
 mod load;
 mod meter;
+mod process;
 mod routes;
 mod serve;
 mod stage;
 mod stdin;
+#[cfg(feature = "disk")]
+mod supervise;
 
+use std::error::Error;
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tidings::Endpoint;
+use tidings::{Endpoint, Topic};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use args::{Args, Parsed};
 use board::Board;
+use hub::LabHub;
 use ledger::Ledger;
 use load::Load;
+use process::Process;
 use routes::Lab;
 use stage::Stage;
 
@@ -52,6 +67,10 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    #[cfg(feature = "disk")]
+    if !supervise::is_server() {
+        return supervise::run(args).await;
+    }
     let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await {
         Ok(listener) => listener,
         Err(error) => {
@@ -59,13 +78,41 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    run(listener, args).await;
-    ExitCode::SUCCESS
+    let hub = match open(&args).await {
+        Ok(hub) => hub,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = run(listener, args, hub.clone()).await;
+    // A failure to join has nothing to close.
+    let _ = tokio::task::spawn_blocking(move || hub.close()).await;
+    code
 }
 
-async fn run(listener: TcpListener, args: Args) {
+/// Opens the hub, in memory or on disk.
+async fn open(args: &Args) -> Result<LabHub, Box<dyn Error + Send + Sync>> {
+    #[cfg(feature = "disk")]
+    if let Some(directory) = args.disk.clone() {
+        return Ok(tokio::task::spawn_blocking(move || LabHub::on_disk(&directory)).await??);
+    }
+    let _ = args;
+    Ok(LabHub::in_memory())
+}
+
+/// Serves until a signal, or until the process is to be started again.
+async fn run(listener: TcpListener, args: Args, hub: LabHub) -> ExitCode {
     let port = listener.local_addr().map_or(args.port, |address| address.port());
-    let stage = Stage::new();
+    let process = args.disk.map(|directory| Process { directory, ends: Arc::new(Notify::new()) });
+    let ends = process.as_ref().map(|process| process.ends.clone());
+    let stage = Stage::new(hub);
+    if process.is_some() {
+        let numbered = stage::TOPICS.into_iter().filter(|&topic| topic != stage::CELLS);
+        for topic in numbered.filter_map(|name| Topic::new(name).ok()).chain(args.stdin.clone()) {
+            stage.resume(topic).await;
+        }
+    }
     let ledger = Ledger::new();
     let load = Load::start(stage.clone());
     host::start(stage.clone());
@@ -77,7 +124,7 @@ async fn run(listener: TcpListener, args: Args) {
         .allowed_hosts(routes::hosts(port))
         .drain_timeout(Duration::from_secs(3))
         .build();
-    let lab = Lab { stage, ledger: ledger.clone(), load, log: args.stdin };
+    let lab = Lab { stage, ledger: ledger.clone(), load, log: args.stdin, process };
     let app = routes::router(lab, events.clone());
 
     println!("the lab is at http://127.0.0.1:{port}/");
@@ -85,10 +132,18 @@ async fn run(listener: TcpListener, args: Args) {
         interrupted().await;
         eprintln!("\ndraining sessions; Ctrl-C again to stop at once");
     });
+    let restarted = async {
+        match ends {
+            Some(ends) => ends.notified().await,
+            None => std::future::pending().await,
+        }
+        events.drain().await;
+    };
     tokio::select! {
-        () = serve::serve(listener, app, ledger) => {}
-        () = drained => {}
-        () = async { interrupted().await; interrupted().await } => {}
+        () = serve::serve(listener, app, ledger) => ExitCode::SUCCESS,
+        () = drained => ExitCode::SUCCESS,
+        () = restarted => ExitCode::from(process::AGAIN),
+        () = async { interrupted().await; interrupted().await } => ExitCode::SUCCESS,
     }
 }
 

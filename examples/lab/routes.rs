@@ -12,6 +12,7 @@ use tidings::{Endpoint, PublishError, Topic};
 use crate::assets;
 use crate::ledger::Ledger;
 use crate::load::{Load, Pace};
+use crate::process::{COMMAND, Process, Restart};
 use crate::stage::{self, Stage};
 
 /// State of the page's controls.
@@ -21,6 +22,8 @@ pub(crate) struct Lab {
     pub(crate) ledger: Ledger,
     pub(crate) load: Load,
     pub(crate) log: Option<Topic>,
+    /// Directory of the history, and the way to restart the process.
+    pub(crate) process: Option<Process>,
 }
 
 impl Lab {
@@ -42,6 +45,7 @@ pub(crate) fn router(lab: Lab, events: Endpoint) -> Router {
         .route("/cut", post(cut))
         .route("/end", post(end))
         .route("/restart", post(restart))
+        .route("/process", post(restart_process))
         .layer(map_response(add_security_headers))
         .layer(events.origin_layer())
         // The endpoint applies the same rules itself.
@@ -58,9 +62,9 @@ pub(crate) fn hosts(port: u16) -> [String; 2] {
 /// Answers with the topics and the load, which a page needs at its start.
 async fn about(State(lab): State<Lab>) -> Json<Value> {
     let topics: Vec<_> = lab.topics().collect();
-    Json(
-        json!({ "topics": topics, "log": lab.log.as_ref().map(Topic::as_str), "load": load_now(&lab), "epoch": epoch(&lab) }),
-    )
+    let (log, load) = (lab.log.as_ref().map(Topic::as_str), load_now(&lab).await);
+    let directory = lab.process.as_ref().map(|process| &process.directory);
+    Json(json!({ "topics": topics, "log": log, "load": load, "epoch": epoch(&lab), "disk": directory }))
 }
 
 async fn clock(State(lab): State<Lab>) -> Json<Value> {
@@ -75,7 +79,8 @@ struct Page {
 /// Answers with the counters of a page's panels. The page polls for them, because events would go over the connections that
 /// are counted, and each transport would count them differently.
 async fn counters(State(lab): State<Lab>, Query(Page { page }): Query<Page>) -> Json<Value> {
-    Json(json!({ "load": load_now(&lab), "panels": lab.ledger.page(&page), "epoch": epoch(&lab) }))
+    let (load, panels) = (load_now(&lab).await, lab.ledger.page(&page));
+    Json(json!({ "load": load, "panels": panels, "epoch": epoch(&lab), "pid": std::process::id() }))
 }
 
 #[derive(Deserialize)]
@@ -97,13 +102,29 @@ async fn cut(State(lab): State<Lab>, Query(Page { page }): Query<Page>) -> Json<
 
 /// Ends every topic.
 async fn end(State(lab): State<Lab>) -> Result<Json<Value>, PublishError> {
-    lab.stage.finish(lab.topics())?;
+    lab.stage.finish(lab.topics()).await?;
     Ok(Json(json!({ "ended": lab.topics().count() })))
 }
 
 async fn restart(State(lab): State<Lab>) -> Json<Value> {
-    lab.stage.restart();
+    lab.stage.restart().await;
     Json(json!({ "epoch": epoch(&lab) }))
+}
+
+#[derive(Deserialize)]
+struct How {
+    how: Restart,
+}
+
+/// Restarts the process of the server, which continues with the history on disk.
+async fn restart_process(State(lab): State<Lab>, Query(How { how }): Query<How>) -> Result<Json<Value>, Response> {
+    let Some(process) = &lab.process else {
+        let why =
+            format!("the history is in memory and would be lost; run the lab with its history on disk: {COMMAND}");
+        return Err((StatusCode::CONFLICT, why).into_response());
+    };
+    process.restart(how);
+    Ok(Json(json!({ "pid": std::process::id() })))
 }
 
 /// Returns the epoch of the current hub, as it is in cursors.
@@ -111,9 +132,9 @@ fn epoch(lab: &Lab) -> Option<String> {
     lab.stage.hub().cursor().to_string().split('.').next().map(str::to_owned)
 }
 
-fn load_now(lab: &Lab) -> Value {
+async fn load_now(lab: &Lab) -> Value {
     let Pace { rate, size } = lab.load.pace();
-    json!({ "rate": rate, "size": size, "n": lab.stage.count("load"), "run": lab.stage.run() })
+    json!({ "rate": rate, "size": size, "n": lab.stage.count("load").await, "run": lab.stage.run() })
 }
 
 /// Adds headers: the page loads nothing from other origins. The two cross-origin headers give the browser's clock a

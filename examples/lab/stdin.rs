@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tidings::Topic;
+use tokio::runtime::Handle;
 
 use crate::stage::Stage;
 
@@ -21,6 +22,7 @@ struct Line {
 
 /// Publishes the lines of standard input until its end, from a thread of its own, since reading blocks.
 pub(crate) fn start(stage: Stage, topic: Topic) {
+    let runtime = Handle::current();
     thread::spawn(move || {
         let mut input = std::io::stdin().lock();
         let mut buffer = Vec::new();
@@ -32,7 +34,7 @@ pub(crate) fn start(stage: Stage, topic: Topic) {
                 Ok(_) => {}
             }
             let line = String::from_utf8_lossy(&buffer).trim_end_matches(['\r', '\n']).to_owned();
-            stage.publish(&topic, Line { line });
+            runtime.block_on(stage.publish(&topic, Line { line }));
             // A burst of one second's lines is allowed.
             due = due.max(Instant::now().checked_sub(Duration::from_secs(1)).unwrap_or(due))
                 + Duration::from_secs(1) / MAX_RATE;

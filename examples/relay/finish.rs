@@ -5,23 +5,38 @@ use std::iter::once;
 use hyper::body::Incoming;
 use hyper::{Request, Uri};
 use serde_json::json;
-use tidings::EndReason;
+use tidings::{EndReason, Topic};
 
 use crate::pages::{self, Page};
+use crate::peer::Peer;
 use crate::problem::Problem;
 use crate::publish::refused;
 use crate::{Relay, request};
 
-/// Ends a topic. It takes what a publication takes: a listed origin, and a topic that the peer may create. The body is
-/// ignored. A topic that has ended keeps its first reason, which the response has.
-pub(crate) fn finish(relay: &Relay, request: &Request<Incoming>) -> Result<Page, Problem> {
-    relay.origins.check(request.headers())?;
-    let topic = request::topic(request.uri(), "/finish/")?;
-    let reason = reason(request.uri())?;
-    let peer = pages::peer(request.extensions())?;
-    relay.quota.create(&relay.hub, &peer, once(&topic))?;
-    let end = relay.hub.finish(&topic, reason).map_err(|error| refused(&error))?;
-    Ok(pages::json(&json!({ "cursor": end.cursor.to_string(), "reason": end.reason.as_str() })))
+/// A request to end a topic. It takes what a publication takes: a listed origin, and a topic that the peer may create.
+pub(crate) struct Finish {
+    topic: Topic,
+    peer: Peer,
+    reason: EndReason,
+}
+
+impl Finish {
+    /// Reads the request. The body is ignored.
+    pub(crate) fn read(relay: &Relay, request: &Request<Incoming>) -> Result<Self, Problem> {
+        relay.origins.check(request.headers())?;
+        let topic = request::topic(request.uri(), "/finish/")?;
+        let reason = reason(request.uri())?;
+        let peer = pages::peer(request.extensions())?;
+        Ok(Self { topic, peer, reason })
+    }
+
+    /// Ends the topic. A topic that has ended keeps its first reason, which the response has.
+    pub(crate) async fn finish(self, relay: &Relay) -> Result<Page, Problem> {
+        let Self { topic, peer, reason } = self;
+        relay.quota.create(&relay.hub, &peer, once(&topic))?;
+        let end = relay.hub.finish(&topic, reason).await.map_err(|error| refused(&error))?;
+        Ok(pages::json(&json!({ "cursor": end.cursor.to_string(), "reason": end.reason.as_str() })))
+    }
 }
 
 fn reason(uri: &Uri) -> Result<EndReason, Problem> {

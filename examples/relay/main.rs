@@ -18,12 +18,21 @@
 //! curl -X DELETE 'http://127.0.0.1:7071/publish/cars?key=42'
 //! ```
 //!
+//! With `--disk DIR` events are kept in a directory. Clients that return after a restart of the relay miss nothing:
+//!
+//! ```text
+//! cargo run --release --example relay --features full,disk -- --disk /var/lib/relay
+//! ```
+//!
 //! Every client that can connect may follow all topics and publish to them. Run it where only your own programs can
 //! connect, or behind a proxy that authenticates.
 
 mod bodies;
+#[cfg(feature = "disk")]
+mod disk;
 mod finish;
 mod hosts;
+mod hub;
 mod lines;
 mod options;
 mod origins;
@@ -45,12 +54,13 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use tidings::{Endpoint, Event, LocalHub, Retention, StateLimits};
+use tidings::Endpoint;
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use bodies::Bodies;
 use hosts::Hosts;
+use hub::RelayHub;
 use options::{Options, Parsed};
 use origins::Origins;
 use quota::Quota;
@@ -59,8 +69,6 @@ use quota::Quota;
 const MAX_PAYLOAD: usize = 1 << 20;
 /// Maximum bytes of a body of lines.
 const MAX_LINES: usize = 8 << 20;
-/// Interval at which expired events are removed from topics without new events.
-const SWEEP: Duration = Duration::from_secs(10);
 /// Time for the pong of a WebSocket.
 const PONG: Duration = Duration::from_secs(10);
 /// Time for a shutdown after the delay: below the 30 s after which orchestrators kill.
@@ -68,7 +76,7 @@ const DRAIN: Duration = Duration::from_secs(8);
 
 /// State of all pages.
 struct Relay {
-    hub: LocalHub,
+    hub: Arc<RelayHub>,
     events: Endpoint,
     bodies: Bodies,
     quota: Quota,
@@ -85,7 +93,13 @@ fn main() -> ExitCode {
         }
         Err(mistake) => return fail(&mistake),
     };
-    match runtime().and_then(|runtime| runtime.block_on(run(options))) {
+    let hub = match RelayHub::open(&options) {
+        Ok(hub) => Arc::new(hub),
+        Err(error) => return fail(&error),
+    };
+    let served = runtime().and_then(|runtime| runtime.block_on(run(options, hub.clone())));
+    hub.close();
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string()),
     }
@@ -100,17 +114,11 @@ fn runtime() -> io::Result<Runtime> {
     builder.enable_all().build()
 }
 
-async fn run(options: Options) -> io::Result<()> {
+async fn run(options: Box<Options>, hub: Arc<RelayHub>) -> io::Result<()> {
     let listener = tidings::server::bind(&options.listen).await.map_err(|error| {
         let why = format!("cannot listen on {}: {error}; choose another address with --listen", options.listen);
         io::Error::new(error.kind(), why)
     })?;
-    let retention = options.retain.map_or_else(Retention::default, Retention::count);
-    let keyed = retention.state_limits(StateLimits::default());
-    let builder = LocalHub::builder().retain(retention).max_event(MAX_PAYLOAD + 3 * Event::MAX_LABEL);
-    let hub =
-        options.latest_per_key.iter().fold(builder, |builder, pattern| builder.retain_for(pattern, keyed)).build();
-    // Wakes a topic's subscriptions, a few hundred at a time. Publishers continue meanwhile, and subscriptions get more at once.
     hub.notifier().map(tokio::spawn);
     let address = listener.local_addr()?;
     let hosts = Hosts::new(address, &options);
@@ -131,15 +139,13 @@ async fn run(options: Options) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the endpoint, at which a client gets the topics that it names.
-fn endpoint(hub: &LocalHub, hosts: &Hosts, options: &Options) -> Endpoint {
-    let (hub, swept) = (hub.clone(), hub.clone());
-    let builder = Endpoint::builder(sessions::OpenTopics { hub, log: options.log })
+fn endpoint(hub: &RelayHub, hosts: &Hosts, options: &Options) -> Endpoint {
+    let builder = hub
+        .endpoint(options.log)
         .drain_delay(options.drain_delay)
         .drain_timeout(DRAIN)
         .long_poll_min_wait(options.long_poll_min_wait)
-        .allowed_hosts(hosts.iter())
-        .run_every(SWEEP, move || swept.sweep());
+        .allowed_hosts(hosts.iter());
     let builder = match options.heartbeat {
         Some(heartbeat) => builder.keep_alive(heartbeat).ping(heartbeat, PONG),
         None => builder,

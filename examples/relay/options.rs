@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::net::Ipv6Addr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper::http::uri::{Authority, Parts, Uri};
@@ -15,6 +16,7 @@ relay: a small push server, over HTTP/1.1
 usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N]
              [--latest-per-key PATTERN]… [--min-interval MS] [--heartbeat SECONDS]
              [--new-topics N] [--drain-delay SECONDS] [--log]
+             [--disk DIR [--disk-max-bytes N] [--durability WHEN]]
 
   --listen ADDRESS  address to listen on; port 0 takes a free one (default 127.0.0.1:7071)
   --host NAME       a host to answer for, like push.example or push.example:8080: the name that a
@@ -45,6 +47,19 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N]
                     time between the signal to shut down and the end of the first session (default
                     0). /readyz answers 503 from the signal on: set it to the time in which your
                     load balancer notices that
+  --disk DIR        keep the events of all topics in this directory, which one process may use at a
+                    time: a client that returns after a restart or a crash of the relay gets the
+                    events since its cursor. --retain N then keeps N events of each topic, of any
+                    size and age. Without --retain the defaults above apply. Each topic that a
+                    publisher publishes to counts for --new-topics. The lines of one request are
+                    published in their order, up to the first that is refused. Needs the feature
+                    `disk`
+  --disk-max-bytes N
+                    bytes of all events on disk (default 1073741824). The oldest are removed first.
+                    The files may take twice as much
+  --durability WHEN when a publish is answered: synced (default), after the disk has confirmed it,
+                    or written, after the operating system has it: faster, and a power loss may
+                    take the last events
   --log             log sessions and refusals, with their reasons, to standard output
   --help            print this text
 
@@ -88,7 +103,8 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N]
                                     id greater than ID, in the order of their ids
   DELETE /sessions/ID               end a session; its client may reconnect
   GET  /healthz                     ok, for every host
-  GET  /readyz                      ready, for every host; 503 from the signal to shut down on
+  GET  /readyz                      ready, for every host; 503 from the signal to shut down on, and
+                                    for 10 s after the disk has refused an event
   GET  /stats                       counters, as JSON";
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:7071";
@@ -114,6 +130,12 @@ pub(crate) struct Options {
     pub(crate) new_topics: usize,
     /// Time between the signal to shut down and the end of the first session.
     pub(crate) drain_delay: Duration,
+    /// Directory of the events. `None`: they are in memory.
+    pub(crate) disk: Option<PathBuf>,
+    /// Maximum bytes of the events on disk.
+    pub(crate) disk_max_bytes: Option<u64>,
+    /// `true` to answer a publish before the disk has confirmed it.
+    pub(crate) is_unsynced: bool,
     /// `true` to log sessions and refusals.
     pub(crate) log: bool,
     /// Origins with pages that may follow topics and publish.
@@ -123,7 +145,7 @@ pub(crate) struct Options {
 /// Result of reading the command line.
 pub(crate) enum Parsed {
     Help,
-    Run(Options),
+    Run(Box<Options>),
 }
 
 impl Options {
@@ -137,6 +159,9 @@ impl Options {
             heartbeat: None,
             new_topics: NEW_TOPICS,
             drain_delay: Duration::ZERO,
+            disk: None,
+            disk_max_bytes: None,
+            is_unsynced: false,
             log: false,
             origins: Vec::new(),
         };
@@ -184,13 +209,39 @@ impl Options {
                     let wrong = || format!("--drain-delay takes seconds from 0 to 3600, not '{seconds}'");
                     options.drain_delay = Duration::from_secs(read.ok_or_else(wrong)?);
                 }
+                "--disk" => options.disk = Some(value()?.into()),
+                "--disk-max-bytes" => {
+                    let bytes = value()?;
+                    let wrong = |_| format!("--disk-max-bytes takes a number of bytes, not '{bytes}'");
+                    options.disk_max_bytes = Some(bytes.parse().map_err(wrong)?);
+                }
+                "--durability" => {
+                    options.is_unsynced = match value()?.as_str() {
+                        "synced" => false,
+                        "written" => true,
+                        other => return Err(format!("--durability takes synced or written, not '{other}'")),
+                    }
+                }
                 "--log" => options.log = true,
                 "--host" => options.hosts.push(host(&value()?)?),
                 "--origin" => options.origins.push(origin(&value()?)?),
                 _ => return Err(format!("unknown option {flag}; --help lists all options")),
             }
         }
-        Ok(Parsed::Run(options))
+        options.check().map(|options| Parsed::Run(Box::new(options)))
+    }
+
+    /// Refuses options that contradict one another, or need a feature that this relay was built without.
+    fn check(self) -> Result<Self, String> {
+        let is_on_disk = self.disk.is_some();
+        if is_on_disk && !cfg!(feature = "disk") {
+            let command = "cargo run --release --example relay --features full,disk -- --disk DIR";
+            return Err(format!("--disk needs the feature `disk`: {command}"));
+        }
+        if !is_on_disk && (self.disk_max_bytes.is_some() || self.is_unsynced) {
+            return Err("--disk-max-bytes and --durability need --disk DIR".to_owned());
+        }
+        Ok(self)
     }
 }
 

@@ -25,6 +25,8 @@ enum Found {
     Page(Page),
     One(publish::One),
     Many(Peer, Incoming),
+    Removal(publish::Removal),
+    Finish(finish::Finish),
 }
 
 /// Answers a request for any page. The head is read and dropped before the future is made, so that the future is small, and
@@ -39,6 +41,8 @@ pub(crate) fn answer(relay: &Relay, request: Request<Incoming>) -> impl Future<O
             Ok(Found::Page(page)) => Ok(page),
             Ok(Found::One(one)) => one.publish(relay).await,
             Ok(Found::Many(peer, body)) => publish::many(relay, &peer, body).await,
+            Ok(Found::Removal(removal)) => removal.publish(relay).await,
+            Ok(Found::Finish(finish)) => finish.finish(relay).await,
             Err(problem) => Err(problem),
         };
         let mut page = page.unwrap_or_else(Problem::into_page);
@@ -74,12 +78,15 @@ fn health() -> Page {
     page(TEXT, "ok\n")
 }
 
-/// Returns 200, or 503 from the signal to shut down on, so that a load balancer chooses another server.
+/// Returns 200, or 503 from the signal to shut down on, so that a load balancer chooses another server, and while the disk
+/// refuses events.
 fn readiness(relay: &Relay) -> Page {
-    if !relay.events.is_draining() {
-        return page(TEXT, "ready\n");
-    }
-    let mut page = page(TEXT, "draining\n");
+    let why = match relay.events.is_draining() {
+        true => Some("draining\n".to_owned()),
+        false => relay.hub.refusal().map(|refusal| format!("not ready: {refusal}\n")),
+    };
+    let Some(why) = why else { return page(TEXT, "ready\n") };
+    let mut page = page(TEXT, why);
     *page.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     page
 }
@@ -117,7 +124,7 @@ fn find(relay: &Relay, request: Request<Incoming>) -> Result<Found, Problem> {
         return Ok(Found::Page(preflight(path)));
     }
     if path.starts_with("/publish/") && request.method() == Method::DELETE {
-        return publish::remove(relay, &request).map(Found::Page);
+        return publish::Removal::read(relay, &request).map(Found::Removal);
     }
     if path.starts_with("/publish/") {
         may_only(&request, &Method::POST)?;
@@ -125,7 +132,7 @@ fn find(relay: &Relay, request: Request<Incoming>) -> Result<Found, Problem> {
     }
     if path.starts_with("/finish/") {
         may_only(&request, &Method::POST)?;
-        return finish::finish(relay, &request).map(Found::Page);
+        return finish::Finish::read(relay, &request).map(Found::Finish);
     }
     if let Some(id) = path.strip_prefix("/sessions/") {
         may_only(&request, &Method::DELETE)?;

@@ -24,6 +24,13 @@ pub(crate) struct One {
     body: Incoming,
 }
 
+/// A request to remove a key from the state of a topic.
+pub(crate) struct Removal {
+    topic: Topic,
+    peer: Peer,
+    event: Event,
+}
+
 /// Response to a publish of several lines.
 #[derive(Serialize)]
 struct AllPublished {
@@ -54,19 +61,30 @@ impl One {
             Kind::Binary => Ok(Event::binary(body)),
         };
         let event = labels.put_on(event.map_err(|error| Problem::bad(error.to_string()).at("body"))?)?;
-        relay.quota.create(&relay.hub, &peer, once(&topic))?;
-        let receipt = relay.hub.publish_now(&topic, event).map_err(|error| refused(&error))?;
-        Ok(published(&receipt))
+        publish_one(relay, &peer, &topic, event).await
     }
 }
 
-/// Removes a key from the state of a topic. The body is ignored.
-pub(crate) fn remove(relay: &Relay, request: &Request<Incoming>) -> Result<Page, Problem> {
-    relay.origins.check(request.headers())?;
-    let topic = request::topic(request.uri(), "/publish/")?;
-    let removal = Labels::of(request.uri())?.into_removal()?;
-    relay.quota.create(&relay.hub, &pages::peer(request.extensions())?, once(&topic))?;
-    let receipt = relay.hub.publish_now(&topic, removal).map_err(|error| refused(&error))?;
+impl Removal {
+    /// Reads the request. The body is ignored.
+    pub(crate) fn read(relay: &Relay, request: &Request<Incoming>) -> Result<Self, Problem> {
+        relay.origins.check(request.headers())?;
+        let topic = request::topic(request.uri(), "/publish/")?;
+        let event = Labels::of(request.uri())?.into_removal()?;
+        let peer = pages::peer(request.extensions())?;
+        Ok(Self { topic, peer, event })
+    }
+
+    /// Publishes the removal.
+    pub(crate) async fn publish(self, relay: &Relay) -> Result<Page, Problem> {
+        let Self { topic, peer, event } = self;
+        publish_one(relay, &peer, &topic, event).await
+    }
+}
+
+async fn publish_one(relay: &Relay, peer: &Peer, topic: &Topic, event: Event) -> Result<Page, Problem> {
+    relay.quota.create(&relay.hub, peer, once(topic))?;
+    let receipt = relay.hub.publish(topic, event).await.map_err(|error| refused(&error))?;
     Ok(published(&receipt))
 }
 
@@ -76,7 +94,7 @@ pub(crate) async fn many(relay: &Relay, peer: &Peer, body: Incoming) -> Result<P
     let events = lines::read(&body)?;
     drop(body);
     relay.quota.create(&relay.hub, peer, events.iter().map(|(topic, _)| topic))?;
-    let receipts = relay.hub.publish_batch(events).map_err(|error| refused(&error))?;
+    let receipts = relay.hub.publish_batch(events).await.map_err(|error| refused(&error))?;
     let cursor = receipts.last().and_then(Receipt::cursor).unwrap_or_else(|| relay.hub.cursor());
     Ok(pages::json(&AllPublished { published: receipts.len(), cursor: cursor.to_string() }))
 }
@@ -104,6 +122,8 @@ pub(crate) fn refused(error: &PublishError) -> Problem {
             let text = format!("topic `{topic}` keeps no state; relay --latest-per-key adds it");
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text)
         }
+        // The reason names the disk. The hub is this process.
+        PublishError::Unavailable(reason) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, &**reason).retry_after(1),
         PublishError::StateFull { .. } => Problem::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string()),
         _ => Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
     }

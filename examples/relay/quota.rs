@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
-use tidings::{LocalHub, Topic};
+use tidings::Topic;
 
+use crate::hub::RelayHub;
 use crate::peer::Peer;
 use crate::problem::Problem;
 
@@ -45,7 +46,7 @@ impl Quota {
     /// Counts the topics that do not exist yet. Refuses all of them if the peer may not create that many.
     pub(crate) fn create<'a>(
         &self,
-        hub: &LocalHub,
+        hub: &RelayHub,
         peer: &Peer,
         topics: impl Iterator<Item = &'a Topic>,
     ) -> Result<(), Problem> {

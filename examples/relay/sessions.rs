@@ -2,7 +2,7 @@
 
 use hyper::{StatusCode, Uri};
 use serde_json::{Value, json};
-use tidings::{Accepted, LocalHub, Publisher, Rejection, Session, SessionEnd, SubscribeRequest, Subscription};
+use tidings::{Accepted, Hub, Publisher, Rejection, Session, SessionEnd, SubscribeRequest};
 
 use crate::pages::{self, Page};
 use crate::peer::Peer;
@@ -10,19 +10,19 @@ use crate::problem::Problem;
 use crate::{Relay, request};
 
 /// A publisher that gives each client the topics that it names, or the events of them with a tag, and can log sessions.
-pub(crate) struct OpenTopics {
-    pub(crate) hub: LocalHub,
+pub(crate) struct OpenTopics<H> {
+    pub(crate) hub: H,
     pub(crate) log: bool,
 }
 
-impl Publisher for OpenTopics {
-    type Subscriber = Subscription;
+impl<H: Hub> Publisher for OpenTopics<H> {
+    type Subscriber = H::Subscription;
 
     fn limit_key(&self, request: &SubscribeRequest) -> Option<String> {
         request.extension::<Peer>().map(|peer| peer.0.as_ref().to_owned())
     }
 
-    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<H::Subscription>, Rejection> {
         let subscribe = request.subscribe_to(request.topics());
         let subscribe = match request.query("tag") {
             Some(tag) => {

@@ -26,6 +26,7 @@ pub struct SubscriberInfo<'a> {
     next_event: NextEvent<'a>,
     end_state: NextEnd<'a>,
     is_filtered: bool,
+    is_loading: bool,
 }
 
 /// State of a subscriber with regard to the ends of its topics, see [`SubscriberInfo::end_state`].
@@ -131,6 +132,18 @@ impl<'a> SubscriberInfo<'a> {
         Self { is_filtered: true, ..self }
     }
 
+    /// Marks the subscriber as one that loads events of before its subscription, from a disk or a server: that it is pending does
+    /// not mean that there is none. A short poll waits for the first of them. Default: not loading.
+    pub fn with_loading(self) -> Self {
+        Self { is_loading: true, ..self }
+    }
+
+    /// Returns whether the subscriber [loads](Self::with_loading) events.
+    #[must_use]
+    pub fn is_loading(&self) -> bool {
+        self.is_loading
+    }
+
     /// Returns whether the subscriber is [filtered](Self::with_filter).
     #[must_use]
     pub fn is_filtered(&self) -> bool {
@@ -210,6 +223,7 @@ impl fmt::Debug for SubscriberInfo<'_> {
             .field("next_event_in", &self.next_event_in())
             .field("end_state", &self.end_state())
             .field("is_filtered", &self.is_filtered)
+            .field("is_loading", &self.is_loading)
             .finish()
     }
 }

@@ -20,6 +20,7 @@ struct RareOptions {
     own: BTreeMap<Pattern, Own>,
     added: BTreeSet<Pattern>,
     filter: Option<EventFilter>,
+    continues: bool,
 }
 
 /// Options of one topic or pattern.
@@ -95,11 +96,24 @@ impl SubscribeOptions {
         disconnects
     }
 
-    /// Starts every topic and pattern now.
+    /// Returns whether every topic and pattern starts now.
     #[cfg(any(test, feature = "engine"))]
-    pub(crate) fn start_now(&mut self) {
+    pub(crate) fn starts_now(&self) -> bool {
+        let own = self.rare.iter().flat_map(|rare| rare.own.values()).filter_map(|own| own.start);
+        std::iter::once(self.start).chain(own).all(|start| start == Start::Now)
+    }
+
+    /// Starts every topic and pattern now, without the states of keyed topics.
+    #[cfg(any(test, feature = "engine"))]
+    pub(crate) fn continue_now(&mut self) {
         self.start = Start::Now;
-        self.rare.iter_mut().flat_map(|rare| rare.own.values_mut()).for_each(|own| own.start = None);
+        self.rare().continues = true;
+        self.rare().own.values_mut().for_each(|own| own.start = None);
+    }
+
+    /// Returns whether keyed topics start without their states.
+    pub(crate) fn continues(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.continues)
     }
 
     fn rare(&mut self) -> &mut RareOptions {

@@ -8,11 +8,13 @@ use crate::disk::reader::{DiskHistory, DiskReader};
 use crate::disk::store::{DiskError, Durability, Loss, Record, Store, StoreOptions};
 use crate::disk::writer::DiskWriter;
 use crate::engine::start::KnownEpochs;
-use crate::hub::{LocalHub, LocalHubBuilder, Retentions, epoch_now};
+use crate::hub::{ExceededLimit, LocalHub, LocalHubBuilder, Retentions, epoch_now};
 use crate::model::{Pattern, PatternError, Retention};
 
 /// Maximum number of publishes that wait for the writer.
 const MOST_WRITES: usize = 65_536;
+/// Number of events of states that are read at once when the store is opened.
+const STATES: usize = 1_024;
 /// Maximum number of reads that wait for the reader.
 const MOST_READS: usize = 65_536;
 
@@ -85,6 +87,10 @@ impl DiskHubBuilder {
     /// Returns the errors of the store, if another process has the directory open, or the files are damaged.
     pub fn open(self) -> Result<DiskHub, DiskError> {
         let Self { path, memory, retentions, mut options } = self;
+        let memory = memory.with_states_of(&retentions).map_err(|name| {
+            let text = "the hub in memory has a retention with a state for";
+            DiskError::Settings(format!("{text} `{name}`: set it by `DiskHubBuilder::retain_for` or `retain`"))
+        })?;
         let retentions = Arc::new(retentions);
         options.retention = Arc::new(move |topic| Retention::clone(&retentions.of(topic)));
         let (store, opened) = Store::open(&path, &options, epoch_now())?;
@@ -92,6 +98,7 @@ impl DiskHubBuilder {
         let (mut earlier, base) = (opened.epochs, opened.head);
         let epoch = earlier.pop().map_or(0, |(epoch, _)| epoch);
         let hub = memory.build_at(epoch, base);
+        restore_states(&hub, &store)?;
         for end in store.ends()? {
             if let Record::End { sequence, topic, reason, .. } = end {
                 hub.restore_end(&topic, sequence, reason);
@@ -116,5 +123,27 @@ impl DiskHubBuilder {
             writes,
             writer: Mutex::new(Some(writer)),
         }))
+    }
+}
+
+/// Puts the newest event of each key into the hub in memory.
+fn restore_states(hub: &LocalHub, store: &Store) -> Result<(), DiskError> {
+    store.forget_states()?;
+    let mut states = store.states()?;
+    loop {
+        let events = store.next_states(&mut states, STATES)?;
+        if events.is_empty() {
+            return Ok(());
+        }
+        for event in events {
+            if let Record::Event { sequence, topic, event, .. } = event {
+                let restored = hub.restore_newest(&topic, sequence, event);
+                restored.map_err(|ExceededLimit { setting, value }| DiskError::StateTooLarge {
+                    topic,
+                    setting,
+                    value,
+                })?;
+            }
+        }
     }
 }

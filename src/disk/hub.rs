@@ -11,7 +11,7 @@ use crate::disk::store::{DiskError, Loss, Store};
 use crate::disk::writer::Write;
 use crate::engine::history::History;
 use crate::engine::start::{Continued, KnownEpochs};
-use crate::engine::subscription::EngineSubscription;
+use crate::engine::subscription::HistorySubscription;
 use crate::hub::LocalHub;
 use crate::model::{Cursor, EndReason, Event, IntoTopic, Topic, TopicEnd};
 
@@ -21,7 +21,7 @@ use crate::model::{Cursor, EndReason, Event, IntoTopic, Topic, TopicEnd};
 /// process, a crash of it or a power loss, without a gap while their events are retained.
 #[derive(Clone)]
 pub struct DiskHub {
-    handle: Arc<Handle>,
+    pub(super) handle: Arc<Handle>,
 }
 
 pub(super) struct Handle {
@@ -93,9 +93,9 @@ impl DiskHub {
     /// # Errors
     ///
     /// Returns the errors of [`LocalHub::subscribe`].
-    pub fn subscribe(&self, what: Subscribe) -> Result<EngineSubscription, SubscribeError> {
+    pub fn subscribe(&self, what: Subscribe) -> Result<HistorySubscription, SubscribeError> {
         let Handle { hub, history, epochs, epoch, base, .. } = &*self.handle;
-        Continued { hub, history, epochs, epoch: *epoch, base: *base }.subscribe(what)
+        Continued { hub, history, epochs, epoch: *epoch, base: *base, now: None, is_late: false }.subscribe(what)
     }
 
     /// Returns the cursor of the newest event.
@@ -136,7 +136,7 @@ impl Drop for Handle {
 }
 
 impl Hub for DiskHub {
-    type Subscription = EngineSubscription;
+    type Subscription = HistorySubscription;
 
     async fn publish(&self, topic: &Topic, event: Event) -> Result<Receipt, PublishError> {
         self.publish(topic, event).await
@@ -146,7 +146,7 @@ impl Hub for DiskHub {
         self.finish(topic, reason).await
     }
 
-    fn subscribe(&self, what: Subscribe) -> Result<EngineSubscription, SubscribeError> {
+    fn subscribe(&self, what: Subscribe) -> Result<HistorySubscription, SubscribeError> {
         self.subscribe(what)
     }
 }

@@ -1,16 +1,18 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::disk::commands::{CommandQueue, Commands};
 use crate::disk::reply::{Replier, reply};
-use crate::disk::store::{DiskError, Limit, Record, Store};
-use crate::engine::history::{History, HistoryError, HistoryPage, LostEvents, Read, ReadFrom, ReadFuture, StoredEvent};
-use crate::model::{Pattern, Topic};
+use crate::disk::store::{DiskError, Limit, LogPage, Record, Store};
+use crate::engine::history::{
+    History, HistoryError, HistoryPage, LostEvents, Read, ReadFrom, ReadFuture, ReadRange, StoredEvent,
+};
+use crate::model::{Event, Topic};
+use crate::time::milliseconds_since_1970;
 
 /// Limit of a page.
 const PAGE: Limit = Limit { events: 1_024, bytes: 256 * 1024 };
-/// Number of topics that are listed at once.
-const TOPICS: usize = 1_024;
 /// Time for which an idle reader waits. It ends with the last sender.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -51,68 +53,127 @@ impl DiskReader {
     }
 
     fn page(&self, read: &Read) -> Result<HistoryPage, DiskError> {
-        let Read { ranges, after, up_to } = read;
-        let is_read = |topic: &Topic| ranges.iter().any(|range| range.name.matches(topic));
-        if ranges.iter().any(|range| matches!(range.from, ReadFrom::Last(_))) {
-            return self.last(read);
-        }
-        let only = match &**ranges {
-            [range] => range.name.as_topic(),
-            _ => None,
-        };
-        let (page, trimmed) = match only {
+        let Read { ranges, after, up_to, .. } = read;
+        let page = Page { store: &self.store, read };
+        let is_plain = |topic: &Topic| page.range_of(topic).is_some() && !self.store.has_state(topic);
+        // Up to the lowest of these positions no event of a topic without a state is missing.
+        let others = ranges.iter().map(|range| range.after).min().unwrap_or(0).max(*after);
+        let (mut records, trimmed, mut end, trims) = match page.only() {
             Some(topic) => {
-                let page = self.store.read(topic, *after, *up_to, PAGE)?;
-                let trimmed = page.trimmed;
-                (page, trimmed)
+                let state = self.store.has_state(topic);
+                let from = if state { *after } else { page.first_of(topic)?.max(*after) };
+                let LogPage { records, trimmed, up_to: end, trims, .. } = self.store.read(topic, from, *up_to, PAGE)?;
+                (records, if state { 0 } else { trimmed }, end, trims)
             }
             None => {
-                let page = self.store.read_all(*after, *up_to, PAGE, is_read)?;
-                (page, self.store.trimmed(*after, is_read)?)
+                let is_read = |topic: &Topic| page.range_of(topic).is_some();
+                let LogPage { records, up_to: end, trims, .. } = self.store.read_all(*after, *up_to, PAGE, is_read)?;
+                (records, self.store.trimmed(others, is_plain)?, end, trims)
             }
         };
-        // Some of the topic's events up to the page's end are lost, or of a later time: those are not distinguished.
-        let lost = (trimmed > *after).then(|| LostEvents { last: trimmed.min(page.up_to), topic: only.cloned() });
-        let up_to = if page.has_more { page.up_to } else { *up_to };
-        Ok(HistoryPage { events: page.records.into_iter().filter_map(event).collect(), up_to, lost, trims: page.trims })
-    }
-
-    /// Reads the last events of topics. They are one page: a subscription asks for few.
-    fn last(&self, read: &Read) -> Result<HistoryPage, DiskError> {
-        let mut events = Vec::new();
-        for range in &*read.ranges {
-            let count = match range.from {
-                ReadFrom::Last(count) => count,
-                ReadFrom::Position => usize::MAX,
-            };
-            for topic in self.topics(&range.name)? {
-                events.extend(self.store.last(&topic, read.up_to, count)?.into_iter().filter_map(event));
+        let mut lost_state = None;
+        if ranges.iter().any(|range| range.state.is_some()) {
+            end = page.add_kept(&mut records, end)?;
+            lost_state = page.lost_state()?;
+        }
+        let mut events = Vec::with_capacity(records.len());
+        let mut firsts = HashMap::new();
+        for record in records {
+            if let Some(event) = page.event(record, &mut firsts)? {
+                events.push(event);
             }
         }
-        events.retain(|event| event.sequence > read.after);
-        events.sort_unstable_by_key(|event| event.sequence);
-        Ok(HistoryPage { events, up_to: read.up_to, lost: None, trims: 0 })
-    }
-
-    /// Returns the topics that a pattern matches.
-    fn topics(&self, name: &Pattern) -> Result<Vec<Topic>, DiskError> {
-        if let Some(topic) = name.as_topic() {
-            return Ok(vec![topic.clone()]);
-        }
-        let (mut found, mut last) = (Vec::new(), None);
-        loop {
-            let rows = self.store.topics(last.as_ref(), TOPICS)?;
-            let Some(end) = rows.last() else { return Ok(found) };
-            last = Some(end.topic.clone());
-            found.extend(rows.into_iter().map(|row| row.topic).filter(|topic| name.matches(topic)));
-        }
+        // Some of the topic's events up to the page's end are lost, or of a later time: those are not distinguished.
+        let lost = (trimmed > others).then(|| LostEvents { last: trimmed.min(end), topic: page.only().cloned() });
+        Ok(HistoryPage { lost, lost_state, ..HistoryPage::new(events, end).with_trims(trims) })
     }
 }
 
-/// Returns the event of a record; `None` for an end, and for an event that has expired.
-fn event(record: Record) -> Option<StoredEvent> {
-    let Record::Event { sequence, topic, at, event } = record else { return None };
-    let now = crate::time::milliseconds_since_1970();
-    let has_expired = event.time_to_live().is_some_and(|ttl| u128::from(now.saturating_sub(at)) >= ttl.as_millis());
-    (!has_expired).then_some(StoredEvent { sequence, topic, event })
+/// Page that is being read.
+struct Page<'a> {
+    store: &'a Store,
+    read: &'a Read,
+}
+
+impl Page<'_> {
+    /// Returns the topic of the read if it is only one.
+    fn only(&self) -> Option<&Topic> {
+        match &*self.read.ranges {
+            [range] => range.name.as_topic(),
+            _ => None,
+        }
+    }
+
+    fn range_of(&self, topic: &Topic) -> Option<&ReadRange> {
+        self.read.ranges.iter().find(|range| range.name.matches(topic))
+    }
+
+    /// Returns the sequence after which the events of a topic are read.
+    fn first_of(&self, topic: &Topic) -> Result<u64, DiskError> {
+        let Some(range) = self.range_of(topic) else { return Ok(u64::MAX) };
+        match (range.state.filter(|_| self.store.has_state(topic)), range.from) {
+            (Some(state), _) => Ok(state.after),
+            (None, ReadFrom::Position) => Ok(range.after),
+            (None, ReadFrom::Last(count)) => {
+                Ok(self.store.before_last(topic, self.read.since, count)?.max(range.after))
+            }
+        }
+    }
+
+    /// Adds the events of states that have left history. They are looked for after history was read, so that an event which
+    /// leaves it meanwhile is found. Returns the end of the page.
+    fn add_kept(&self, records: &mut Vec<Record>, end: u64) -> Result<u64, DiskError> {
+        let is_read = |topic: &Topic| self.range_of(topic).is_some();
+        let kept = self.store.kept(self.only(), self.read.after, end, PAGE, is_read)?;
+        records.retain(|record| record.sequence() <= kept.up_to);
+        records.extend(kept.records);
+        records.sort_by_key(Record::sequence);
+        records.dedup_by_key(|record| record.sequence());
+        Ok(kept.up_to)
+    }
+
+    /// Returns the newest removals that are forgotten, and that the client needs.
+    fn lost_state(&self) -> Result<Option<LostEvents>, DiskError> {
+        let Read { ranges, after, up_to, .. } = self.read;
+        let needed = |range: &ReadRange| range.state.map(|state| state.needed(*after)).filter(|needed| needed < up_to);
+        let Some(first) = ranges.iter().filter_map(needed).min() else { return Ok(None) };
+        let is_read = |topic: &Topic| self.range_of(topic).is_some();
+        let mut lost: Option<LostEvents> = None;
+        for (topic, last) in self.store.forgotten(self.only(), first, is_read)? {
+            if self.range_of(&topic).and_then(needed).is_none_or(|needed| last <= needed) {
+                continue;
+            }
+            lost = Some(match lost {
+                Some(other) => LostEvents { last: other.last.max(last), topic: None },
+                None => LostEvents { last, topic: Some(topic) },
+            });
+        }
+        Ok(lost)
+    }
+
+    /// Returns the event of a record if it is to be read, and has not expired. `firsts` are the sequences after which topics are
+    /// read.
+    fn event(&self, record: Record, firsts: &mut HashMap<Topic, u64>) -> Result<Option<StoredEvent>, DiskError> {
+        let Record::Event { sequence, topic, at, event } = record else { return Ok(None) };
+        let first = match firsts.get(&topic) {
+            Some(first) => *first,
+            None => {
+                let first = self.first_of(&topic)?;
+                firsts.insert(topic.clone(), first);
+                first
+            }
+        };
+        let base = self.range_of(&topic).and_then(|range| range.state).map_or(0, |state| state.base);
+        let is_read = sequence > first
+            && !has_expired(&event, at)
+            && (sequence > base
+                || !self.store.has_state(&topic)
+                || self.store.is_in_state(&topic, sequence, &event)?);
+        Ok(is_read.then_some(StoredEvent { sequence, topic, event }))
+    }
+}
+
+fn has_expired(event: &Event, at: u64) -> bool {
+    let age = milliseconds_since_1970().saturating_sub(at);
+    event.time_to_live().is_some_and(|ttl| u128::from(age) >= ttl.as_millis())
 }

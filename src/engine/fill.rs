@@ -15,21 +15,20 @@ pub(crate) struct Fill {
     /// Sequence of the last event that was delivered. `None` if nothing is known of the position: the subscription starts at the
     /// oldest or at the last events, and has not read them.
     position: Option<u64>,
-    forgives: Forgives,
+    forgiven: Forgiven,
     /// Gap that is delivered with the first page.
     opening: Option<Gap>,
     reading: Option<ReadFuture>,
     items: VecDeque<Filled>,
 }
 
-/// Lost events that are no gap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Forgives {
-    None,
-    /// Those that are lost when the first page is read: the subscription starts after them, or its first gap is for them, too.
-    First,
-    /// Those that were lost when the first page was read, after this number of trims.
-    Since(u64),
+/// Lost events that are no gap: the subscription starts after them, or its first gap is for them, too.
+#[derive(Debug, Clone, Copy)]
+struct Forgiven {
+    /// Sequence of the last of them.
+    up_to: u64,
+    /// Number of trims when the first page was read. Events that were lost later are not forgiven. `None` before the first page.
+    trims: Option<u64>,
 }
 
 /// Item of a fill.
@@ -43,24 +42,39 @@ impl Fill {
     pub(crate) fn after(epoch: u64, ranges: Arc<[ReadRange]>, after: u64, up_to: u64) -> Self {
         Self {
             epoch,
-            read: Read { ranges, after, up_to },
+            read: Read::between(ranges, after, up_to),
             position: Some(after),
-            forgives: Forgives::None,
+            forgiven: Forgiven::NONE,
             opening: None,
             reading: None,
             items: VecDeque::new(),
         }
     }
 
-    /// Returns a fill that starts at the oldest or at the last events of its ranges.
-    pub(crate) fn start(epoch: u64, ranges: Arc<[ReadRange]>, up_to: u64) -> Self {
-        Self { position: None, forgives: Forgives::First, ..Self::after(epoch, ranges, 0, up_to) }
+    /// Returns a fill with the states of topics that the client did not follow up to its position, too.
+    pub(crate) fn with_states(mut self) -> Self {
+        let is_whole = |range: &ReadRange| range.state.is_some_and(|state| state.after < self.read.after);
+        if self.read.ranges.iter().any(is_whole) {
+            self.read.after = 0;
+        }
+        self
+    }
+
+    /// Returns a fill that starts at the oldest or at the last events of its ranges. Events up to `since` that are lost are no gap.
+    pub(crate) fn start(epoch: u64, ranges: Arc<[ReadRange]>, up_to: u64, since: u64) -> Self {
+        let forgiven = Forgiven { up_to: since, trims: None };
+        let fill = Self { position: None, forgiven, ..Self::after(epoch, ranges, 0, up_to) };
+        Self { read: Read { since, ..fill.read }, ..fill }
+    }
+
+    /// Adds a gap before the first event.
+    pub(crate) fn with_opening(self, gap: Gap) -> Self {
+        Self { opening: Some(gap), ..self }
     }
 
     /// Returns a fill with a gap for everything that is not retained, and with all retained events.
     pub(crate) fn after_gap(gap: Gap, ranges: Arc<[ReadRange]>, up_to: u64) -> Self {
-        let start = Self::start(gap.cursor.epoch(), ranges, up_to);
-        Self { opening: Some(gap), ..start }
+        Self::start(gap.cursor.epoch(), ranges, up_to, up_to).with_opening(gap)
     }
 
     /// Returns the sequence of the last event of the fill.
@@ -68,9 +82,16 @@ impl Fill {
         self.read.up_to
     }
 
-    /// Returns the cursor of the client, if it is known.
+    /// Returns the cursor of the client, if it is known. Its tag is the sequence up to which the client needs no removal, if that
+    /// is later.
     pub(crate) fn cursor(&self) -> Option<Cursor> {
-        self.position.map(|position| Cursor::new(self.epoch, position))
+        let position = self.position?;
+        let cursor = Cursor::new(self.epoch, position);
+        let base = self.read.ranges.iter().filter_map(|range| Some(range.state?.needed(position))).min();
+        // Before the gap the client has its old states.
+        let begins_again = || self.items.iter().any(|item| matches!(item, Filled::Gap(gap) if gap.snapshot));
+        let base = base.filter(|base| *base > position && position > 0 && !begins_again());
+        Some(base.map_or(cursor, |base| cursor.with_tag(base)))
     }
 
     /// Returns the next item; `None` after the last.
@@ -106,8 +127,11 @@ impl Fill {
         self.items.push_front(Filled::Events(rest));
     }
 
-    /// Leaves out the events up to a sequence.
+    /// Leaves out the events up to a sequence, but not those of states that the client lacks.
     pub(crate) fn skip_to(&mut self, sequence: u64) {
+        if self.lacks_state() {
+            return self.skip_beside_states(sequence);
+        }
         let cursor = Cursor::new(self.epoch, sequence);
         self.opening = None;
         let items = std::mem::take(&mut self.items);
@@ -121,6 +145,41 @@ impl Fill {
         }
     }
 
+    /// Returns whether the client lacks a part of a state up to its position.
+    fn lacks_state(&self) -> bool {
+        let position = self.position.unwrap_or(0);
+        self.read.ranges.iter().any(|range| range.state.is_some_and(|state| state.base > position))
+    }
+
+    #[cold]
+    fn skip_beside_states(&mut self, sequence: u64) {
+        let skipped = |range: &ReadRange| ReadRange { after: range.after.max(sequence), ..range.clone() };
+        self.read.ranges = self.read.ranges.iter().map(skipped).collect();
+        self.opening.take_if(|gap| !gap.snapshot);
+        self.reading = None;
+        // They are read again, without those that are skipped.
+        self.items.clear();
+        self.read.after = self.position.unwrap_or(0);
+    }
+
+    /// Begins again with the whole state of the topic, or of all keyed topics, after a gap. Other topics continue at the position.
+    #[cold]
+    fn begin_states_again(&mut self, lost: LostEvents) {
+        let (after, up_to, mut topic) = (self.read.after, self.read.up_to, lost.topic);
+        // The gap has the topic only if all others of its range keep their states.
+        topic.take_if(|topic| !self.read.ranges.iter().any(|range| range.name.as_topic() == Some(topic)));
+        let again = |range: &ReadRange| match range.name.as_topic() == topic.as_ref() || topic.is_none() {
+            true => ReadRange { after: range.after.max(after), ..range.with_whole_states(up_to) },
+            false => range.resumed(range.after.max(after), range.state.map_or(0, |state| state.needed(after))),
+        };
+        self.read.ranges = self.read.ranges.iter().map(again).collect();
+        self.read.after = 0;
+        let gap =
+            Gap::new(GapReason::Evicted, Cursor::new(self.epoch, 0)).with_gone(Cursor::new(self.epoch, lost.last));
+        let gap = topic.into_iter().fold(gap, Gap::with_topic).with_snapshot();
+        self.items.push_back(Filled::Gap(gap.with_after(Cursor::new(self.epoch, after))));
+    }
+
     fn pass(&mut self, item: &Filled) {
         let passed = match item {
             Filled::Events(batch) => batch.iter().next_back().and_then(|event| event.cursor).map(Cursor::sequence),
@@ -131,23 +190,20 @@ impl Fill {
 
     /// Returns a page without the events, which cannot be read. They are a gap for every client.
     fn unreadable(&mut self) -> HistoryPage {
-        self.forgives = Forgives::None;
+        self.forgiven = Forgiven::NONE;
         let up_to = self.read.up_to;
-        HistoryPage { events: Vec::new(), up_to, lost: Some(LostEvents { last: up_to, topic: None }), trims: 0 }
+        HistoryPage::new(Vec::new(), up_to).with_lost(LostEvents::up_to(up_to))
     }
 
     /// Takes a page. The gap of lost events is in the place of the last of them, so that a client that is cut before it gets it
     /// again, and one that is cut after it has everything else up to there.
     fn take(&mut self, page: HistoryPage, filter: Option<&EventFilter>) {
-        let HistoryPage { events, up_to, lost, trims } = page;
-        let is_forgiven = match self.forgives {
-            Forgives::None => false,
-            Forgives::First => true,
-            Forgives::Since(first) => first == trims,
-        };
-        if self.forgives == Forgives::First {
-            self.forgives = Forgives::Since(trims);
+        let HistoryPage { events, up_to, lost, lost_state, trims, .. } = page;
+        if let Some(lost) = lost_state {
+            return self.begin_states_again(lost);
         }
+        let is_forgiven = *self.forgiven.trims.get_or_insert(trims) == trims
+            && lost.as_ref().is_none_or(|lost| lost.last <= self.forgiven.up_to);
         self.items.extend(self.opening.take().map(Filled::Gap));
         // A loss after the page is also one of the next read.
         let lost = lost.filter(|lost| !is_forgiven && (self.read.after + 1..=up_to).contains(&lost.last));
@@ -188,6 +244,10 @@ impl Fill {
             self.items.push_back(Filled::Events(Batch::new(topic, self.epoch, batch)));
         }
     }
+}
+
+impl Forgiven {
+    const NONE: Self = Self { up_to: 0, trims: None };
 }
 
 impl Filled {

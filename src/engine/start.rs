@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use crate::contract::{Start, Subscribe, SubscribeError, SubscribeOptions};
 use crate::engine::fill::Fill;
-use crate::engine::history::{History, ReadFrom, ReadRange};
-use crate::engine::subscription::EngineSubscription;
+use crate::engine::history::{History, ReadFrom, ReadRange, ReadState};
+use crate::engine::subscription::HistorySubscription;
 use crate::hub::{LocalHub, Subscription};
 use crate::model::{Cursor, Gap, GapReason, Pattern};
 
@@ -17,6 +17,13 @@ pub(crate) struct KnownEpochs {
     pub(crate) earlier: Vec<(u64, u64)>,
 }
 
+impl KnownEpochs {
+    /// Returns the last sequence of an epoch.
+    pub(crate) fn last(&self, epoch: u64) -> Option<u64> {
+        self.earlier.iter().find(|(earlier, _)| *earlier == epoch).map(|(_, last)| *last)
+    }
+}
+
 /// Hub in memory, and the history that it continues.
 pub(crate) struct Continued<'a> {
     pub(crate) hub: &'a LocalHub,
@@ -24,87 +31,154 @@ pub(crate) struct Continued<'a> {
     pub(crate) epochs: &'a KnownEpochs,
     /// Epoch of the hub.
     pub(crate) epoch: u64,
-    /// Sequence at which the hub began.
+    /// Sequence after which the hub has the events of the subscription, as far as its memory reaches.
     pub(crate) base: u64,
+    /// Position after which topics start that start now. `None`: that of the hub.
+    pub(crate) now: Option<u64>,
+    /// Whether events before the client's cursor are missing.
+    pub(crate) is_late: bool,
 }
 
-/// Start of a client with a cursor.
+/// Start of a client.
 enum Resume {
-    /// The cursor is one of the history, with this sequence.
-    After(u64),
+    /// The cursor is one of the history.
+    After(Cursor),
     /// The cursor is of an epoch that the history does not know, or does not know so far.
     Lost,
-    /// The hub decides: the cursor is of its epoch.
+    /// The client has received nothing of a state.
+    Nowhere,
+    /// The cursor is of the epoch of the hub, which does not know it, or there is no cursor.
     Live,
 }
 
+/// Cursor of a client that has received nothing of a state.
+const NOWHERE: Cursor = Cursor::new(0, 0);
+
 impl Continued<'_> {
     /// Begins a subscription.
-    pub(crate) fn subscribe(&self, what: Subscribe) -> Result<EngineSubscription, SubscribeError> {
+    pub(crate) fn subscribe(&self, what: Subscribe) -> Result<HistorySubscription, SubscribeError> {
         let (names, options) = what.clone().into_parts()?;
         let mut what = what;
         let disconnects = what.options.disconnect();
         let mut now = what.clone();
-        now.options.start_now();
-        let ranges = |from: &dyn Fn(&Pattern) -> Option<ReadFrom>| -> Arc<[ReadRange]> {
-            names.iter().filter_map(|name| Some(ReadRange { name: name.clone(), from: from(name)? })).collect()
+        now.options.continue_now();
+        let mut began = self.hub.cursor().sequence();
+        let range = |name: &Pattern| {
+            let state = self.hub.may_keep_state(name).then(ReadState::default);
+            ReadRange { state, ..ReadRange::of(name.clone()) }
         };
-        let all = ranges(&|_| Some(ReadFrom::Position));
-        let mut fill = None;
+        let ranges: Arc<[_]> = names.iter().map(range).collect();
+        let is_keyed = ranges.iter().any(|range| range.state.is_some());
         let resume = match options.start() {
-            Start::After(cursor) => self.resume(cursor),
+            Start::After(NOWHERE) if is_keyed => Resume::Nowhere,
+            Start::After(cursor) => self.resume(cursor, is_keyed),
             Start::Now | Start::Oldest | Start::Last(_) | Start::Unreadable => Resume::Live,
         };
-        let live = match resume {
-            Resume::After(sequence) => match self.in_memory(&what, sequence)? {
-                Some(live) => live,
-                None => {
-                    let (live, newest) = Subscription::begin(self.hub.shared(), &now)?;
-                    fill = Some(Fill::after(self.epoch, Arc::clone(&all), sequence, newest));
-                    live
-                }
-            },
-            Resume::Lost => {
-                let (live, newest) = Subscription::begin(self.hub.shared(), &now)?;
-                let gap = Gap::new(GapReason::Epoch, Cursor::new(self.epoch, 0));
-                fill = Some(Fill::after_gap(gap, Arc::clone(&all), newest));
+        let is_past = |range: &ReadRange| read_from(&options, &range.name).is_some();
+        let is_unreadable = options.start() == Start::Unreadable;
+        let in_memory = match resume {
+            Resume::After(cursor) => {
+                let live = self.in_memory(&what, cursor)?;
+                began = if live.is_some() { cursor.sequence() } else { began };
                 live
             }
-            Resume::Live => {
-                let past = ranges(&|name| read_from(&options, name));
-                if past.is_empty() {
-                    self.hub.subscribe(what)?
-                } else {
-                    let (live, newest) = Subscription::begin(self.hub.shared(), &now)?;
-                    fill = Some(Fill::start(self.epoch, past, newest));
-                    live
-                }
+            Resume::Live if !ranges.iter().any(is_past) && (self.now.is_none() || is_unreadable) => {
+                Some(self.hub.subscribe(what)?)
+            }
+            Resume::Live | Resume::Lost | Resume::Nowhere => None,
+        };
+        let (live, fill) = match in_memory {
+            Some(live) => (live, None),
+            None => {
+                let (live, newest) = Subscription::begin(self.hub.shared(), &now)?;
+                (live, self.fill(&resume, &ranges, &options, newest))
             }
         };
         let (history, epoch, filter) = (Arc::clone(self.history), self.epoch, options.into_filter());
-        let (ranges, is_too_slow) = (all, false);
-        Ok(EngineSubscription { live, what: now, history, epoch, ranges, filter, disconnects, fill, is_too_slow })
+        let (is_behind, is_too_slow) = (false, false);
+        Ok(HistorySubscription {
+            live,
+            what: now,
+            history,
+            epoch,
+            ranges,
+            began,
+            filter,
+            disconnects,
+            fill,
+            is_behind,
+            is_too_slow,
+        })
     }
 
-    /// Begins a subscription in memory after a sequence, if memory has all events after it.
-    fn in_memory(&self, what: &Subscribe, sequence: u64) -> Result<Option<Subscription>, SubscribeError> {
-        if sequence < self.base {
+    /// Returns the events to read from the history before those in memory, which begin after `newest`.
+    fn fill(&self, resume: &Resume, ranges: &[ReadRange], options: &SubscribeOptions, newest: u64) -> Option<Fill> {
+        let whole = || ranges.iter().map(|range| range.with_whole_states(newest));
+        Some(match resume {
+            Resume::After(cursor) => {
+                let (sequence, base) = (cursor.sequence(), cursor.tag().unwrap_or(cursor.sequence()));
+                let resumed = ranges.iter().map(|range| match options.is_added(&range.name) {
+                    true => range.resumed(sequence, base).with_whole_states(newest),
+                    false => range.resumed(sequence, base),
+                });
+                let fill = Fill::after(self.epoch, resumed.collect(), sequence, newest).with_states();
+                let late = Gap::new(GapReason::Evicted, Cursor::new(self.epoch, sequence));
+                if self.is_late { fill.with_opening(late) } else { fill }
+            }
+            Resume::Lost => {
+                let gap = Gap::new(GapReason::Epoch, Cursor::new(self.epoch, 0));
+                let gap = match ranges.iter().any(|range| range.state.is_some()) {
+                    true => gap.with_gone(Cursor::new(self.epoch, newest)).with_snapshot(),
+                    false => gap,
+                };
+                Fill::after_gap(gap, whole().collect(), newest)
+            }
+            Resume::Nowhere => Fill::start(self.epoch, whole().collect(), newest, newest),
+            Resume::Live => {
+                let since = self.now.unwrap_or(newest);
+                let past = whole().filter_map(|range| match read_from(options, &range.name) {
+                    Some(from) => Some(ReadRange { from, ..range }),
+                    None if since < newest => Some(ReadRange { after: since, ..range }),
+                    // Only the states of its topics.
+                    None => range.state.is_some().then_some(ReadRange { after: newest, ..range }),
+                });
+                let past: Arc<[_]> = past.collect();
+                if past.is_empty() {
+                    return None;
+                }
+                match ranges.iter().all(|range| range.state.is_none() && read_from(options, &range.name).is_none()) {
+                    true => Fill::after(self.epoch, past, since, newest),
+                    false => Fill::start(self.epoch, past, newest, since),
+                }
+            }
+        })
+    }
+
+    /// Begins a subscription in memory after a cursor, if memory has all events after it.
+    fn in_memory(&self, what: &Subscribe, cursor: Cursor) -> Result<Option<Subscription>, SubscribeError> {
+        if cursor.sequence() < self.base || self.is_late {
             return Ok(None);
         }
-        let what = what.clone().start(Start::After(Cursor::new(self.epoch, sequence)));
-        Ok(Some(self.hub.subscribe(what)?).filter(Subscription::is_complete))
+        let own = Cursor::new(self.epoch, cursor.sequence());
+        let own = cursor.tag().map_or(own, |tag| own.with_tag(tag));
+        Ok(Some(self.hub.subscribe(what.clone().start(Start::After(own)))?).filter(Subscription::is_complete))
     }
 
-    fn resume(&self, cursor: Cursor) -> Resume {
-        let (epoch, sequence) = (cursor.epoch(), cursor.sequence());
-        if epoch == self.epoch {
-            let is_known = cursor.tag().is_none() && sequence <= self.hub.cursor().sequence();
-            return if is_known { Resume::After(sequence) } else { Resume::Live };
+    fn resume(&self, cursor: Cursor, is_keyed: bool) -> Resume {
+        let last = cursor.sequence().max(cursor.tag().unwrap_or(0));
+        if cursor.epoch() == self.epoch {
+            let is_known = (cursor.tag().is_none() || is_keyed) && last <= self.hub.cursor().sequence();
+            return if is_known { Resume::After(cursor) } else { Resume::Live };
         }
-        match self.epochs.earlier.iter().find(|(earlier, _)| *earlier == epoch) {
-            Some(&(_, last)) if sequence <= last => Resume::After(sequence),
+        match self.epochs.last(cursor.epoch()) {
+            Some(end) if last <= end => Resume::After(cursor),
             _ => Resume::Lost,
         }
+    }
+
+    /// Returns whether a cursor without a tag is one of the history.
+    pub(crate) fn contains(&self, cursor: Cursor) -> bool {
+        cursor.epoch() == self.epoch || matches!(self.resume(cursor, false), Resume::After(_))
     }
 }
 

@@ -16,18 +16,22 @@ use crate::model::Cursor;
 ///
 /// The subscription in memory ends if it falls behind. Everything up to its cursor is delivered then. The next one in memory starts
 /// at the newest event, and the events between them are read from the history.
-pub struct EngineSubscription {
+pub struct HistorySubscription {
     pub(super) live: Subscription,
-    /// The parameters of the subscription in memory, with the start `Now`.
+    /// The parameters of the subscription in memory, which begins after the present.
     pub(super) what: Subscribe,
     pub(super) history: Arc<dyn History>,
     pub(super) epoch: u64,
     /// All topics and patterns.
     pub(super) ranges: Arc<[ReadRange]>,
+    /// Sequence after which the subscription in memory began.
+    pub(super) began: u64,
     pub(super) filter: Option<EventFilter>,
     /// Whether lost events end the subscription.
     pub(super) disconnects: bool,
     pub(super) fill: Option<Fill>,
+    /// Whether the fill has events for which the subscription in memory was too slow.
+    pub(super) is_behind: bool,
     pub(super) is_too_slow: bool,
 }
 
@@ -37,7 +41,12 @@ enum Unlived {
     End(SubscriptionEnd),
 }
 
-impl EngineSubscription {
+impl HistorySubscription {
+    /// Returns whether events from the history are still to be read.
+    pub(crate) fn is_filling(&self) -> bool {
+        self.fill.is_some()
+    }
+
     /// Returns the next delivery that is not in memory, if there is one.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Option<Unlived>> {
         if self.is_too_slow {
@@ -47,7 +56,7 @@ impl EngineSubscription {
             return Poll::Ready(None);
         };
         match ready!(fill.poll(&*self.history, self.filter.as_ref(), cx)) {
-            Some(Filled::Gap(_)) if self.disconnects => {
+            Some(Filled::Gap(gap)) if self.disconnects && self.is_behind && !gap.snapshot => {
                 self.is_too_slow = true;
                 Poll::Ready(Some(Unlived::End(SubscriptionEnd::TooSlow)))
             }
@@ -64,13 +73,17 @@ impl EngineSubscription {
         let Some(((live, now), read)) = self.live.another(&self.what).ok().zip(self.live.cursor()) else {
             return false;
         };
-        self.fill = Some(Fill::after(self.epoch, Arc::clone(&self.ranges), read.sequence(), now));
-        self.live = live;
+        // In the middle of a state the position is before the events of other topics, none of which is from before the start.
+        let (sequence, others) = (read.sequence(), read.sequence().max(self.began));
+        let base = if read.epoch() == self.epoch { read.tag().unwrap_or(sequence) } else { now };
+        let ranges = self.ranges.iter().map(|range| ReadRange { after: others, ..range.resumed(sequence, base) });
+        self.fill = Some(Fill::after(self.epoch, ranges.collect(), sequence, now));
+        (self.live, self.began, self.is_behind) = (live, now, true);
         true
     }
 }
 
-impl Subscriber for EngineSubscription {
+impl Subscriber for HistorySubscription {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
         loop {
             match ready!(self.poll_fill(cx)) {
@@ -142,12 +155,13 @@ impl Subscriber for EngineSubscription {
     }
 
     fn info(&self) -> SubscriberInfo<'_> {
-        self.live.info()
+        let info = self.live.info();
+        if self.fill.is_some() { info.with_loading() } else { info }
     }
 }
 
-impl fmt::Debug for EngineSubscription {
+impl fmt::Debug for HistorySubscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EngineSubscription").field("cursor", &self.cursor()).finish_non_exhaustive()
+        f.debug_struct("HistorySubscription").field("cursor", &self.cursor()).finish_non_exhaustive()
     }
 }

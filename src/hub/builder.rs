@@ -171,6 +171,22 @@ impl LocalHubBuilder {
         self.build_at(epoch_now(), 0)
     }
 
+    /// Returns whether topics keep the newest event of each key.
+    #[cfg(any(test, feature = "engine"))]
+    pub(crate) fn has_keyed(&self) -> bool {
+        self.retentions.has_keyed()
+    }
+
+    /// Sets which topics keep the newest event of each key. Returns the name of a topic or pattern as an error if the
+    /// builder has set that itself.
+    #[cfg(feature = "disk")]
+    pub(crate) fn with_states_of(self, retentions: &Retentions) -> Result<Self, String> {
+        match self.retentions.first_keyed() {
+            Some(name) => Err(name.to_owned()),
+            None => Ok(Self { retentions: self.retentions.with_states_of(retentions), ..self }),
+        }
+    }
+
     /// Returns a hub of an epoch that continues after a sequence.
     pub(crate) fn build_at(self, epoch: u64, sequence: u64) -> LocalHub {
         let Self { retentions, max_event, max_bytes, live_buffer, max_topics, clock } = self;

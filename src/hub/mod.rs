@@ -37,8 +37,12 @@ mod holds;
 mod local;
 mod log;
 #[cfg(any(test, feature = "engine"))]
+mod placed;
+#[cfg(any(test, feature = "disk"))]
 mod prepared;
 mod publish_round;
+#[cfg(feature = "disk")]
+mod restored;
 mod shared;
 mod state_check;
 mod subscription;
@@ -48,13 +52,17 @@ mod topics;
 mod wake;
 
 pub use builder::LocalHubBuilder;
-#[cfg(feature = "engine")]
+#[cfg(feature = "disk")]
 pub(crate) use epoch::epoch_now;
 pub use local::LocalHub;
-#[cfg(feature = "engine")]
+#[cfg(feature = "disk")]
 pub(crate) use prepared::Prepared;
+#[cfg(feature = "disk")]
+pub(crate) use restored::ExceededLimit;
+#[cfg(any(test, feature = "engine"))]
+pub(crate) use subscription::narrowed::narrowed;
 pub use subscription::subscription::Subscription;
-#[cfg(feature = "engine")]
+#[cfg(feature = "disk")]
 pub(crate) use topics::retentions::Retentions;
 pub use topics::stats::HubStats;
 #[cfg(feature = "http")]

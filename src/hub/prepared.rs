@@ -6,8 +6,6 @@ use crate::hub::local::LocalHub;
 use crate::hub::log::log::Log;
 use crate::hub::publish_round::PublishRound;
 use crate::hub::shared::Shared;
-#[cfg(feature = "engine")]
-use crate::model::EndReason;
 use crate::model::{Event, Topic};
 
 /// Events that a hub accepts, and for which it has room: they can be stored elsewhere before they are published.
@@ -32,18 +30,9 @@ impl LocalHub {
     }
 }
 
-#[cfg(feature = "engine")]
-impl LocalHub {
-    /// Ends a topic with a sequence at which it ended before the hub began.
-    pub(crate) fn restore_end(&self, topic: &Topic, sequence: u64, reason: EndReason) {
-        let shared = self.shared();
-        drop(shared.registry.finish(topic, sequence, reason, shared.now(), false));
-    }
-}
-
 impl Prepared<'_> {
     /// Gives up the room, and the topics that were created for the events.
-    #[cfg(feature = "engine")]
+    #[cfg(feature = "disk")]
     pub(crate) fn refuse(self) {
         self.events.iter().for_each(|(log, _)| self.shared.registry.release(log));
     }

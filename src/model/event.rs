@@ -306,7 +306,7 @@ impl Event {
     }
 
     /// Creates an event from the parts of one that was checked when it was created, for example before it was stored.
-    #[cfg(feature = "engine")]
+    #[cfg(feature = "disk")]
     pub(crate) fn from_checked(
         payload: Bytes,
         kind: EventKind,

@@ -314,6 +314,12 @@ impl Draft {
         }
     }
 
+    /// Returns whether the reply has neither events nor a gap nor the end.
+    #[cfg(feature = "short-poll")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.reply.is_empty() && self.reply.end.is_none()
+    }
+
     /// Returns whether the next item is taken whatever its length.
     #[cold]
     fn owes_next(&self) -> bool {

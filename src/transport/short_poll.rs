@@ -54,7 +54,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::task::{Context, Waker};
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
 
 use super::limit;
 use super::reply::{Draft, Progress, Reply};
@@ -100,11 +101,29 @@ impl<S: Subscriber> PollQueue<S> {
         self
     }
 
-    /// Takes the events that are ready and returns the reply.
+    /// Takes the events that are ready and returns the reply. Of a hub whose history is not in memory it may lack events that
+    /// are not loaded; use [`reply_loaded`](Self::reply_loaded) there.
     #[must_use]
     pub fn reply(mut self) -> Reply {
         self.collect(&mut Context::from_waker(Waker::noop()));
         self.finish()
+    }
+
+    /// Takes the events that are ready and returns the reply. If there are none and the subscriber
+    /// [loads](crate::subscriber::SubscriberInfo::with_loading) events, waits for the first of them, as for those of a hub whose
+    /// history is on disk.
+    pub async fn reply_loaded(mut self) -> Reply {
+        poll_fn(|cx| {
+            self.collect(cx);
+            if self.is_loading() { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+        self.finish()
+    }
+
+    /// Returns whether there is no event, and the subscriber loads some.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.draft.is_empty() && self.subscriber.info().is_loading()
     }
 
     /// Takes the events that are ready. If the subscriber is pending after that, it has the waker.

@@ -3,6 +3,8 @@
 //   cargo run --release --example lab --features full -- --port 7070
 //   cd tests/browser && npm ci && node lab.mjs http://127.0.0.1:7070/ [folder for screenshots]
 //
+// A lab with its history on disk (`--features full,disk`) has other controls, and its process is restarted instead.
+//
 // Starts only the browser: /usr/bin/chromium, or the path in CHROMIUM. Exits with 1 at the first check that fails. Reads
 // `window.lab`, see main.js of the page.
 
@@ -20,6 +22,10 @@ async function test(browser) {
   await page.goto(address);
   await opened(page);
   await until(page, 'every panel receives', PATIENCE, (panels) => panels.every(({ events }) => events > 0));
+  if (await page.evaluate(() => window.lab.disk)) return restarts(browser, page);
+  await page.click('#process');
+  await page.locator('#status', { hasText: '--features full,disk' }).waitFor({ timeout: PATIENCE });
+  ok(await page.isHidden('#kill'), 'a lab in memory tells how to run it on disk');
   await until(page, 'every panel has a delay and the server counts its bytes', PATIENCE, (panels) =>
     panels.every(({ delay, server }) => delay && server.requests && server.connections && server.up && server.down));
   await page.screenshot({ path: join(folder, 'laptop-light.png') });
@@ -114,6 +120,62 @@ async function test(browser) {
   await page.screenshot({ path: join(folder, 'phone-dark.png') });
   const width = await page.evaluate(() => document.documentElement.scrollWidth);
   ok(width <= 390, 'nothing is wider than a phone', `${width} px`);
+  ok(mistakes.length === 0, 'no script failed', mistakes.join('; '));
+}
+
+/** Ends the process of the server in several ways. Every panel continues in the next one, and nothing is lost or repeated. */
+async function restarts(browser, page) {
+  for (const cell of [3, 20]) await page.click(`#cells button:nth-child(${cell + 1})`);
+  await until(page, 'every panel holds the cells', PATIENCE, (panels) => panels.every(holds('3', '20')));
+  await page.selectOption('.panel:nth-child(1) select', 'sse');
+  await page.fill('#rate', '5');
+  const outside = async () => {
+    const [{ to }] = await page.evaluate(() => window.lab.restarts);
+    process.kill(to, 'SIGKILL');
+  };
+  const ways = [
+    ['kill -9', () => page.click('#kill')],
+    ['restart', () => page.click('#process')],
+    ['from outside', outside],
+    ['kill -9', () => page.click('#kill')],
+    ['restart', () => page.click('#process')],
+  ];
+  for (const [i, [how, end]] of ways.entries()) {
+    const before = await panels(page);
+    await end();
+    await until(page, `every panel continues after restart ${i + 1}: ${how}`, PATIENCE, (panels) =>
+      panels.every(({ state, events, cursor }, i) =>
+        state === 'open' && events > before[i].events + 50 && epoch(cursor) !== epoch(before[i].cursor)));
+    // The page reads the process id once a second.
+    for (const deadline = Date.now() + PATIENCE; ; await pause(50)) {
+      const [last, ...earlier] = await page.evaluate(() => window.lab.restarts);
+      if (earlier.length < i) {
+        if (Date.now() > deadline) throw new Error(`restart ${i + 1} is not listed`);
+        continue;
+      }
+      ok(last.how === how && last.from !== last.to, `it is listed: ${how}, process ${last.from}, then ${last.to}`, JSON.stringify(last));
+      break;
+    }
+    // The page counts until its next look at the process id.
+    await pause(1500);
+  }
+  await until(page, 'every panel holds the cells of before', PATIENCE, (panels) => panels.every(holds('3', '20')));
+  await pause(1500);
+  const all = await page.evaluate(() => window.lab.restarts);
+  const bad = all.flatMap(({ panels }) => panels).filter(({ events, lost, doubled, gaps }) => !events || lost || doubled || gaps);
+  ok(all.length === ways.length && bad.length === 0, 'no panel lost an event, got one twice or got a gap over a restart', JSON.stringify(bad));
+  await checkComplete(page, 'all restarts');
+  ok((await panels(page)).every(({ gaps }) => !gaps.length), 'no panel got a gap');
+  const shown = await page.locator('#restarts tbody tr').allInnerTexts();
+  ok(shown.length === ways.length && shown.every((row) => /\b5 of 5\s.*\s0\s0\s0$/s.test(row)), 'the page shows it', shown.join('\n'));
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.screenshot({ path: join(folder, 'restarts.png') });
+
+  const other = await browser.newPage();
+  await other.goto(await page.getAttribute('#twin', 'href'));
+  await opened(other);
+  await until(other, 'a new window gets the cells of before the restarts', PATIENCE, (panels) => panels.every(holds('3', '20')));
+  await other.close();
   ok(mistakes.length === 0, 'no script failed', mistakes.join('; '));
 }
 

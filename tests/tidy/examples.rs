@@ -30,3 +30,15 @@ pub(crate) fn prints_its_address(file: &Source) -> Vec<String> {
         false => Vec::new(),
     }
 }
+
+/// Returns the lines of code in which two examples differ, side by side. Their first comments may differ.
+pub(crate) fn different_lines(one: &Source, other: &Source) -> Vec<(String, String)> {
+    let code = |file: &Source| -> Vec<String> {
+        file.text.lines().skip_while(|line| line.starts_with("//!")).map(ToOwned::to_owned).collect()
+    };
+    let (mut one, mut other) = (code(one), code(other));
+    let len = one.len().max(other.len());
+    one.resize(len, String::new());
+    other.resize(len, String::new());
+    one.into_iter().zip(other).filter(|(one, other)| one != other).collect()
+}

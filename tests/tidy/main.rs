@@ -294,6 +294,21 @@ fn every_example_prints_its_address() {
     );
 }
 
+#[test]
+fn the_hub_on_disk_takes_one_other_line() {
+    let [one, other] = ["//! a\nfn main() {}\n", "//! b\n//! c\nfn main() { x }\nfn x() {}\n"];
+    let found = examples::different_lines(&Source::new("examples/a.rs", one), &Source::new("examples/b.rs", other));
+    assert_eq!(found.len(), 2, "the rule finds each line: {found:?}");
+    let examples = Source::all(&["examples"]);
+    let named = |name| examples.iter().find(|file| file.path == name).expect("the example is there");
+    let found = examples::different_lines(named("examples/axum_notify.rs"), named("examples/axum_notify_disk.rs"));
+    let one = [(
+        r#"    let hub = tidings::LocalHub::new();"#.to_owned(),
+        r#"    let hub = tidings::disk::DiskHub::open("target/axum_notify")?;"#.to_owned(),
+    )];
+    assert_eq!(found, one);
+}
+
 /// The folders that hold Rust.
 const EVERYWHERE: [&str; 5] = ["src", "tests", "examples", "benches", "fuzz"];
 

@@ -3,6 +3,7 @@ import { Board, Lines } from './board.js';
 import { Cells } from './cells.js';
 import { Panel } from './panel.js';
 import { Plots } from './plots.js';
+import { Restarts } from './restarts.js';
 import { Series } from './series.js';
 import { synchronise } from './clock.js';
 import { bytes, calm, count, readInk, theme } from './ink.js';
@@ -57,6 +58,12 @@ if (about.log) {
   $('log-side').hidden = false;
   $('log-topic').textContent = about.log;
   lines = new Lines($('log'), panels);
+}
+const restarts = new Restarts($('restarts'), panels);
+if (about.disk) {
+  $('kill').hidden = false;
+  // The ends of topics would outlive the process, and the hub cannot be replaced.
+  $('end').hidden = $('restart').hidden = true;
 }
 topics();
 const plots = new Plots(series);
@@ -149,15 +156,27 @@ $('end').onclick = () => order('/end', ({ ended }) =>
   `The server ended ${ended} topics. Every panel received the end and sends no further request. Restart the hub to go on.`);
 $('restart').onclick = () => order('/restart', ({ epoch }) => `The server has a new hub with epoch ${epoch}.`);
 
+$('process').onclick = () => restart('clean', 'restart');
+$('kill').onclick = () => restart('kill', 'kill -9');
+
+/** Restarts the server's process. A process that is killed does not answer. */
+async function restart(how, name) {
+  restarts.asked = name;
+  const response = await fetch(`/process?how=${how}`, { method: 'POST' }).catch(() => null);
+  if (response && !response.ok) restarts.asked = null;
+  say(response && !response.ok ? `Not restarted: ${await response.text()}` : 'The process ends, and another one begins.');
+}
+
 /* The server's counters, once a second, on a connection of no panel, so that no panel's bytes include them. */
 
 async function counters() {
   if (document.hidden) return;
   try {
-    const { load, epoch, panels: counted } = await (await fetch(`/counters?page=${page}`, { cache: 'no-store' })).json();
+    const { load, epoch, pid, panels: counted } = await (await fetch(`/counters?page=${page}`, { cache: 'no-store' })).json();
     // A restarted server numbers its events from 1 again.
     world.head = load.run === world.run ? Math.max(world.head, load.n) : load.n;
     world.run = load.run;
+    restarts.seen(pid);
     world.rate = load.rate;
     // A new hub has begun the topics again.
     if (epoch !== world.epoch) for (const { link } of panels) link.revive();
@@ -214,11 +233,17 @@ requestAnimationFrame(frame);
  * For tests, read-only. `lab.panels[i]`: id, letter, transport, state, cursor, topics, over { topic: reason }, events, missed (`told`: announced by gaps), duplicates,
  * gaps [{ reason, missed, topic, at }], ribbon { here, filled, waiting, missing } as drawn now, heard (chat texts), cells (keys),
  * delay [p50, p99] in ms, server { requests, connections, up, down }. `lab.head`: the newest known number of `load`.
+ * `lab.disk`: the directory of the history, or null. `lab.restarts[i]`, the newest first: how, from and to (process ids), panels
+ * [{ letter, transport, events, lost, doubled, gaps }] since then.
  */
 window.lab = Object.freeze({
   page,
+  disk: about.disk,
   get head() {
     return world.head;
+  },
+  get restarts() {
+    return restarts.list;
   },
   get panels() {
     return panels.map((panel) => ({

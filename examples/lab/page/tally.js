@@ -8,6 +8,8 @@ const KEPT = 8192;
  */
 export class Track {
   constructor() {
+    /** Number of times that the numbers began again. */
+    this.renumbered = 0;
     this.#begin();
   }
 
@@ -22,7 +24,10 @@ export class Track {
   take(n, t, replayed) {
     let skipped = 0;
     // A lower number with a later time: the server was restarted.
-    if (this.last !== null && n <= this.last && t > this.lastTime + 1) this.#begin();
+    if (this.last !== null && n <= this.last && t > this.lastTime + 1) {
+      this.renumbered++;
+      this.#begin();
+    }
     if (this.last === null) this.first = n;
     else if (n <= this.last) {
       if (n <= this.last - KEPT || this.marks[n % KEPT]) return { was: 'twice', skipped };
@@ -56,7 +61,7 @@ export class Track {
 export class Tally {
   constructor() {
     this.tracks = new Map();
-    this.events = this.duplicates = this.told = 0;
+    this.events = this.duplicates = this.told = this.gapCount = 0;
     this.gaps = [];
     this.announced = new Map();
   }
@@ -88,9 +93,17 @@ export class Tally {
 
   /** Takes a gap of one topic, or of all: it announces the missing events before the next one. */
   gap({ reason, missed, topic }, at) {
+    this.gapCount++;
     this.gaps.push({ reason, missed, topic: topic ?? null, at });
     if (this.gaps.length > 500) this.gaps.shift();
     for (const name of topic ? [topic] : this.tracks.keys()) this.announced.set(name, true);
+  }
+
+  /** Returns how many times the numbers of a topic began again. */
+  get renumbered() {
+    let renumbered = 0;
+    for (const track of this.tracks.values()) renumbered += track.renumbered;
+    return renumbered;
   }
 
   get missed() {

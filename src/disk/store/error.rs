@@ -2,6 +2,8 @@ use std::io::{Error, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
+use crate::model::Topic;
+
 /// Error of the store on disk.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -28,6 +30,19 @@ pub enum DiskError {
         /// Damaged part.
         detail: String,
     },
+    /// The state of a topic with [`Retention::latest_per_key`](crate::Retention::latest_per_key) does not fit into a limit.
+    #[error("state of topic `{topic}` exceeds {setting}, which is {value}: raise it")]
+    StateTooLarge {
+        /// Topic of the state.
+        topic: Topic,
+        /// Name of the setting.
+        setting: &'static str,
+        /// Value of the setting.
+        value: usize,
+    },
+    /// Settings of the builder contradict each other, or one of them is not possible.
+    #[error("{0}")]
+    Settings(String),
     /// Records of a write do not continue the sequence.
     #[error("record has sequence {sequence}, but the store continues at {next}: write records in order, each once")]
     OutOfOrder {

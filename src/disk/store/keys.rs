@@ -20,6 +20,11 @@ pub(super) fn order(sequence: u64) -> [u8; 9] {
     with_sequence(b'o', sequence)
 }
 
+/// Returns the key of a position in the hub's order of an event of a state that has left history.
+pub(super) fn kept(sequence: u64) -> [u8; 9] {
+    with_sequence(b's', sequence)
+}
+
 /// Returns the key of an end that is remembered.
 pub(super) fn end(sequence: u64) -> [u8; 9] {
     with_sequence(b'x', sequence)

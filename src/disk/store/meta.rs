@@ -15,6 +15,8 @@ pub(super) struct Head {
     pub(super) trimmed: u64,
     /// Highest sequence of a topic that was forgotten.
     pub(super) forgotten: u64,
+    /// Highest sequence of a forgotten removal of all topics.
+    pub(super) forgotten_removal: u64,
     /// Bytes of the rows of history.
     pub(super) bytes: u64,
     /// Number of batches that trimmed events.
@@ -30,7 +32,7 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut value = ValueWriter::new(64);
-        let counters = [self.floor, self.trimmed, self.forgotten, self.bytes, self.trims];
+        let counters = [self.floor, self.trimmed, self.forgotten, self.forgotten_removal, self.bytes, self.trims];
         for number in [self.epoch, self.sequence].into_iter().chain(counters) {
             value.number(number);
         }
@@ -52,6 +54,7 @@ impl Head {
             floor: value.number()?,
             trimmed: value.number()?,
             forgotten: value.number()?,
+            forgotten_removal: value.number()?,
             bytes: value.number()?,
             trims: value.number()?,
             last_topic: u32::try_from(value.number()?).ok()?,

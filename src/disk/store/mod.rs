@@ -25,6 +25,7 @@
 //! | `k` topic id, key | sequence of the newest event of the key, in topics with a state |
 //! | `k` topic id | sequence of the newest removal that was forgotten |
 //! | `r` topic id, sequence | empty: a removal among them |
+//! | `s` sequence | topic id: an event of a state that has left history, for reads of several topics |
 //! | `x` sequence | topic id, time and reason of an end that is remembered |
 //! | `h` | head: epoch, last sequence, counters |
 //! | `l` | list of epochs |
@@ -33,8 +34,9 @@
 //! bytes before compression. A read of all topics takes a page of the order, and then one scan for each topic in it.
 //!
 //! An event that is trimmed loses its `o` row. Its `e` row is removed, too, unless it is the newest of its key in a
-//! topic with a state: reads begin above the trimmed sequence, so they do not see it. The row is removed when the key
-//! has a newer event.
+//! topic with a state. Then it gets an `s` row: reads of history begin above the trimmed sequence, and do not see it, but
+//! reads of states do (`kept.rs`). Both rows are removed when the key has a newer event. A crash before that leaves them:
+//! reads of states compare them with the `k` row.
 //!
 //! Each event has its number in the topic and the sum of the weights up to it. The events and bytes of a topic are
 //! therefore differences between two rows, and a write updates no counters of the topic.
@@ -56,6 +58,7 @@ mod epochs;
 mod error;
 mod files;
 mod journals;
+mod kept;
 mod keys;
 mod last;
 mod manifest;
@@ -75,6 +78,7 @@ mod topics;
 mod write;
 
 pub use error::DiskError;
+pub(crate) use kept::KeptPage;
 pub use open::Loss;
 pub(crate) use open::Opened;
 pub use options::Durability;

@@ -12,7 +12,7 @@ use crate::disk::store::topics::{TopicMeta, id_of};
 use crate::model::Topic;
 
 /// Rows of the order that a read of all topics looks at, and records that it returns, at most.
-const STEP: usize = 4_096;
+pub(super) const STEP: usize = 4_096;
 
 /// Limits of a page. A page with more records has at least one.
 #[derive(Debug, Clone, Copy)]

@@ -242,8 +242,11 @@ impl TrimRound<'_> {
                 self.remove_order(sequence, value.len());
                 let key = event.key().filter(|_| retention.state.is_some()).map(|key| keys::newest(id, key));
                 let newest = key.map(|key| newest(self.view, &key)).transpose()?.flatten();
-                if newest.is_none_or(|(newest, _)| newest != sequence) {
-                    self.batch.remove_once(keys::event(id, sequence));
+                match newest {
+                    Some((newest, _)) if newest == sequence => {
+                        self.batch.put(keys::kept(sequence), id.to_be_bytes().to_vec());
+                    }
+                    _ => self.batch.remove_once(keys::event(id, sequence)),
                 }
                 (meta.trimmed, meta.number) = (sequence, row.number);
                 self.head.trimmed = self.head.trimmed.max(sequence);
@@ -285,11 +288,13 @@ impl TrimRound<'_> {
             }
             self.batch.remove(keys::removal(id, sequence));
             self.batch.remove(place_of_event);
+            self.batch.remove(keys::kept(sequence));
             forgotten = sequence;
         }
         if forgotten > 0 {
             let key = keys::newest(id, "");
             self.batch.put(&key, encode_newest(&key, (forgotten, true)));
+            self.head.forgotten_removal = self.head.forgotten_removal.max(forgotten);
         }
         Ok(is_done)
     }

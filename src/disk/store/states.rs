@@ -1,9 +1,11 @@
 use crate::disk::store::codec::{Body, Row, ValueReader};
 use crate::disk::store::error::DiskError;
 use crate::disk::store::keys;
+use crate::disk::store::options::Durability;
 use crate::disk::store::read::{meta, record};
 use crate::disk::store::record::Record;
 use crate::disk::store::store::Store;
+use crate::disk::store::topics::TopicMeta;
 use crate::disk::store::write::decode_newest;
 use crate::model::{EndReason, Topic};
 
@@ -16,7 +18,51 @@ pub(crate) struct States {
     left: Vec<(u64, u32)>,
 }
 
+/// Rows of states that are removed in one batch.
+const FORGOTTEN: usize = 1_024;
+
 impl Store {
+    /// Removes the states of topics whose retention has none any more. If such a topic gets one again, it begins empty.
+    pub(crate) fn forget_states(&self) -> Result<(), DiskError> {
+        let _writer = self.ready_writer()?;
+        let mut from = b"k".to_vec();
+        loop {
+            let next = self.with_rows(|rows| {
+                let (view, mut batch, mut next) = (rows.view(), rows.batch(), None);
+                let mut topic: Option<(u32, TopicMeta, bool)> = None;
+                for (looked, row) in view.range(from.clone()..=b"l".to_vec()).enumerate() {
+                    let (key, value) = row?;
+                    let Some(id) = keys::topic_of(&key).filter(|_| key.starts_with(b"k")) else { break };
+                    if looked == FORGOTTEN {
+                        next = Some(key.to_vec());
+                        break;
+                    }
+                    if topic.as_ref().is_none_or(|(other, ..)| *other != id) {
+                        let meta = meta(&view, id)?;
+                        let has_state = self.has_state(&meta.topic);
+                        topic = Some((id, meta, has_state));
+                    }
+                    let Some((_, meta, false)) = &topic else { continue };
+                    let (sequence, _) = decode_newest(&key, &value)?;
+                    batch.remove(&key);
+                    batch.remove(keys::removal(id, sequence));
+                    batch.remove(keys::kept(sequence));
+                    if sequence <= meta.trimmed {
+                        batch.remove(keys::event(id, sequence));
+                    }
+                }
+                if !batch.is_empty() {
+                    rows.commit(batch, Durability::Written)?;
+                }
+                Ok(next)
+            })?;
+            match next {
+                Some(next) => from = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
     /// Finds the states. Their events are read by [`Store::next_states`]. A topic whose retention has no state any more
     /// is left out.
     pub(crate) fn states(&self) -> Result<States, DiskError> {
@@ -31,7 +77,7 @@ impl Store {
                     Some(of_topic) => of_topic,
                     None => {
                         let topic = meta(view, id)?.topic;
-                        let has_state = (self.options.retention)(&topic).state.is_some();
+                        let has_state = self.has_state(&topic);
                         (id, topic, has_state)
                     }
                 };

@@ -176,7 +176,7 @@ impl WriteRound<'_> {
                 self.batch.remove(keys::removal(known.id, old));
             }
             if old <= known.meta.trimmed {
-                self.replaced.push(keys::event(known.id, old).to_vec());
+                self.replaced.extend([keys::event(known.id, old).to_vec(), keys::kept(old).to_vec()]);
             }
         }
         if is_removal {

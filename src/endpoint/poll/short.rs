@@ -10,7 +10,7 @@ use crate::endpoint::session::Order;
 use crate::endpoint::subscribe::PendingSubscribe;
 use crate::transport::short_poll::PollQueue;
 
-/// Answers a short poll: at once, or when the snapshot that it waits for is loaded.
+/// Answers a short poll: at once, or when the snapshot or the first event that it waits for is loaded.
 #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
 pub(crate) fn short(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Output = Result<Answer, Refusal>> + Send {
     async move {
@@ -25,8 +25,9 @@ pub(crate) fn short(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Outp
             if let Poll::Ready(Order::Cut | Order::Revoke) = order {
                 return Poll::Ready(());
             }
+            let waits = queue.collect(cx).is_recovering() || queue.is_loading();
             // A poll whose session ends does not wait for a snapshot.
-            if queue.collect(cx).is_recovering() && order.is_pending() { Poll::Pending } else { Poll::Ready(()) }
+            if waits && order.is_pending() { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
         let reply = queue.finish();

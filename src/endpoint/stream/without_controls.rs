@@ -6,14 +6,14 @@ use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
 
 use super::response::{encoder, open};
-use crate::contract::SubscriptionEnd;
+use crate::contract::{Subscriber, SubscriptionEnd};
 use crate::endpoint::body::Body;
 use crate::endpoint::connection::Hop;
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::response::answer::{self, Answer};
 use crate::endpoint::response::headers::JSON;
-use crate::endpoint::session::SessionEnd;
 use crate::endpoint::session::event_stream::EventStream;
+use crate::endpoint::session::{MeteredSubscriber, SessionEnd};
 use crate::endpoint::subscribe::PendingSubscribe;
 use crate::model::Gap;
 use crate::transport::object::write_gap;
@@ -22,7 +22,7 @@ use crate::transport::sse::FirstDelivery;
 /// Answers with a stream of server-sent events without control blocks.
 ///
 /// The subscriber is polled before the head is sent, because such a stream cannot express a gap. The head does not wait for an
-/// event. It waits for the publisher's snapshot, which may replace a gap.
+/// event. It waits for the publisher's snapshot, which may replace a gap, and for events from a store.
 pub(super) async fn sse(mut pending: PendingSubscribe, hop: Hop) -> Result<Answer, Refusal> {
     let (authorization, accepted) = pending.authorize().await.map_err(Refusal::hard)?;
     if authorization.has_everything(&accepted) {
@@ -35,7 +35,7 @@ pub(super) async fn sse(mut pending: PendingSubscribe, hop: Hop) -> Result<Answe
         let order = guard.poll_order(cx);
         match flow.poll_first(cx) {
             Poll::Ready(first) => Poll::Ready(Some(first)),
-            Poll::Pending if flow.subscriber_mut().is_recovering() && order.is_pending() => Poll::Pending,
+            Poll::Pending if is_loading(flow.subscriber_mut()) && order.is_pending() => Poll::Pending,
             Poll::Pending => Poll::Ready(None),
         }
     });
@@ -51,6 +51,10 @@ pub(super) async fn sse(mut pending: PendingSubscribe, hop: Hop) -> Result<Answe
         Some(FirstDelivery::End(_)) | None => EventStream::Sse(Box::new(flow)),
     };
     Ok(open(guard, params.lines, hop, flow))
+}
+
+fn is_loading(subscriber: &MeteredSubscriber) -> bool {
+    subscriber.is_recovering() || subscriber.info().is_loading()
 }
 
 /// Returns a 410 with the gap object.

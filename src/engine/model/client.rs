@@ -3,15 +3,16 @@ use std::collections::BTreeSet;
 use bytes::BytesMut;
 
 use super::sequences::From;
-use crate::contract::{EventRef, Format, Start, Subscribe};
-use crate::engine::subscription::EngineSubscription;
+use crate::contract::{EventRef, Format, Start, Subscribe, Subscriber};
 use crate::model::{Cursor, Event, Gap, GapReason, Pattern, Topic};
 
-pub(super) struct Client {
+pub(super) struct Client<S> {
+    /// Node to which it is connected.
+    pub(super) node: usize,
     pub(super) names: Vec<Pattern>,
     pub(super) from: From,
     pub(super) is_filtered: bool,
-    pub(super) subscription: EngineSubscription,
+    pub(super) subscription: S,
     /// Cursor with which it resumes.
     pub(super) cursor: Option<Cursor>,
     /// Numbers of the earlier events that it must get unless they are trimmed before.
@@ -25,7 +26,19 @@ pub(super) struct Client {
     pub(super) excused: BTreeSet<u32>,
 }
 
-impl Client {
+impl<S: Subscriber> Client<S> {
+    pub(super) fn new(
+        names: Vec<Pattern>,
+        from: From,
+        is_filtered: bool,
+        subscription: S,
+        past: BTreeSet<u32>,
+        since: u32,
+    ) -> Self {
+        let (cursor, got, lately, excused) = (subscription.cursor(), BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Self { node: 0, names, from, is_filtered, subscription, cursor, past, since, got, lately, excused }
+    }
+
     pub(super) fn gets_of(&self, number: u32, (_, topic): &(u64, Topic)) -> bool {
         self.names.iter().any(|name| name.matches(topic)) && (!self.is_filtered || number % 2 == 0)
     }

@@ -2,4 +2,6 @@
 
 mod client;
 mod history;
+mod log;
+mod nodes;
 mod sequences;

@@ -9,12 +9,12 @@ use super::history::{MemoryHistory, Stored};
 use crate::contract::{Delivery, EncodedDelivery, Start, Subscribe, Subscriber};
 use crate::engine::history::{History, StoredEvent};
 use crate::engine::start::{Continued, KnownEpochs};
-use crate::engine::subscription::EngineSubscription;
+use crate::engine::subscription::HistorySubscription;
 use crate::hub::LocalHub;
 use crate::model::{Cursor, Event, Pattern, Retention, Topic};
 
-const TOPICS: [&str; 3] = ["a/1", "a/2", "b"];
-const NAMES: [&[&str]; 5] = [&["a/1"], &["a/1", "b"], &["a/*"], &["a/*", "b"], &["**"]];
+pub(super) const TOPICS: [&str; 3] = ["a/1", "a/2", "b"];
+pub(super) const NAMES: [&[&str]; 5] = [&["a/1"], &["a/1", "b"], &["a/*"], &["a/*", "b"], &["**"]];
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -93,7 +93,7 @@ struct World {
     /// Numbers of the events of which the history knows, including those that are trimmed.
     known: BTreeSet<u32>,
     copies: Vec<(Stored, KnownEpochs)>,
-    clients: Vec<Client>,
+    clients: Vec<Client<HistorySubscription>>,
     retained: usize,
 }
 
@@ -116,9 +116,11 @@ impl World {
         }
     }
 
-    fn begin(&self, what: Subscribe) -> EngineSubscription {
+    fn begin(&self, what: Subscribe) -> HistorySubscription {
         let Self { hub, shared_history: history, epochs, epoch, base, .. } = self;
-        Continued { hub, history, epochs, epoch: *epoch, base: *base }.subscribe(what).unwrap()
+        Continued { hub, history, epochs, epoch: *epoch, base: *base, now: None, is_late: false }
+            .subscribe(what)
+            .unwrap()
     }
 
     fn step(&mut self, step: Step) {
@@ -161,15 +163,10 @@ impl World {
     }
 
     fn trim(&self, topic: &str, events: usize) {
-        let mut stored = self.history.stored.lock().unwrap();
-        for _ in 0..events {
-            let Some(at) = stored.events.iter().position(|event| event.topic.as_str() == topic) else { return };
-            let removed = stored.events.remove(at);
-            stored.trimmed.push(removed);
-        }
+        self.history.stored.lock().unwrap().trim(topic, events);
     }
 
-    fn client(&self, names: Vec<Pattern>, from: From, is_filtered: bool) -> Client {
+    fn client(&self, names: Vec<Pattern>, from: From, is_filtered: bool) -> Client<HistorySubscription> {
         let (n, start) = match from {
             From::Now => (0, Start::Now),
             From::Oldest => (usize::MAX, Start::Oldest),
@@ -181,9 +178,7 @@ impl World {
         let past = TOPICS.into_iter().flat_map(of).map(|event| number_of(&event.event)).collect();
         drop(stored);
         let subscription = self.begin(subscribe(&names, is_filtered, start));
-        let since = self.published.len() as u32;
-        let (cursor, got, excused) = (subscription.cursor(), BTreeSet::new(), BTreeSet::new());
-        Client { names, from, is_filtered, subscription, cursor, past, since, got, lately: BTreeSet::new(), excused }
+        Client::new(names, from, is_filtered, subscription, past, self.published.len() as u32)
     }
 
     /// Polls a client once. Returns whether it was ready.
@@ -297,7 +292,7 @@ fn hub(epoch: u64, base: u64, retained: usize) -> LocalHub {
     LocalHub::builder().retain(Retention::count(retained)).live_buffer(0).build_at(epoch, base)
 }
 
-fn topic_of(name: &str) -> Topic {
+pub(super) fn topic_of(name: &str) -> Topic {
     Topic::new(name).unwrap()
 }
 

@@ -31,7 +31,7 @@ impl JoinedLogs {
             // A later event is appended after this, and so to the patterns' logs, too.
             false => shared.settled(),
         };
-        let mut beginning = Beginning::new(shared, options.start(), published);
+        let mut beginning = Beginning::new(shared, options.start(), published).continuing(options);
         let all = beginning.from;
         let from = |name: &Pattern| options.own_start(name).map_or(all, |own| StartAt::start(own, published));
         for (name, topic) in names.iter().filter_map(|name| Some((name, name.as_topic()?))) {
@@ -173,6 +173,18 @@ impl Beginning {
         };
         let is_new = reason.is_none() && !matches!(start, Start::After(_)) || start == Start::After(NOWHERE);
         Self { from, state, sequence, gap: reason.map(|reason| Gap::new(reason, shared.cursor(sequence))), is_new }
+    }
+
+    /// Returns the start of a subscription that continues another one: without the states of keyed topics.
+    #[inline]
+    pub(crate) fn continuing(self, options: &SubscribeOptions) -> Self {
+        match options.continues() {
+            true => {
+                let state = StateStart::After { sequence: self.sequence, base: self.sequence };
+                Self { state, is_new: false, ..self }
+            }
+            false => self,
+        }
     }
 
     /// Returns the start in a topic or pattern that has no start of its own.

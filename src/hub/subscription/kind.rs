@@ -29,7 +29,7 @@ impl Kind {
         options: &SubscribeOptions,
     ) -> Result<(Option<Gap>, Self), SubscribeError> {
         let overflow = options.overflow_of(name);
-        let beginning = Beginning::new(shared, options.start_of(name), shared.published.load());
+        let beginning = Beginning::new(shared, options.start_of(name), shared.published.load()).continuing(options);
         let (log, point) = shared.join(topic, beginning.starts(name, options), overflow)?;
         if log.is_keyed() {
             return Ok(Self::single_with_state(shared, beginning, log, &point, overflow));

@@ -58,6 +58,12 @@ impl Registry {
         topics.has_ended(topic)
     }
 
+    /// Forgets the end of a topic that continues.
+    #[cfg(any(test, feature = "engine"))]
+    pub(crate) fn forget_end_of(&self, topic: &Topic) {
+        self.topics.write().forget_end(topic);
+    }
+
     /// Forgets ends whose time has come, at most `most` under one hold of the lock. Returns whether there may be more.
     pub(crate) fn forget_ends(&self, now: u64, most: usize) -> bool {
         // Most hubs end no topic: they only read.

@@ -38,15 +38,22 @@ impl Recent {
         let place = newest.as_ref().and_then(|block| block.place(sequence));
         match place {
             Some(place) => place.set(slot),
-            None => *newest = Some(self.begin(sequence, slot, topics())),
+            None => *newest = Some(self.begin(newest.as_deref(), sequence, slot, topics())),
         }
     }
 
+    /// Begins a block with an event. Sequences may be missing: blocks stay consecutive, and after a whole block of them the
+    /// index begins anew.
     #[cold]
-    fn begin(&self, sequence: u64, slot: u32, topics: u64) -> Arc<Block> {
-        let slots = std::iter::once(slot).chain(std::iter::repeat(0)).take(BLOCK as usize).map(Mirror::new).collect();
-        let block = Arc::new(Block { first: sequence, slots });
+    fn begin(&self, newest: Option<&Block>, sequence: u64, slot: u32, topics: u64) -> Arc<Block> {
+        let follows = newest.map(|newest| newest.first + BLOCK).filter(|first| sequence - first < BLOCK);
+        let block = Block { first: follows.unwrap_or(sequence), slots: (0..BLOCK).map(|_| Mirror::new(0)).collect() };
+        block.slots[(sequence - block.first) as usize].set(slot);
+        let block = Arc::new(block);
         let mut blocks = self.0.lock();
+        if follows.is_none() {
+            blocks.clear();
+        }
         // Number of full blocks, and the new one.
         let kept = (topics.div_ceil(BLOCK) as usize).clamp(1, MAX_BLOCKS - 1);
         let excess = blocks.len().saturating_sub(kept);
@@ -127,6 +134,21 @@ mod tests {
             assert!(found(&recent, events - kept, events).is_some(), "{topics} topics");
             assert_eq!(found(&recent, events - kept - BLOCK - 1, events), None, "{topics} topics");
         }
+    }
+
+    #[test]
+    fn missing_sequences_are_found_in_no_topic() {
+        let (recent, mut newest) = (Recent::default(), None);
+        let mut push = |sequence| recent.push(&mut newest, sequence, sequence as u32, || u64::MAX);
+        [1, 5, BLOCK + 7, 2 * BLOCK].into_iter().for_each(&mut push);
+        let found_after =
+            |after| found(&recent, after, 2 * BLOCK).map(|found| found.into_iter().filter(|slot| *slot > 0));
+        let all: Vec<_> = found_after(0).unwrap().collect();
+        assert_eq!(all, [1, 5, BLOCK as u32 + 7, 2 * BLOCK as u32]);
+        assert_eq!(found_after(BLOCK + 7).unwrap().collect::<Vec<_>>(), [2 * BLOCK as u32]);
+        // After a whole block the index begins anew.
+        push(4 * BLOCK + 1);
+        assert!(recent.after(4 * BLOCK - 1).is_none() && recent.after(4 * BLOCK).is_some());
     }
 
     #[test]

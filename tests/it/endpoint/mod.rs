@@ -9,6 +9,7 @@ mod ends;
 mod from_fn;
 mod layers;
 mod live;
+mod loading;
 mod long_poll_min_wait;
 mod max_event;
 mod messages;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::support::{Directory, copy_killed, read_pages, sequences, topic, written};
+use super::support::{ALL, Directory, copy_killed, read_pages, sequences, topic, written};
 use crate::disk::store::{Limit, Opened, Record, Store, StoreOptions};
 use crate::model::{EndReason, Event, Retention, StateLimits, Topic};
 
@@ -303,8 +303,40 @@ impl Pair {
         self.note_trimmed()
     }
 
+    /// Checks that history and the kept events contain the state of each topic, and no other event that has left history.
+    fn check_kept(&self) -> Result<(), TestCaseError> {
+        let states = self.model.states();
+        let is_kept = |name: &str, record: &Record| {
+            record.topic().as_str() == name && record.sequence() <= self.model.trimmed.get(name).copied().unwrap_or(0)
+        };
+        let (mut all, two) = (Vec::new(), Limit { events: 2, bytes: 100 });
+        for name in &TOPICS[2..] {
+            let expected = states.iter().filter(|record| is_kept(name, record)).cloned().collect::<Vec<_>>();
+            let mut read = Vec::new();
+            let mut after = 0;
+            while after < u64::MAX {
+                let page = self.store.kept(Some(&topic(name)), after, u64::MAX, two, |_| true).unwrap();
+                prop_assert!(page.up_to > after && page.records.len() <= 2);
+                read.extend(page.records);
+                after = page.up_to;
+            }
+            prop_assert_eq!(&read, &expected);
+            all.extend(expected);
+            let forgotten = self.store.forgotten(Some(&topic(name)), 0, |_| true).unwrap();
+            prop_assert_eq!(forgotten.first().map(|(_, last)| last), self.model.forgotten.get(*name));
+        }
+        all.sort_by_key(Record::sequence);
+        let page = self.store.kept(None, 0, u64::MAX, ALL, |topic| topic.as_str().starts_with("states")).unwrap();
+        prop_assert_eq!(page.records, all);
+        let forgotten = self.store.forgotten(None, 0, |_| true).unwrap();
+        let forgotten = forgotten.iter().map(|(topic, sequence)| (topic.to_string(), *sequence));
+        prop_assert_eq!(forgotten.collect::<BTreeMap<_, _>>(), self.model.forgotten.clone());
+        Ok(())
+    }
+
     /// Checks states and ends.
     fn check(&self) -> Result<(), TestCaseError> {
+        self.check_kept()?;
         prop_assert_eq!(self.store.ends().unwrap(), self.model.ends());
         let mut states = self.store.states().unwrap();
         let mut read = Vec::new();

@@ -105,6 +105,29 @@ fn newest_event_of_a_key_is_read_as_state_and_not_as_history_after_it_was_trimme
 }
 
 #[test]
+fn state_of_a_topic_that_keeps_none_any_more_is_removed_and_begins_empty_again() {
+    let directory = Directory::new();
+    let keyed = Retention::count(1).state_limits(StateLimits::default());
+    let of = |sequence, key: &str| event(sequence, "s", Event::text("x").with_key(key).unwrap());
+    let store = open(&directory, keyed);
+    store.write(&[of(1, "one"), of(2, "two"), event(3, "s", Event::removal("two").unwrap()), of(4, "three")]).unwrap();
+    trim(&store, 4);
+    drop(store);
+    let store = open(&directory, Retention::count(1));
+    store.forget_states().unwrap();
+    store.write(&[of(5, "one")]).unwrap();
+    trim(&store, 5);
+    drop(store);
+    let store = open(&directory, keyed);
+    store.forget_states().unwrap();
+    assert_eq!(store.kept(None, 0, 99, ALL, |_| true).unwrap().records, []);
+    store.write(&[of(6, "two")]).unwrap();
+    let mut states = store.states().unwrap();
+    assert_eq!(sequences(&store.next_states(&mut states, 99).unwrap()), [6]);
+    assert_eq!(states.forgotten, []);
+}
+
+#[test]
 fn end_of_a_topic_outlives_its_events_until_its_own_time() {
     let directory = Directory::new();
     let retention = Retention::count(0).age(Duration::from_millis(100));

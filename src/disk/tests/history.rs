@@ -1,51 +1,14 @@
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
-use std::time::Duration;
+use std::task::{Context, Poll, Waker};
+use std::thread;
 
+use super::support::{next, texts, wait};
 use crate::contract::{Delivery, PublishError, Start, Subscribe, Subscriber};
 use crate::disk::builder::DiskHubBuilder;
 use crate::disk::hub::DiskHub;
-use crate::disk::store::tests::support::Directory;
 use crate::disk::store::DiskError;
-use crate::engine::subscription::EngineSubscription;
+use crate::disk::store::tests::support::Directory;
 use crate::hub::LocalHub;
 use crate::model::{Cursor, EndReason, GapReason, Retention};
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-fn wait<F: Future>(future: F) -> F::Output {
-    let (waker, mut future) = (Waker::from(Arc::new(Unpark(thread::current()))), pin!(future));
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        thread::park_timeout(Duration::from_secs(30));
-    }
-}
-
-fn next(subscription: &mut EngineSubscription) -> Delivery {
-    wait(std::future::poll_fn(|cx| subscription.poll_next(cx)))
-}
-
-/// Returns the texts of the next events, which must come without a gap.
-fn texts(subscription: &mut EngineSubscription, count: usize) -> Vec<String> {
-    let mut texts = Vec::new();
-    while texts.len() < count {
-        match next(subscription) {
-            Delivery::Events(batch) => texts.extend(batch.iter().map(|event| event.event.as_str().unwrap().to_owned())),
-            other => panic!("{other:?} after {texts:?}"),
-        }
-    }
-    texts
-}
 
 fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|number| number.to_string()).collect()
@@ -220,6 +183,19 @@ fn refused_events_leave_the_others_in_their_order() {
     }
     let expected: Vec<_> = (0..90).filter(|number| number % 3 != 0).map(|number| number.to_string()).collect();
     assert_eq!(texts(&mut reader, 60), expected);
+}
+
+#[test]
+fn subscription_is_loading_until_it_has_read_the_history() {
+    let directory = Directory::new();
+    let first = publish(&small(&directory).open().unwrap(), "a", 0..1);
+    let hub = small(&directory).open().unwrap();
+    publish(&hub, "a", 1..20);
+    let mut resumed = hub.subscribe(Subscribe::topics(["a"]).start(after(first))).unwrap();
+    assert!(resumed.info().is_loading());
+    assert_eq!(texts(&mut resumed, 19), numbers(1..20));
+    assert!(resumed.poll_next(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(!resumed.info().is_loading());
 }
 
 #[test]
