@@ -21,6 +21,7 @@ mod server;
 mod damaged;
 mod full;
 mod history;
+mod keyed;
 mod replaced;
 mod restarts;
 

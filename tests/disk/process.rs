@@ -133,6 +133,14 @@ impl Server {
         if status == StatusCode::OK { Ok(text) } else { Err(NotPublished { status, text }) }
     }
 
+    /// Sets a key of a keyed topic, or removes it.
+    pub(crate) async fn set(&self, topic: &str, key: &str, text: Option<&str>) {
+        let method = if text.is_some() { "PUT" } else { "DELETE" };
+        let target = format!("/keyed/{topic}/{key}");
+        let (status, text) = self.request(method, &target, text.unwrap_or_default()).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+    }
+
     /// Ends a topic.
     pub(crate) async fn finish(&self, topic: &str) {
         let (status, text) = self.request("POST", &format!("/finish/{topic}"), "").await;

@@ -33,7 +33,7 @@ async fn under_load(rng: &mut Rng, end: impl AsyncFn(Server)) {
     let load = Load::default();
     let (mut busy, mut ending, mut opening) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     for _ in 0..rounds(5, 50) {
-        let time = Duration::from_millis(rng.u64(150..900));
+        let time = Duration::from_millis(rng.u64(100..600));
         busy += time;
         let publishing = load.start(server.address);
         pause(time).await;

@@ -13,11 +13,11 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tidings::disk::{DiskError, DiskHub};
-use tidings::{EndReason, EndpointBuilder, LocalHub, PublishError, Retention};
+use tidings::{EndReason, EndpointBuilder, Event, LocalHub, PublishError, Retention};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::files::Directory;
@@ -54,7 +54,8 @@ impl Options {
 fn serve(options: &Options) -> i32 {
     let retain = |count| Retention::count(count).bytes(usize::MAX);
     let memory = LocalHub::builder().retain(retain(options.memory));
-    let hub = match DiskHub::builder(&options.directory).retain(retain(options.retain)).memory(memory).open() {
+    let hub = DiskHub::builder(&options.directory).retain(retain(options.retain)).memory(memory);
+    let hub = match hub.retain_for("keyed/*", Retention::latest_per_key()).open() {
         Ok(hub) => hub,
         Err(error) => {
             println!("\n{REPORT}{}", json!({ "error": error.to_string(), "kind": kind(&error) }));
@@ -81,6 +82,7 @@ async fn run(hub: DiskHub) {
     let app = Router::new()
         .route("/publish", post(publish_lines))
         .route("/publish/{topic}", post(publish))
+        .route("/keyed/{topic}/{key}", put(set).delete(remove))
         .route("/finish/{topic}", post(finish))
         .route("/cursor", get(async |State(hub): State<DiskHub>| hub.cursor().to_string()))
         .route_service("/events", events.clone())
@@ -95,6 +97,23 @@ async fn run(hub: DiskHub) {
 
 async fn publish(State(hub): State<DiskHub>, Path(topic): Path<String>, text: String) -> Result<String, PublishError> {
     Ok(hub.publish(topic, text).await?.cursor().unwrap().to_string())
+}
+
+async fn set(
+    State(hub): State<DiskHub>,
+    Path((topic, key)): Path<(String, String)>,
+    text: String,
+) -> Result<String, PublishError> {
+    let event = Event::text(text).with_key(&key).unwrap();
+    Ok(hub.publish(format!("keyed/{topic}"), event).await?.cursor().unwrap().to_string())
+}
+
+async fn remove(
+    State(hub): State<DiskHub>,
+    Path((topic, key)): Path<(String, String)>,
+) -> Result<String, PublishError> {
+    let event = Event::removal(&key).unwrap();
+    Ok(hub.publish(format!("keyed/{topic}"), event).await?.cursor().unwrap().to_string())
 }
 
 async fn finish(State(hub): State<DiskHub>, Path(topic): Path<String>) -> Result<StatusCode, PublishError> {
