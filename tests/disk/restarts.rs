@@ -50,6 +50,7 @@ async fn under_load(rng: &mut Rng, end: impl AsyncFn(Server)) {
     }
     finish(&load, &server, &followers).await;
     let unknown = check(&load, &followers);
+    server.stop().await;
     let outcomes = load.outcomes();
     println!(
         "{} ends: {} events acknowledged in {busy:?}, and {unknown} that were not are delivered; {ending:?} to end, \
@@ -57,5 +58,4 @@ async fn under_load(rng: &mut Rng, end: impl AsyncFn(Server)) {
         rounds(5, 50),
         outcomes.acknowledged.len()
     );
-    server.stop().await;
 }
