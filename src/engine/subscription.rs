@@ -71,10 +71,9 @@ impl HistorySubscription {
 
     /// Begins to read the events from the history for which the subscription in memory was too slow. Returns whether it could.
     fn falls_behind(&mut self) -> bool {
-        let Some((live, read)) = self.live.another(self.what.clone()).ok().zip(self.live.cursor()) else {
+        let Some(((live, now), read)) = self.live.another(&self.what).ok().zip(self.live.cursor()) else {
             return false;
         };
-        let now = live.cursor().map_or(0, Cursor::sequence);
         // In the middle of a state the position is before the events of other topics, none of which is from before the start.
         let (sequence, others) = (read.sequence(), read.sequence().max(self.began));
         let base = if read.epoch() == self.epoch { read.tag().unwrap_or(sequence) } else { now };
