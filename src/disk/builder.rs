@@ -9,6 +9,7 @@ use crate::disk::reader::{DiskHistory, DiskReader};
 use crate::disk::stats::Failures;
 use crate::disk::store::{DiskError, Durability, Record, Store, StoreOptions, TopicRow};
 use crate::disk::writer::DiskWriter;
+use crate::engine::shared_reads::SharedReads;
 use crate::engine::start::KnownEpochs;
 use crate::hub::{ExceededLimit, LocalHub, LocalHubBuilder, Retentions, epoch_now};
 use crate::model::{EndReason, Pattern, PatternError, Retention};
@@ -182,7 +183,7 @@ impl DiskHubBuilder {
         Ok(DiskHub::new(Handle {
             hub,
             store,
-            history: Arc::clone(&reads) as _,
+            history: Arc::new(SharedReads::new(Arc::clone(&reads) as _)),
             epochs: KnownEpochs { earlier },
             epoch,
             base,

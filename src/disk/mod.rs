@@ -37,6 +37,9 @@
 //!
 //! Open the directory before the server begins to accept requests: an open blocks. A hub is in one
 //! process at a time. For several processes or machines use a hub with a server.
+//!
+//! The page `docs/disk.md` of the repository describes the durability settings, the sizes on disk and in memory, faults and
+//! their errors, backups, and moves between machines and versions.
 
 mod builder;
 mod commands;

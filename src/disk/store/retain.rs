@@ -47,6 +47,7 @@ impl Store {
         let has_more = self.trim_order(writer, &mut left)?;
         if is_last {
             writer.trimmed_up_to = None;
+            self.with_rows(|rows| rows.merge_tables(writer.head.bytes))?;
         }
         Ok(!is_last || has_more || !writer.untrimmed.is_empty())
     }

@@ -38,7 +38,8 @@ impl Rows {
                         restore_newest(&view, &mut batch, id, key, acknowledged)?;
                         batch.remove(keys::removal(id, entry.sequence));
                     }
-                    if !entry.body.is_event() {
+                    // An end before an event is not remembered.
+                    if !entry.body.is_event() && view.get(keys::end(entry.sequence))?.is_some() {
                         head.ends = head.ends.saturating_sub(1);
                         batch.remove(keys::end(entry.sequence));
                         if let Some(meta) = &meta {

@@ -65,6 +65,10 @@ impl Store {
     /// [`DiskError::Closed`].
     pub(crate) fn close(&self) -> Result<(), DiskError> {
         let mut writer = self.writer();
+        if writer.has_failed && writer.lock.is_some() {
+            // Records of the failed write are removed, if that is possible.
+            let _ = self.reopen(&mut writer);
+        }
         let rows = self.rows.write().unwrap_or_else(PoisonError::into_inner).take();
         let replaced = std::mem::take(&mut writer.replaced);
         let flushed = no_panic(|| rows.as_ref().map_or(Ok(()), |rows| rows.finish(replaced)));

@@ -1,7 +1,6 @@
 mod damage;
 mod damaged_rows;
-#[cfg(target_os = "linux")]
-mod figures;
+mod failed;
 #[cfg(target_os = "linux")]
 mod full;
 mod history;
