@@ -173,3 +173,7 @@ pub mod stats {
 #[cfg(all(doctest, feature = "full", feature = "conformance"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(doctest, feature = "full", feature = "disk"))]
+#[doc = include_str!("../docs/disk.md")]
+struct HistoryOnDisk;

@@ -310,6 +310,9 @@ fn the_hub_on_disk_takes_one_other_line() {
         r#"    let hub = tidings::disk::DiskHub::open("target/axum_notify")?;"#.to_owned(),
     )];
     assert_eq!(found, one);
+    let readme = std::fs::read_to_string("README.md").expect("the README is there");
+    let [(memory, disk)] = one;
+    assert!(readme.contains(&format!("-{memory}\n+{disk}\n")), "the README has both lines");
 }
 
 /// The folders that hold Rust.

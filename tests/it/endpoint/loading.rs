@@ -14,11 +14,11 @@ use crate::support::http::{To, get, pass, text};
 
 const TIME: Duration = Duration::from_millis(700);
 
-type Load = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Pause = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A subscriber that loads one delivery, and is pending after it.
 struct Loader {
-    loading: Option<(Load, Delivery)>,
+    loading: Option<(Pause, Delivery)>,
     cursor: Option<Cursor>,
 }
 

@@ -1,6 +1,6 @@
 mod damage;
-#[cfg(target_os = "linux")]
-mod figures;
+mod damaged_rows;
+mod failed;
 #[cfg(target_os = "linux")]
 mod full;
 mod history;
