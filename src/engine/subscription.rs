@@ -11,7 +11,7 @@ use crate::engine::history::{History, ReadRange};
 use crate::hub::Subscription;
 use crate::model::{Cursor, Pattern};
 
-/// Subscription of a hub with a [history](History): the events in memory, and from the history those that are not in memory any
+/// Subscription of a hub with a history: the events in memory, and from the history those that are not in memory any
 /// more.
 ///
 /// The subscription in memory ends if it falls behind. Everything up to its cursor is delivered then. The next one in memory starts
