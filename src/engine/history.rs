@@ -102,7 +102,7 @@ impl ReadRange {
 }
 
 /// First records of a [`Read`], in the order of their sequences.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct HistoryPage {
     pub(crate) events: Vec<StoredEvent>,
     pub(crate) ends: Vec<StoredEnd>,

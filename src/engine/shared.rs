@@ -45,6 +45,7 @@ pub(crate) struct EngineState {
 /// Hub in memory, and the part of the log that it continues.
 pub(crate) struct Memory {
     pub(crate) hub: LocalHub,
+    reads: Arc<SharedReads>,
     history: Arc<dyn History>,
     epoch: u64,
     base: u64,
@@ -137,7 +138,7 @@ impl EngineShared {
         let old = std::mem::replace(&mut shared.memory, memory);
         drop(shared);
         self.renewals.fetch_add(1, Ordering::Release);
-        old.hub.close();
+        old.close();
     }
 
     /// Ends the subscriptions and the driver.
@@ -146,7 +147,7 @@ impl EngineShared {
         state.is_closed = true;
         let (memory, waiting, driver) = (Arc::clone(&state.memory), take(&mut state.waiting), state.driver.take());
         drop(state);
-        memory.hub.close();
+        memory.close();
         waiting.into_values().chain(driver).for_each(Waker::wake);
     }
 
@@ -306,10 +307,17 @@ impl EngineState {
 impl Memory {
     fn new(engine: &Arc<dyn Engine>, builder: LocalHubBuilder, state: &LogState, late: LateLosses) -> Self {
         // Reads of different epochs are not shared.
-        let history = Arc::new(SharedReads::new(Arc::new(EngineHistory(Arc::clone(engine)))));
+        let reads = Arc::new(SharedReads::new(Arc::new(EngineHistory(Arc::clone(engine)))));
+        let history = Arc::clone(&reads) as _;
         let hub = builder.build_at(state.epoch, state.head);
         let epochs = KnownEpochs { earlier: state.earlier.clone() };
-        Self { hub, history, epoch: state.epoch, base: state.head, epochs, late }
+        Self { hub, reads, history, epoch: state.epoch, base: state.head, epochs, late }
+    }
+
+    /// Ends the subscriptions.
+    fn close(&self) {
+        self.hub.close();
+        self.reads.close();
     }
 
     fn published(&self) -> u64 {

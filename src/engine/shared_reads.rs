@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker, ready};
 
 use crate::engine::history::{History, HistoryError, HistoryPage, LostEvents, Read, ReadFrom, ReadFuture, ReadRange};
@@ -27,6 +27,11 @@ struct Pages {
     newest: HashMap<Vec<Pattern>, Arc<SharedPage>>,
     /// Number of them after which those without a reader are removed.
     limit: usize,
+    /// All pages that are read or will be, and others.
+    all: Vec<Weak<SharedPage>>,
+    /// Number of them after which those without a reader are removed.
+    all_limit: usize,
+    is_closed: bool,
 }
 
 /// Page that several reads share.
@@ -53,13 +58,27 @@ impl SharedReads {
     pub(crate) fn new(inner: Arc<dyn History>) -> Self {
         Self(Arc::new(Shared { inner, pages: Mutex::default() }))
     }
+
+    /// Ends all reads, as those of a hub that is closed.
+    pub(crate) fn close(&self) {
+        let mut pages = self.0.pages();
+        pages.is_closed = true;
+        let all = std::mem::take(&mut pages.all);
+        pages.newest.clear();
+        drop(pages);
+        all.iter().filter_map(Weak::upgrade).for_each(|page| page.finish(Err(HistoryError::closed())));
+    }
 }
 
 impl Shared {
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns the page for a read: the newest one if it has the first events of the read, or one that follows it.
     fn page_of(&self, read: &Read) -> Arc<SharedPage> {
         let names: Vec<_> = read.ranges.iter().map(|range| range.name.clone()).collect();
-        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pages = self.pages();
         // A page without a reader may have been read long ago.
         let newest = pages.newest.get(&names).filter(|page| Arc::strong_count(page) > 1);
         if let Some(page) = newest.filter(|page| page.lock().takes(read)) {
@@ -68,9 +87,7 @@ impl Shared {
         let before = newest.filter(|page| !page.lock().is_done()).cloned();
         // The position of the page may become another one, and the ranges begin at it.
         let ranges = names.iter().cloned().map(ReadRange::of).collect();
-        let read = Read { ranges, ..read.clone() };
-        let state = PageState { read, progress: Progress::Waiting(before), wakers: Vec::new() };
-        let page = Arc::new(SharedPage { state: Mutex::new(state) });
+        let page = pages.add(Read { ranges, ..read.clone() }, before);
         pages.newest.insert(names, Arc::clone(&page));
         if pages.newest.len() > pages.limit {
             pages.newest.retain(|_, page| Arc::strong_count(page) > 1);
@@ -80,24 +97,41 @@ impl Shared {
     }
 
     async fn read(&self, read: Read) -> Result<HistoryPage, HistoryError> {
-        for _ in 0..ATTEMPTS {
+        let is_shared =
+            |range: &ReadRange| range.from == ReadFrom::Position && range.state.is_none() && range.after <= read.after;
+        let attempts = if read.ranges.iter().all(is_shared) { ATTEMPTS } else { 0 };
+        for _ in 0..attempts {
             let page = self.page_of(&read);
             let shared = std::future::poll_fn(|cx| page.poll(&*self.inner, cx)).await?;
             if let Some(part) = part_of(&shared, &read) {
                 return Ok(part);
             }
         }
-        self.inner.read(read).await
+        let page = self.pages().add(read, None);
+        let shared = std::future::poll_fn(|cx| page.poll(&*self.inner, cx)).await?;
+        drop(page);
+        Ok(Arc::try_unwrap(shared).unwrap_or_else(|shared| HistoryPage::clone(&shared)))
+    }
+}
+
+impl Pages {
+    fn add(&mut self, read: Read, before: Option<Arc<SharedPage>>) -> Arc<SharedPage> {
+        let progress = match self.is_closed {
+            true => Progress::Done(Err(HistoryError::closed())),
+            false => Progress::Waiting(before),
+        };
+        let page = Arc::new(SharedPage { state: Mutex::new(PageState { read, progress, wakers: Vec::new() }) });
+        self.all.push(Arc::downgrade(&page));
+        if self.all.len() > self.all_limit {
+            self.all.retain(|page| page.strong_count() > 0);
+            self.all_limit = (2 * self.all.len()).max(LEAST);
+        }
+        page
     }
 }
 
 impl History for SharedReads {
     fn read(&self, read: Read) -> ReadFuture {
-        let is_shared =
-            |range: &ReadRange| range.from == ReadFrom::Position && range.state.is_none() && range.after <= read.after;
-        if !read.ranges.iter().all(is_shared) {
-            return self.0.inner.read(read);
-        }
         let shared = Arc::clone(&self.0);
         Box::pin(async move { shared.read(read).await })
     }
@@ -106,6 +140,20 @@ impl History for SharedReads {
 impl SharedPage {
     fn lock(&self) -> MutexGuard<'_, PageState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets the result, if there is none.
+    fn finish(&self, page: Result<Arc<HistoryPage>, HistoryError>) {
+        let mut state = self.lock();
+        if state.is_done() {
+            return;
+        }
+        // Futures are dropped without a lock held.
+        let progress = std::mem::replace(&mut state.progress, Progress::Done(page));
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
+        drop(progress);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     fn poll(
@@ -138,16 +186,15 @@ impl SharedPage {
                     drop(state);
                     // The waker locks the state.
                     let polled = taken.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(self))));
-                    let mut state = self.lock();
                     let Poll::Ready(page) = polled else {
+                        let mut state = self.lock();
+                        if state.is_done() {
+                            continue;
+                        }
                         state.progress = Progress::Reading(Some(taken));
-                        // Others found it taken.
                         return Poll::Pending;
                     };
-                    state.progress = Progress::Done(page.map(Arc::new));
-                    let wakers = std::mem::take(&mut state.wakers);
-                    drop(state);
-                    wakers.into_iter().for_each(Waker::wake);
+                    self.finish(page.map(Arc::new));
                 }
                 Progress::Done(_) => {}
             }

@@ -231,6 +231,9 @@ impl Engine for Node {
     fn read(&self, read: Read) -> EngineFuture<Result<HistoryPage, HistoryError>> {
         let mut log = self.log.lock();
         log.reads += 1;
+        if log.connections[self.number].is_outdated {
+            return Box::pin(std::future::pending());
+        }
         let page = log.stored.page(&read, log.page);
         let is_read = |end: &&StoredEnd| {
             let named = read.ranges.iter().any(|range| range.name.matches(&end.topic));
@@ -239,7 +242,11 @@ impl Engine for Node {
         let ends = log.ends.iter().filter(is_read).cloned().collect();
         let result = if log.fails.0 { Err(HistoryError::new()) } else { Ok(page.with_ends(ends)) };
         drop(log);
-        self.log.operation(Some(result))
+        let (log, number, mut operation) = (self.log.clone(), self.number, self.log.operation(Some(result)));
+        Box::pin(std::future::poll_fn(move |cx| {
+            // The node does not have the state of the log.
+            if log.lock().connections[number].is_outdated { Poll::Pending } else { operation.as_mut().poll(cx) }
+        }))
     }
 
     fn follow(&self, names: Vec<Pattern>) -> EngineFuture<Result<Followed, HistoryError>> {

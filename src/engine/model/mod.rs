@@ -5,3 +5,4 @@ mod history;
 pub(super) mod log;
 mod nodes;
 mod sequences;
+mod steps;
