@@ -106,6 +106,16 @@ proptest! {
 }
 
 #[test]
+fn removal_of_an_unknown_key_is_not_in_the_state_after_a_failed_write_of_the_key() {
+    let directory = Directory::new();
+    let (store, _) = Store::open(&directory.0, &options(), 1).unwrap();
+    store.write(&records(1, &[(2, 1, 0)])).unwrap();
+    fail(&store, &records(2, &[(2, 4, 0)]));
+    store.write(&records(2, &[(0, 0, 0)])).unwrap();
+    assert_eq!(contents(&store).2, []);
+}
+
+#[test]
 fn write_after_a_failure_that_left_nothing_continues() {
     let directory = Directory::new();
     let (store, _) = directory.open(1);
