@@ -71,8 +71,6 @@
 //! The journal that is read after a crash is bounded: memtables have 16 MiB, and fjall begins a journal at 64 MB, so at most
 //! two journals are read, and the older one only until its memtables are written.
 
-#![allow(dead_code, unused_imports, reason = "states are not loaded yet")]
-
 mod codec;
 mod damage;
 mod epochs;
@@ -104,13 +102,10 @@ mod trim_round;
 mod write;
 
 pub use error::DiskError;
-pub(crate) use kept::KeptPage;
 pub use open::Loss;
-pub(crate) use open::Opened;
 pub use options::Durability;
 pub(crate) use options::StoreOptions;
 pub(crate) use read::{Limit, LogPage};
 pub(crate) use record::Record;
-pub(crate) use states::States;
 pub(crate) use store::Store;
 pub(crate) use topics::TopicRow;

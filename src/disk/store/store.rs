@@ -44,19 +44,6 @@ pub(super) struct Writer {
 }
 
 impl Store {
-    /// Returns whether a cursor is one of this store's history: its epoch is in the list, and it is not after the end
-    /// of that epoch.
-    pub(crate) fn is_valid(&self, epoch: u64, sequence: u64) -> bool {
-        let writer = self.writer();
-        writer.epochs.contains(epoch, sequence, writer.head.sequence)
-    }
-
-    /// Returns the epochs, the oldest first, each with its last sequence.
-    pub(crate) fn epochs(&self) -> Vec<(u64, u64)> {
-        let writer = self.writer();
-        writer.epochs.list(writer.head.sequence)
-    }
-
     /// Returns the last sequence.
     pub(crate) fn head(&self) -> u64 {
         self.writer().head.sequence

@@ -27,7 +27,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// - [`DiskError::OutOfOrder`]: the sequences do not ascend, or do not continue at the head.
+    /// - [`DiskError::Io`]: the sequences do not ascend, or do not continue at the head.
     /// - [`DiskError::Full`], [`DiskError::ReadOnly`], [`DiskError::Damaged`], [`DiskError::Io`]: the disk refused.
     /// - [`DiskError::Closed`]: the store was closed.
     pub(crate) fn write(&self, records: &[Record]) -> Result<(), DiskError> {
@@ -35,7 +35,9 @@ impl Store {
         let mut last = writer.head.sequence;
         for record in records {
             if record.sequence() <= last {
-                return Err(DiskError::OutOfOrder { sequence: record.sequence(), next: last + 1 });
+                let text =
+                    format!("record has sequence {}, but the store continues at {}", record.sequence(), last + 1);
+                return Err(DiskError::Io(std::io::Error::other(text)));
             }
             last = record.sequence();
         }
@@ -217,7 +219,8 @@ impl WriteRound<'_> {
         Ok(Known { id, meta, number: 0, weight: 0, row: (0, 0) })
     }
 
-    /// Makes an event the newest of its key, as `KeyedState` of the hub in memory does.
+    /// Makes an event the newest of its key. Of successive removals of a key the first one stays: a client that read up to a
+    /// sequence between the first and a later one has got it.
     fn replace(&mut self, known: &Known, sequence: u64, key: &str, is_removal: bool) -> Result<(), DiskError> {
         let row = keys::newest(known.id, key);
         let (old, before) = match self.newest.get(&row) {
@@ -227,7 +230,7 @@ impl WriteRound<'_> {
                 (newest, newest)
             }
         };
-        if old.is_none() && is_removal {
+        if is_removal && old.is_none_or(|(_, was_removal)| was_removal) {
             return Ok(());
         }
         if let Some((old, was_removal)) = old {

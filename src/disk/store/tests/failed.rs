@@ -60,7 +60,7 @@ fn fail(store: &Store, records: &[Record]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     #[test]
     fn failed_write_is_visible_to_no_one_after_the_next_one_and_after_a_reopen(

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use crate::disk::store::{Durability, Limit, LogPage, Opened, Record, Store, StoreOptions};
+use crate::disk::store::open::Opened;
+use crate::disk::store::{Durability, Limit, LogPage, Record, Store, StoreOptions};
 use crate::model::{Event, Retention, Topic};
 
 /// Directory that is removed when the test ends.
