@@ -7,7 +7,7 @@
 //!
 //! The hub wraps a `LocalHub`; a hub over a database or a broker is tested in the same way. With `--fault` it is planted a fault:
 //!
-//! - `lost`: each seventh event is acknowledged, and delivered to no one.
+//! - `lost`: each seventh event is acknowledged, and not delivered.
 //! - `doubled`: each seventh event is delivered twice.
 //! - `reordered`: the first two events of a batch are delivered in the wrong order.
 //! - `silent-gap`: a subscriber that missed events gets no gap.

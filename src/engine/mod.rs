@@ -1,6 +1,6 @@
 //! Hubs whose history outlives the process.
 //!
-//! A [`LocalHub`](crate::LocalHub) holds the newest events, and a [`History`](history::History) all that are retained. A
+//! A [`LocalHub`](crate::LocalHub) holds the newest events, and a history all that are retained. A
 //! subscription reads from the hub. What the hub does not hold any more, it reads from the history.
 
 mod action;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::contract::{Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber};
+use crate::contract::{Start, Subscribe, SubscribeError, SubscribeOptions};
 use crate::engine::fill::Fill;
 use crate::engine::history::{History, ReadFrom, ReadRange, ReadState};
 use crate::engine::subscription::HistorySubscription;
@@ -90,7 +90,7 @@ impl Continued<'_> {
         let (live, fill) = match in_memory {
             Some(live) => (live, None),
             None => {
-                let (live, newest) = self.begin(now.clone())?;
+                let (live, newest) = Subscription::begin(self.hub.shared(), &now)?;
                 (live, self.fill(&resume, &ranges, &options, newest))
             }
         };
@@ -152,13 +152,6 @@ impl Continued<'_> {
                 }
             }
         })
-    }
-
-    /// Begins a subscription in memory. Returns it with the sequence of the newest event.
-    fn begin(&self, now: Subscribe) -> Result<(Subscription, u64), SubscribeError> {
-        let live = self.hub.subscribe(now)?;
-        let newest = live.cursor().map_or(self.base, Cursor::sequence);
-        Ok((live, newest))
     }
 
     /// Begins a subscription in memory after a cursor, if memory has all events after it.

@@ -11,7 +11,7 @@ use crate::engine::history::{History, ReadRange};
 use crate::hub::Subscription;
 use crate::model::{Cursor, Pattern};
 
-/// Subscription of a hub with a [history](History): the events in memory, and from the history those that are not in memory any
+/// Subscription of a hub with a history: the events in memory, and from the history those that are not in memory any
 /// more.
 ///
 /// The subscription in memory ends if it falls behind. Everything up to its cursor is delivered then. The next one in memory starts
@@ -71,10 +71,9 @@ impl HistorySubscription {
 
     /// Begins to read the events from the history for which the subscription in memory was too slow. Returns whether it could.
     fn falls_behind(&mut self) -> bool {
-        let Some((live, read)) = self.live.another(self.what.clone()).ok().zip(self.live.cursor()) else {
+        let Some(((live, now), read)) = self.live.another(&self.what).ok().zip(self.live.cursor()) else {
             return false;
         };
-        let now = live.cursor().map_or(0, Cursor::sequence);
         // In the middle of a state the position is before the events of other topics, none of which is from before the start.
         let (sequence, others) = (read.sequence(), read.sequence().max(self.began));
         let base = if read.epoch() == self.epoch { read.tag().unwrap_or(sequence) } else { now };

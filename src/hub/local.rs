@@ -80,7 +80,7 @@ impl LocalHub {
     }
 
     #[cfg(any(test, feature = "http", feature = "engine"))]
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
     }
 

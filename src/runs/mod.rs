@@ -172,6 +172,10 @@
 //! A POST that is repeated after a restart starts a new run. Its `Last-Event-ID` is of another epoch, so the client gets a gap
 //! with the reason `epoch`, then the whole new answer. A page clears its text at a gap.
 //!
+//! A `DiskHub` (feature `disk`) takes no runs. For a stream whose events must outlive the process, publish to a topic of it and
+//! [`finish`](crate::Hub::finish) the topic. With `DiskHubBuilder::fail_interrupted` topics without an end are ended as failed at the
+//! next start, so that no reader waits for ever.
+//!
 //! At a shutdown `events.drain_on(runs.drain_on(ctrl_c()))` waits for live runs, see [`Runs::drain_on`]. Without it the
 //! endpoint ends the readers' sessions while their runs are live, and the runs are lost with the process.
 //!

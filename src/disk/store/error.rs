@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use crate::model::Topic;
 
-/// Error of the store on disk.
+/// Error of a directory of a [`DiskHub`](crate::disk::DiskHub). The text contains the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DiskError {
-    /// Another store, of this or another process, has the directory open.
+    /// A hub, of this or another process, has the directory open. A process that has ended does not.
     #[error("{} is in use by {}: close it there, or use another directory", path.display(), process(*pid))]
     InUse {
         /// Directory of the store.
@@ -16,13 +16,14 @@ pub enum DiskError {
         /// Id of the process, if it is readable.
         pid: Option<u32>,
     },
-    /// The file system has no space left.
+    /// The file system has no space left. Stored events are readable, and publishes succeed again when there is space.
     #[error("disk is full: free space or lower the retention; the next write tries again ({0})")]
     Full(#[source] Error),
-    /// The directory cannot be written.
+    /// The directory cannot be written: its permissions forbid it, or it is mounted read-only.
     #[error("directory of the store is not writable: change its permissions or mount it writable ({0})")]
     ReadOnly(#[source] Error),
-    /// Files of the store are damaged or missing.
+    /// Files of the directory are damaged or missing. Restore all of the directory from a backup, or open another one: its clients
+    /// get a gap with the reason [`Epoch`](crate::GapReason::Epoch).
     #[error("store is damaged{}: {detail}; restore a backup, or move the directory away", at(*sequence))]
     Damaged {
         /// Sequence of the damaged event, if it is known.
@@ -43,10 +44,10 @@ pub enum DiskError {
     /// Settings of the builder contradict each other, or one of them is not possible.
     #[error("{0}")]
     Settings(String),
-    /// The store was closed, or could not be opened again after an error.
+    /// The hub was closed, or its files could not be opened again after an error. A publish tries that again.
     #[error("store is closed: open it again, or write to it if it failed before")]
     Closed,
-    /// Another error of the operating system or of fjall.
+    /// Another error of the operating system or of fjall, the database in the directory.
     #[error("store failed: {0}; the next write tries again")]
     Io(#[source] Error),
 }

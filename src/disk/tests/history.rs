@@ -197,3 +197,38 @@ fn subscription_is_loading_until_it_has_read_the_history() {
     assert!(resumed.poll_next(&mut Context::from_waker(Waker::noop())).is_pending());
     assert!(!resumed.info().is_loading());
 }
+
+#[test]
+fn events_of_other_topics_after_an_end_are_read_from_disk() {
+    let directory = Directory::new();
+    let hub = small(&directory).open().unwrap();
+    let first = publish(&hub, "a", 0..1);
+    publish(&hub, "b", 1..2);
+    wait(hub.finish("b", EndReason::Done)).unwrap();
+    publish(&hub, "a", 2..9);
+    drop(hub);
+    let hub = small(&directory).open().unwrap();
+    let mut resumed = hub.subscribe(Subscribe::topics(["a", "b"]).start(after(first))).unwrap();
+    assert_eq!(texts(&mut resumed, 8), numbers(1..9));
+    assert!(matches!(next(&mut resumed), Delivery::TopicEnd(end) if end.reason == EndReason::Done));
+}
+
+#[test]
+fn subscriber_that_falls_behind_an_end_gets_the_events_of_other_topics() {
+    let directory = Directory::new();
+    let hub = small(&directory).open().unwrap();
+    let mut slow = hub.subscribe(Subscribe::topics(["a", "b"])).unwrap();
+    publish(&hub, "b", 0..1);
+    wait(hub.finish("b", EndReason::Done)).unwrap();
+    publish(&hub, "a", 1..50);
+    let (mut seen, mut ends) = (Vec::new(), 0);
+    while seen.len() < 50 {
+        match next(&mut slow) {
+            Delivery::Events(batch) => seen.extend(batch.iter().map(|event| event.event.as_str().unwrap().to_owned())),
+            Delivery::TopicEnd(end) => ends += usize::from(end.topic.as_str() == "b"),
+            other => panic!("{other:?} after {seen:?}"),
+        }
+    }
+    assert_eq!(seen, numbers(0..50));
+    assert!(ends > 0 || matches!(next(&mut slow), Delivery::TopicEnd(_)));
+}

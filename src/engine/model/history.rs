@@ -6,7 +6,7 @@ use crate::model::Topic;
 
 /// Events in order, and those that are not retained any more.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Stored {
+pub(in crate::engine) struct Stored {
     pub(super) events: Vec<StoredEvent>,
     pub(super) trimmed: Vec<StoredEvent>,
 }

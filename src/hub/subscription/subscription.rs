@@ -188,10 +188,24 @@ impl Subscription {
             && !matches!(&self.kind, Kind::Multi(multi) if multi.topics.iter().any(FollowedLog::has_gap))
     }
 
-    /// Begins another subscription of the hub.
+    /// Begins a subscription that starts now. Returns it with the sequence of the newest event at its start: its cursor may be
+    /// before that, at the ends of topics that it delivers first.
     #[cfg(any(test, feature = "engine"))]
-    pub(crate) fn another(&self, what: Subscribe) -> Result<Self, SubscribeError> {
-        Self::new(Arc::clone(&self.shared), what)
+    pub(crate) fn begin(shared: &Arc<Shared>, now: &Subscribe) -> Result<(Self, u64), SubscribeError> {
+        loop {
+            let before = shared.published.load();
+            let this = Self::new(Arc::clone(shared), now.clone())?;
+            let start = Subscriber::cursor(&this).map_or(before, Cursor::sequence);
+            if start >= before || shared.published.load() == before {
+                return Ok((this, start.max(before)));
+            }
+        }
+    }
+
+    /// Begins another subscription of the hub, see [`begin`](Self::begin).
+    #[cfg(any(test, feature = "engine"))]
+    pub(crate) fn another(&self, now: &Subscribe) -> Result<(Self, u64), SubscribeError> {
+        Self::begin(&self.shared, now)
     }
 
     #[cold]
