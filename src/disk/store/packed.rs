@@ -197,10 +197,6 @@ impl<'a> Body<'a> {
         matches!(self, Self::Event { .. })
     }
 
-    pub(super) fn is_removal(&self) -> bool {
-        matches!(self, Self::Event { kind: EventKind::Removal, .. })
-    }
-
     /// Returns the key of an event that has one.
     pub(super) fn key(&self) -> Option<&'a str> {
         match self {

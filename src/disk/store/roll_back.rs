@@ -6,7 +6,7 @@ use crate::disk::store::order;
 use crate::disk::store::packed::entries;
 use crate::disk::store::rows::{Batch, Rows, View};
 use crate::disk::store::topics::TopicMeta;
-use crate::disk::store::write::{encode_newest, row_bytes};
+use crate::disk::store::write::{decode_newest_and_before, encode_newest, row_bytes};
 
 impl Rows {
     /// Removes the records after `acknowledged`, which a failed write has left. That write had rows of its own.
@@ -35,8 +35,8 @@ impl Rows {
                 for entry in entries(&key, &value)? {
                     let entry = entry?;
                     if let Some(key) = entry.body.key().filter(|_| is_kept) {
-                        restore_newest(&view, &mut batch, id, key, acknowledged)?;
                         batch.remove(keys::removal(id, entry.sequence));
+                        restore_newest(&view, &mut batch, id, key, acknowledged)?;
                     }
                     // An end before an event is not remembered.
                     if !entry.body.is_event() && view.get(keys::end(entry.sequence))?.is_some() {
@@ -56,31 +56,22 @@ impl Rows {
     }
 }
 
-/// Finds the newest event of a key up to a sequence, and writes its row.
-fn restore_newest(view: &View, batch: &mut Batch, id: u32, key: &str, up_to: u64) -> Result<(), DiskError> {
-    let (row, mut newest) = (keys::newest(id, key), None);
-    'rows: for event in view.range(keys::event(id, 0)..=keys::event(id, up_to)).rev() {
-        let (place, value) = event?;
-        let found = entries(&place, &value)?.collect::<Result<Vec<_>, _>>()?;
-        for entry in found.iter().rev().filter(|entry| entry.body.key() == Some(key)) {
-            let is_removal = entry.body.is_removal();
-            // Of successive removals the first one is in the state.
-            if is_removal || newest.is_none() {
-                newest = Some((entry.sequence, is_removal));
-            }
-            if !is_removal {
-                break 'rows;
-            }
-        }
+/// Writes the row of a key as it was before the failed write.
+fn restore_newest(view: &View, batch: &mut Batch, id: u32, key: &str, acknowledged: u64) -> Result<(), DiskError> {
+    let row = keys::newest(id, key);
+    let Some(value) = view.get(&row)? else { return Ok(()) };
+    let (newest, before) = decode_newest_and_before(&row, &value)?;
+    if newest.0 <= acknowledged {
+        // The failed write removed a key that has no event.
+        return Ok(());
     }
-    match newest {
-        Some((sequence, is_removal)) => {
-            if is_removal {
-                batch.put(keys::removal(id, sequence), Vec::new());
-            }
-            batch.put(&row, encode_newest(&row, (sequence, is_removal)));
-        }
-        None => batch.remove(&row),
+    let Some((sequence, is_removal)) = before else {
+        batch.remove(&row);
+        return Ok(());
+    };
+    if is_removal {
+        batch.put(keys::removal(id, sequence), Vec::new());
     }
+    batch.put(&row, encode_newest(&row, (sequence, is_removal), None));
     Ok(())
 }

@@ -183,7 +183,7 @@ impl TrimRound<'_> {
         }
         if forgotten > 0 {
             let key = keys::newest(id, "");
-            self.batch.put(&key, encode_newest(&key, (forgotten, true)));
+            self.batch.put(&key, encode_newest(&key, (forgotten, true), None));
             self.head.forgotten_removal = self.head.forgotten_removal.max(forgotten);
         }
         Ok(is_done)

@@ -117,8 +117,8 @@ struct WriteRound<'a> {
     /// Rows of the topics, with their ids. `None` once they are in the batch.
     rows: Vec<Option<(u32, RowWriter)>>,
     order: OrderWriter,
-    /// Newest events of keys in this batch.
-    newest: HashMap<Vec<u8>, Newest>,
+    /// Newest events of keys in this batch, and those before it.
+    newest: HashMap<Vec<u8>, (Newest, Option<Newest>)>,
     replaced: Vec<Vec<u8>>,
     ids: Vec<u32>,
 }
@@ -223,9 +223,12 @@ impl WriteRound<'_> {
     /// sequence between the first and a later one has got it.
     fn replace(&mut self, known: &Known, sequence: u64, key: &str, is_removal: bool) -> Result<(), DiskError> {
         let row = keys::newest(known.id, key);
-        let old = match self.newest.get(&row) {
-            Some(&newest) => Some(newest),
-            None => newest(self.view, &row)?,
+        let (old, before) = match self.newest.get(&row) {
+            Some(&(newest, before)) => (Some(newest), before),
+            None => {
+                let newest = newest(self.view, &row)?;
+                (newest, newest)
+            }
         };
         if is_removal && old.is_none_or(|(_, was_removal)| was_removal) {
             return Ok(());
@@ -241,8 +244,9 @@ impl WriteRound<'_> {
         if is_removal {
             self.batch.put(keys::removal(known.id, sequence), Vec::new());
         }
-        self.batch.put(&row, encode_newest(&row, (sequence, is_removal)));
-        self.newest.insert(row, (sequence, is_removal));
+        let newest = (sequence, is_removal);
+        self.batch.put(&row, encode_newest(&row, newest, before));
+        self.newest.insert(row, (newest, before));
         Ok(())
     }
 
@@ -278,15 +282,23 @@ pub(super) fn newest(view: &View, row: &[u8]) -> Result<Option<Newest>, DiskErro
     view.get(row)?.map(|value| decode_newest(row, &value)).transpose()
 }
 
-pub(super) fn encode_newest(row: &[u8], (sequence, is_removal): Newest) -> Vec<u8> {
+/// Encodes the newest event of a key, and the one before the write, which is the newest again if the write fails.
+pub(super) fn encode_newest(row: &[u8], newest: Newest, before: Option<Newest>) -> Vec<u8> {
     let mut value = ValueWriter::new(16);
-    value.number(sequence);
-    value.byte(u8::from(is_removal));
+    for (sequence, is_removal) in [newest].into_iter().chain(before) {
+        value.number(sequence);
+        value.byte(u8::from(is_removal));
+    }
     value.seal(row)
 }
 
 pub(super) fn decode_newest(row: &[u8], value: &[u8]) -> Result<Newest, DiskError> {
+    decode_newest_and_before(row, value).map(|(newest, _)| newest)
+}
+
+pub(super) fn decode_newest_and_before(row: &[u8], value: &[u8]) -> Result<(Newest, Option<Newest>), DiskError> {
     let mut value = ValueReader::open(row, value).map_err(DiskError::damaged)?;
-    let fields = value.number().zip(value.byte());
-    fields.map(|(sequence, removal)| (sequence, removal == 1)).ok_or_else(|| DiskError::damaged("state is incomplete"))
+    let mut next = || value.number().zip(value.byte()).map(|(sequence, removal)| (sequence, removal == 1));
+    let newest = next().ok_or_else(|| DiskError::damaged("state is incomplete"))?;
+    Ok((newest, next()))
 }

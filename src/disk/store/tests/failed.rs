@@ -60,7 +60,7 @@ fn fail(store: &Store, records: &[Record]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     #[test]
     fn failed_write_is_visible_to_no_one_after_the_next_one_and_after_a_reopen(
@@ -103,6 +103,16 @@ proptest! {
         prop_assert_eq!((opened.head, opened.lost), (other.head(), None));
         prop_assert_eq!(contents(&store), contents(&other));
     }
+}
+
+#[test]
+fn removal_of_an_unknown_key_is_not_in_the_state_after_a_failed_write_of_the_key() {
+    let directory = Directory::new();
+    let (store, _) = Store::open(&directory.0, &options(), 1).unwrap();
+    store.write(&records(1, &[(2, 1, 0)])).unwrap();
+    fail(&store, &records(2, &[(2, 4, 0)]));
+    store.write(&records(2, &[(0, 0, 0)])).unwrap();
+    assert_eq!(contents(&store).2, []);
 }
 
 #[test]
