@@ -109,11 +109,15 @@
 //! | [`stats`] | counters of hub and endpoint, descriptions of sessions | |
 //! | [`disk`] | `DiskHub`: history in a directory, which outlives the process | `disk` |
 //! | [`engine`] | the subscriptions of hubs whose history outlives the process | `engine` |
+//! | [`conformance`] | tests for hubs, subscribers and adapters of your own | `conformance` |
 //! | [`time`] | clocks and timers, for tests and other runtimes | |
 //!
 //! No feature is on by default. `full` turns all on; the README has the table of features.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "conformance")]
+#[cfg_attr(docsrs, doc(cfg(feature = "conformance")))]
+pub mod conformance;
 mod contract;
 #[cfg(feature = "disk")]
 #[cfg_attr(docsrs, doc(cfg(feature = "disk")))]
@@ -166,6 +170,10 @@ pub mod stats {
     pub use crate::hub::HubStats;
 }
 
-#[cfg(all(doctest, feature = "full"))]
+#[cfg(all(doctest, feature = "full", feature = "conformance"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(doctest, feature = "full", feature = "disk"))]
+#[doc = include_str!("../docs/disk.md")]
+struct HistoryOnDisk;

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use tidings::disk::{DiskHub, Durability, Loss};
 use tidings::{EndReason, Event, LocalHubBuilder, PublishError, Receipt, Retention, StateLimits, Topic, TopicEnd};
@@ -13,8 +12,6 @@ use crate::options::Options;
 
 /// Time for which a refused publish counts if no other is tried.
 const REFUSED: Duration = Duration::from_secs(10);
-/// Lines of one request that wait for the disk at once.
-const LINES: usize = 1_024;
 
 /// A hub on disk, and the last publish that the disk refused.
 pub(crate) struct Disk {
@@ -53,10 +50,8 @@ impl Disk {
         self.noted(self.hub.publish(topic, event).await)
     }
 
-    /// Publishes events in their order, up to the first that is refused.
     pub(crate) async fn publish_batch(&self, events: Vec<(Topic, Event)>) -> Result<Vec<Receipt>, PublishError> {
-        let publishes = stream::iter(events).map(|(topic, event)| self.hub.publish(topic, event));
-        self.noted(publishes.buffered(LINES).try_collect().await)
+        self.noted(self.hub.publish_batch(events).await)
     }
 
     pub(crate) async fn finish(&self, topic: &Topic, reason: EndReason) -> Result<TopicEnd, PublishError> {
@@ -69,13 +64,23 @@ impl Disk {
         refused.as_ref().filter(|(at, _)| at.elapsed() < REFUSED).map(|(_, reason)| reason.clone())
     }
 
-    pub(crate) fn stats(&self) -> Value {
+    pub(crate) async fn stats(&self) -> Value {
+        let hub = self.hub.clone();
+        // It may wait for a write.
+        let disk = tokio::task::spawn_blocking(move || hub.disk_stats()).await.ok().and_then(Result::ok);
         json!({
             "directory": self.directory,
             "durability": self.durability,
-            "max_bytes": self.max_bytes,
             "lost": self.hub.loss().map(text),
             "refused": self.refusal(),
+            "max_bytes": self.max_bytes,
+            "bytes": disk.as_ref().map(|disk| disk.bytes),
+            "table_bytes": disk.as_ref().map(|disk| disk.table_bytes),
+            "stored": disk.as_ref().map(|disk| disk.stored),
+            "queued_publishes": disk.as_ref().map(|disk| disk.queued_publishes),
+            "queued_reads": disk.as_ref().map(|disk| disk.queued_reads),
+            "failed_writes": disk.as_ref().map(|disk| disk.failed_writes),
+            "last_error": disk.as_ref().and_then(|disk| disk.last_error.as_deref()),
         })
     }
 

@@ -3,7 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
+use tidings::stats::HubStats;
 use tidings::{
     Cursor, EndReason, Endpoint, EndpointBuilder, Event, LocalHub, PublishError, Receipt, Retention, StateLimits,
     Topic, TopicEnd,
@@ -111,33 +112,22 @@ impl RelayHub {
         }
     }
 
-    /// Returns the counters of `GET /stats`, by the name of their part.
-    pub(crate) fn stats(&self) -> (&'static str, Value) {
-        let hub = match self {
+    /// Returns the counters of the hub in memory. That of a hub on disk has the newest events.
+    pub(crate) fn stats(&self) -> HubStats {
+        match self {
             Self::Memory(hub) => hub.stats(),
             #[cfg(feature = "disk")]
-            Self::Disk(disk) => return ("disk", disk.stats()),
-        };
-        let counters = json!({
-            "published": hub.published,
-            "delivered": hub.delivered,
-            "gaps": hub.gaps,
-            "missed": hub.missed,
-            "conflated": hub.conflated,
-            "evicted": hub.evicted,
-            "evicted_by_budget": hub.evicted_by_budget,
-            "bytes": hub.bytes,
-            "cached_bytes": hub.cached_bytes,
-            "pinned_bytes": hub.pinned_bytes,
-            "parked": hub.parked,
-            "topics": hub.topics,
-            "tombstones": hub.tombstones,
-            "subscriptions": hub.subscriptions,
-            "retained": hub.retained,
-            "retained_bytes": hub.retained_bytes,
-            "expired": hub.expired,
-        });
-        ("hub", counters)
+            Self::Disk(disk) => disk.hub.stats(),
+        }
+    }
+
+    /// Returns the state of the directory; `null` for a hub in memory.
+    pub(crate) async fn disk_stats(&self) -> Value {
+        match self {
+            Self::Memory(_) => Value::Null,
+            #[cfg(feature = "disk")]
+            Self::Disk(disk) => disk.stats().await,
+        }
     }
 
     /// Ends the subscriptions. A hub on disk first writes what was published, and then releases the directory. Blocks until

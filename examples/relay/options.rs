@@ -51,9 +51,7 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N]
                     time: a client that returns after a restart or a crash of the relay gets the
                     events since its cursor. --retain N then keeps N events of each topic, of any
                     size and age. Without --retain the defaults above apply. Each topic that a
-                    publisher publishes to counts for --new-topics. The lines of one request are
-                    published in their order, up to the first that is refused. Needs the feature
-                    `disk`
+                    publisher publishes to counts for --new-topics. Needs the feature `disk`
   --disk-max-bytes N
                     bytes of all events on disk (default 1073741824). The oldest are removed first.
                     The files may take twice as much

@@ -27,6 +27,7 @@ enum Found {
     Many(Peer, Incoming),
     Removal(publish::Removal),
     Finish(finish::Finish),
+    Stats,
 }
 
 /// Answers a request for any page. The head is read and dropped before the future is made, so that the future is small, and
@@ -43,6 +44,7 @@ pub(crate) fn answer(relay: &Relay, request: Request<Incoming>) -> impl Future<O
             Ok(Found::Many(peer, body)) => publish::many(relay, &peer, body).await,
             Ok(Found::Removal(removal)) => removal.publish(relay).await,
             Ok(Found::Finish(finish)) => finish.finish(relay).await,
+            Ok(Found::Stats) => Ok(status::stats(relay).await),
             Err(problem) => Err(problem),
         };
         let mut page = page.unwrap_or_else(Problem::into_page);
@@ -148,7 +150,7 @@ fn find(relay: &Relay, request: Request<Incoming>) -> Result<Found, Problem> {
     }
     let page = match path {
         "/sessions" => may_only(&request, &Method::GET).and_then(|()| sessions::list(relay, request.uri())),
-        "/stats" => may_only(&request, &Method::GET).map(|()| status::stats(relay)),
+        "/stats" => return may_only(&request, &Method::GET).map(|()| Found::Stats),
         _ => {
             let method = request.method();
             let text = format!("there is no {method} {path}; relay --help lists all pages");

@@ -6,14 +6,33 @@ use tidings::{SessionEnd, Transport};
 use crate::Relay;
 use crate::pages::{self, Page};
 
-/// Returns the counters of the hub and of the endpoint.
-pub(crate) fn stats(relay: &Relay) -> Page {
-    let ((part, hub), events) = (relay.hub.stats(), relay.events.stats());
+/// Returns the counters of the hub, of its directory and of the endpoint.
+pub(crate) async fn stats(relay: &Relay) -> Page {
+    let (hub, disk, events) = (relay.hub.stats(), relay.hub.disk_stats().await, relay.events.stats());
     let sessions = Transport::ALL.iter().map(|&each| (each.as_str().to_owned(), json!(events.sessions_of(each))));
     let left = SessionEnd::ALL.iter().map(|&why| (format!("{why:?}").to_lowercase(), json!(events.left_for(why))));
     pages::json(&json!({
         "cursor": relay.hub.cursor().to_string(),
-        part: hub,
+        "hub": {
+            "published": hub.published,
+            "delivered": hub.delivered,
+            "gaps": hub.gaps,
+            "missed": hub.missed,
+            "conflated": hub.conflated,
+            "evicted": hub.evicted,
+            "evicted_by_budget": hub.evicted_by_budget,
+            "bytes": hub.bytes,
+            "cached_bytes": hub.cached_bytes,
+            "pinned_bytes": hub.pinned_bytes,
+            "parked": hub.parked,
+            "topics": hub.topics,
+            "tombstones": hub.tombstones,
+            "subscriptions": hub.subscriptions,
+            "retained": hub.retained,
+            "retained_bytes": hub.retained_bytes,
+            "expired": hub.expired,
+        },
+        "disk": disk,
         "endpoint": {
             "sessions": Map::from_iter(sessions),
             "joined": events.joined,

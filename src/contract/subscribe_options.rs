@@ -107,8 +107,10 @@ impl SubscribeOptions {
     #[cfg(any(test, feature = "engine"))]
     pub(crate) fn continue_now(&mut self) {
         self.start = Start::Now;
-        self.rare().continues = true;
-        self.rare().own.values_mut().for_each(|own| own.start = None);
+        let rare = self.rare();
+        rare.continues = true;
+        rare.added.clear();
+        rare.own.values_mut().for_each(|own| own.start = None);
     }
 
     /// Returns whether keyed topics start without their states.

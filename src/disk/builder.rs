@@ -1,30 +1,63 @@
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use crate::disk::commands::commands;
-use crate::disk::hub::{DiskHub, Handle};
+use crate::disk::hub::{DiskHub, Handle, Threads};
 use crate::disk::reader::{DiskHistory, DiskReader};
-use crate::disk::store::{DiskError, Durability, Loss, Record, Store, StoreOptions};
+use crate::disk::stats::Failures;
+use crate::disk::store::{DiskError, Durability, Record, Store, StoreOptions, TopicRow};
 use crate::disk::writer::DiskWriter;
+use crate::engine::shared_reads::SharedReads;
 use crate::engine::start::KnownEpochs;
 use crate::hub::{ExceededLimit, LocalHub, LocalHubBuilder, Retentions, epoch_now};
-use crate::model::{Pattern, PatternError, Retention};
+use crate::model::{EndReason, Pattern, PatternError, Retention};
+use crate::time::milliseconds_since_1970;
 
 /// Maximum number of publishes that wait for the writer.
 const MOST_WRITES: usize = 65_536;
 /// Number of events of states that are read at once when the store is opened.
 const STATES: usize = 1_024;
-/// Maximum number of reads that wait for the reader.
-const MOST_READS: usize = 65_536;
+/// Number of topics that are listed at once when the store is opened.
+const TOPICS: usize = 1_024;
+/// Maximum number of reads that wait for the reader. Each subscription waits for at most one.
+const MOST_READS: usize = usize::MAX;
 
 /// Builder of a [`DiskHub`].
+///
+/// ```
+/// use tidings::disk::{DiskHub, Durability};
+/// use tidings::{LocalHub, Retention};
+///
+/// # let directory = std::env::temp_dir().join(format!("tidings-doc-builder-{}", std::process::id()));
+/// # let path = &directory;
+/// let hub = DiskHub::builder(path)
+///     .retain(Retention::count(100_000).bytes(64 << 20))
+///     .retain_for("cars/**", Retention::latest_per_key())
+///     .max_bytes(4 << 30)
+///     .durability(Durability::Written)
+///     .memory(LocalHub::builder().max_bytes(64 << 20))
+///     .open()?;
+/// # hub.close();
+/// # std::fs::remove_dir_all(&directory).ok();
+/// # Ok::<(), tidings::disk::DiskError>(())
+/// ```
+///
+/// | setting | unit | default |
+/// |---|---|---|
+/// | [`retain`](Self::retain), [`retain_for`](Self::retain_for) | events, bytes and age of each topic on disk | 1,000 events, 1 MiB, 1 hour |
+/// | [`max_bytes`](Self::max_bytes) | bytes of all topics on disk | 1 GiB |
+/// | [`durability`](Self::durability) | time at which a publish returns | [`Durability::Synced`] |
+/// | [`fail_interrupted`](Self::fail_interrupted) | topics that end when the directory is opened | none |
+/// | [`memory`](Self::memory) | hub in memory: the newest events, and the states of keyed topics | [`LocalHub::builder`] |
 #[derive(Debug)]
-#[must_use]
+#[must_use = "a builder does nothing until `open` is called"]
 pub struct DiskHubBuilder {
     path: PathBuf,
     memory: LocalHubBuilder,
     retentions: Retentions,
+    interrupted: Vec<Pattern>,
     options: StoreOptions,
 }
 
@@ -34,17 +67,23 @@ impl DiskHubBuilder {
             path: path.to_owned(),
             memory: LocalHub::builder(),
             retentions: Retentions::default(),
+            interrupted: Vec::new(),
             options: StoreOptions::default(),
         }
     }
 
-    /// Sets the retention of topics without their own, on disk. Default: that of [`Retention::default`].
+    /// Sets the retention on disk of each topic that no [`retain_for`](Self::retain_for) matches. Default: 1,000 events, 1 MiB, 1
+    /// hour. The writer removes events that exceed it in the background, at the latest half a second after its last write.
+    ///
+    /// It also decides whether the topics [keep the newest event of each key](Retention::latest_per_key), on disk and in memory. A
+    /// topic that gets a state later begins with an empty one: events from before are not in it.
     pub fn retain(mut self, retention: Retention) -> Self {
         self.retentions.otherwise(retention);
         self
     }
 
-    /// Sets the retention of the topics that a pattern matches, on disk.
+    /// Sets the retention on disk of the topics that match this topic or [`Pattern`], as
+    /// [`LocalHubBuilder::retain_for`] does in memory: the narrowest that matches applies, in any order of the calls.
     ///
     /// # Panics
     ///
@@ -54,48 +93,77 @@ impl DiskHubBuilder {
         P: TryInto<Pattern>,
         PatternError: From<P::Error>,
     {
-        let pattern = pattern.try_into().map_err(PatternError::from);
-        let why = pattern.as_ref().err().map(ToString::to_string).unwrap_or_default();
-        assert!(pattern.is_ok(), "retain_for takes a topic or a pattern: {why}");
-        if let Ok(pattern) = pattern {
-            self.retentions.set(pattern, retention);
-        }
+        self.retentions.set(pattern_of("retain_for", pattern), retention);
         self
     }
 
-    /// Sets the limit of the directory, in bytes. The oldest events are removed first. Default: 1 GiB.
+    /// Sets the maximum sum of the stored events, in bytes. Above it the oldest events of all topics are removed, in the background.
+    /// Default: 1 GiB. While files are compacted, the directory may use twice as much.
+    ///
+    /// States of keyed topics do not count, and are not removed. Their limits are those of [`Retention::latest_per_key`] and of the
+    /// hub in memory.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.options.max_bytes = bytes;
         self
     }
 
-    /// Sets when a publish returns. Default: [`Durability::Synced`].
+    /// Sets the time at which a publish returns, and subscribers get the event. Default: [`Durability::Synced`].
     pub fn durability(mut self, durability: Durability) -> Self {
         self.options.durability = durability;
         self
     }
 
-    /// Sets the hub in memory: its limits, and the events that it holds.
+    /// Sets the hub in memory: the maximum size of an event, the clock, the limits of memory, and the history that is read without
+    /// an access to the disk. Default: [`LocalHub::builder`], with 1,000 events and 1 MiB of each topic in at most 256 MiB.
+    ///
+    /// A retention of this builder limits memory only. It must have no state: which topics have one is set by
+    /// [`retain_for`](Self::retain_for), and their states are in memory, too.
     pub fn memory(self, memory: LocalHubBuilder) -> Self {
         Self { memory, ..self }
     }
 
-    /// Opens the directory, or creates it. Blocks until the store is open.
+    /// Ends the topics that match this topic or [`Pattern`] and have not ended when the directory is opened, with the reason
+    /// [`Failed`](EndReason::Failed). Default: none.
+    ///
+    /// Use it for topics that are published by tasks of this process, such as the answers of a model: after a restart no event follows
+    /// in them, and their readers would wait for ever. A client that returns gets the events after its cursor, and then the end.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the text is not a pattern.
+    pub fn fail_interrupted<P>(mut self, pattern: P) -> Self
+    where
+        P: TryInto<Pattern>,
+        PatternError: From<P::Error>,
+    {
+        self.interrupted.push(pattern_of("fail_interrupted", pattern));
+        self
+    }
+
+    /// Opens the directory, or creates it. Blocks until that is done: the states of keyed topics are read, and no other events.
     ///
     /// # Errors
     ///
-    /// Returns the errors of the store, if another process has the directory open, or the files are damaged.
+    /// - [`DiskError::Settings`] if settings contradict each other, or are not possible.
+    /// - [`DiskError::InUse`] if the directory is open, in this or another process.
+    /// - [`DiskError::Damaged`] if files are damaged or missing.
+    /// - [`DiskError::StateTooLarge`] if the state of a topic exceeds a limit that was lowered.
+    /// - [`DiskError::Full`], [`DiskError::ReadOnly`] and [`DiskError::Io`] if the directory cannot be written or read.
     pub fn open(self) -> Result<DiskHub, DiskError> {
-        let Self { path, memory, retentions, mut options } = self;
+        let Self { path, memory, retentions, interrupted, mut options } = self;
         let memory = memory.with_states_of(&retentions).map_err(|name| {
             let text = "the hub in memory has a retention with a state for";
             DiskError::Settings(format!("{text} `{name}`: set it by `DiskHubBuilder::retain_for` or `retain`"))
         })?;
+        if options.max_bytes == 0 {
+            return Err(DiskError::Settings("`DiskHubBuilder::max_bytes` is 0: no event could be kept".to_owned()));
+        }
         let retentions = Arc::new(retentions);
         options.retention = Arc::new(move |topic| Retention::clone(&retentions.of(topic)));
         let (store, opened) = Store::open(&path, &options, epoch_now())?;
         let store = Arc::new(store);
-        let (mut earlier, base) = (opened.epochs, opened.head);
+        fail_interrupted(&store, &interrupted)?;
+        let (mut earlier, base) = (opened.epochs, store.head());
         let epoch = earlier.pop().map_or(0, |(epoch, _)| epoch);
         let hub = memory.build_at(epoch, base);
         restore_states(&hub, &store)?;
@@ -104,25 +172,65 @@ impl DiskHubBuilder {
                 hub.restore_end(&topic, sequence, reason);
             }
         }
+        let failures = Arc::<Failures>::default();
         let (writes, queue) = commands(MOST_WRITES);
-        let writer = DiskWriter { hub: hub.clone(), store: Arc::clone(&store), queue, writes: 0 };
+        let writer = DiskWriter::new(hub.clone(), Arc::clone(&store), queue, Arc::clone(&failures));
         let (reads, queue) = commands(MOST_READS);
         let reader = DiskReader { store: Arc::clone(&store), queue };
-        // It ends with the last subscription.
-        thread::Builder::new().name("tidings-reader".to_owned()).spawn(|| reader.run())?;
+        let reads = Arc::new(DiskHistory(reads));
+        let reader = thread::Builder::new().name("tidings-reader".to_owned()).spawn(|| reader.run())?;
         let writer = thread::Builder::new().name("tidings-writer".to_owned()).spawn(|| writer.run())?;
-        let lost: Option<Loss> = opened.lost;
         Ok(DiskHub::new(Handle {
             hub,
             store,
-            history: Arc::new(DiskHistory(reads)),
+            history: Arc::new(SharedReads::new(Arc::clone(&reads) as _)),
             epochs: KnownEpochs { earlier },
             epoch,
             base,
-            lost,
+            lost: opened.lost,
+            failures,
             writes,
-            writer: Mutex::new(Some(writer)),
+            reads,
+            threads: Mutex::new(Some(Threads { writer, reader })),
         }))
+    }
+}
+
+/// Returns the pattern of a text.
+fn pattern_of<P>(method: &str, pattern: P) -> Pattern
+where
+    P: TryInto<Pattern>,
+    PatternError: From<P::Error>,
+{
+    match pattern.try_into().map_err(PatternError::from) {
+        Ok(pattern) => pattern,
+        #[expect(clippy::panic, reason = "documented: the text is one of the program")]
+        Err(why) => panic!("{method} takes a topic or a pattern: {why}"),
+    }
+}
+
+/// Ends the topics that these patterns match and that have not ended.
+fn fail_interrupted(store: &Store, patterns: &[Pattern]) -> Result<(), DiskError> {
+    if patterns.is_empty() {
+        return Ok(());
+    }
+    let ended: HashSet<_> = store.ends()?.into_iter().map(|end| end.topic().clone()).collect();
+    let mut last = None;
+    loop {
+        let rows = store.topics(last.as_ref(), TOPICS)?;
+        let Some(end) = rows.last() else { return Ok(()) };
+        last = Some(end.topic.clone());
+        let is_interrupted = |row: &TopicRow| {
+            // A topic of which retention has removed everything is as new.
+            row.last > row.trimmed
+                && !ended.contains(&row.topic)
+                && patterns.iter().any(|name| name.matches(&row.topic))
+        };
+        let at = milliseconds_since_1970();
+        let ends = (store.head() + 1..).zip(rows.into_iter().filter(is_interrupted));
+        let ends =
+            ends.map(|(sequence, row)| Record::End { sequence, topic: row.topic, at, reason: EndReason::Failed });
+        store.write(&ends.collect::<Vec<_>>())?;
     }
 }
 

@@ -32,6 +32,18 @@ pub(super) fn commands<C>(most: usize) -> (Commands<C>, CommandQueue<C>) {
 }
 
 impl<C> Commands<C> {
+    /// Returns the number of commands in the queue.
+    pub(super) fn len(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    /// Queues a command although the queue is full: the last one.
+    pub(super) fn send_last(&self, command: C) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+        // A thread that has ended needs no end.
+        let _ = self.sender.send(command);
+    }
+
     pub(super) fn send(&self, command: C) -> Result<(), NotQueued> {
         if self.queued.fetch_add(1, Ordering::Relaxed) >= self.most {
             self.queued.fetch_sub(1, Ordering::Relaxed);

@@ -1,24 +1,49 @@
+use std::borrow::Borrow;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 
 use crate::contract::{Hub, PublishError, Receipt, Subscribe, SubscribeError};
 use crate::disk::builder::DiskHubBuilder;
 use crate::disk::commands::{Commands, NotQueued};
+use crate::disk::reader::{DiskHistory, ReadCommand};
 use crate::disk::reply::{Reply, reply};
+use crate::disk::stats::{DiskStats, Failures};
 use crate::disk::store::{DiskError, Loss, Store};
 use crate::disk::writer::Write;
 use crate::engine::history::History;
 use crate::engine::start::{Continued, KnownEpochs};
 use crate::engine::subscription::HistorySubscription;
-use crate::hub::LocalHub;
+use crate::hub::{HubStats, LocalHub};
 use crate::model::{Cursor, EndReason, Event, IntoTopic, Topic, TopicEnd};
 
 /// Hub whose history is in a directory of this machine.
 ///
-/// A publish returns when the event is on disk; then subscribers get it. Clients resume at their cursors after the end of the
-/// process, a crash of it or a power loss, without a gap while their events are retained.
+/// A handle: clones refer to the same hub. A publish returns when the event is on disk, and then subscribers get it. A client resumes
+/// at its cursor after a restart, a crash or a power loss, and gets every event since, or a [gap](crate::Gap) with the reason.
+///
+/// [The module page](crate::disk) has an example. A directory is open once: a second open, by any process, is
+/// [`DiskError::InUse`].
+///
+/// # In place of a `LocalHub`
+///
+/// The methods have the same names and arguments, with these differences:
+///
+/// - [`publish_batch`](Self::publish_batch) and [`finish`](Self::finish) return futures, and there is no `publish_now`: a publish
+///   waits for the disk.
+/// - There is no `notifier`. The hub's own thread wakes subscribers, and no publisher waits for that.
+/// - [`close`](Self::close) blocks, as does the drop of the last handle.
+/// - A subscription that falls behind the events in memory reads them from disk. It gets a gap, or ends by
+///   [`Overflow::Disconnect`](crate::Overflow::Disconnect), only if they are not on disk any more. Events that are read from disk are
+///   not conflated by [`Overflow::Latest`](crate::Overflow::Latest). A connected subscription that conflates does not read from disk.
+///
+/// # Keyed topics
+///
+/// The state of a topic with [`Retention::latest_per_key`](crate::Retention::latest_per_key) is on disk and in memory. After a restart
+/// a new client gets the whole state, and a client that resumes gets the changes and removals since its cursor. It gets a gap with
+/// [`snapshot`](crate::Gap::snapshot) and the whole state if it missed removals that are forgotten, or if every event from before the
+/// restart has left history. A client that was cut in the middle of a state continues there.
 #[derive(Clone)]
 pub struct DiskHub {
     pub(super) handle: Arc<Handle>,
@@ -32,9 +57,17 @@ pub(super) struct Handle {
     pub(super) epoch: u64,
     pub(super) base: u64,
     pub(super) lost: Option<Loss>,
+    pub(super) failures: Arc<Failures>,
     pub(super) writes: Commands<Write>,
-    /// `None` once it was closed.
-    pub(super) writer: Mutex<Option<JoinHandle<()>>>,
+    pub(super) reads: Arc<DiskHistory>,
+    /// `None` once the hub was closed.
+    pub(super) threads: Mutex<Option<Threads>>,
+}
+
+/// Threads of a hub.
+pub(super) struct Threads {
+    pub(super) writer: JoinHandle<()>,
+    pub(super) reader: JoinHandle<()>,
 }
 
 impl DiskHub {
@@ -42,40 +75,71 @@ impl DiskHub {
         Self { handle: Arc::new(handle) }
     }
 
-    /// Opens a directory, or creates it. Blocks until the store is open.
+    /// Opens a directory with the default settings, or creates it. Blocks until that is done.
     ///
     /// # Errors
     ///
-    /// Returns the errors of the store.
+    /// See [`DiskHubBuilder::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, DiskError> {
         Self::builder(path).open()
     }
 
-    /// Returns a builder.
+    /// Returns a builder, which sets the retention, the durability and the limits.
     pub fn builder(path: impl AsRef<Path>) -> DiskHubBuilder {
         DiskHubBuilder::new(path.as_ref())
     }
 
-    /// Publishes an event. The future ends when the event is stored and subscribers get it. The event is also published if the
-    /// future is dropped after it was polled.
+    /// Publishes an event when the future is polled. The future is ready when the event is stored as
+    /// [`durability`](DiskHubBuilder::durability) requires, and subscribers get it. Publishes that wait at one time are stored together.
     ///
     /// # Errors
     ///
-    /// The errors of [`LocalHub::publish_now`], and [`PublishError::Unavailable`] if the disk refuses the event, or too many
-    /// publishes wait for it.
+    /// - The errors of [`LocalHub::publish_now`].
+    /// - [`PublishError::Unavailable`] if the disk does not accept the event, because it is full, for example, or if 65,536 publishes
+    ///   wait for it. Nothing was published. Publish again later: [`disk_stats`](Self::disk_stats) has the last error.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped before its first poll publishes nothing. After that the event is published, unless it is refused.
     pub async fn publish(&self, topic: impl IntoTopic, event: impl Into<Event>) -> Result<Receipt, PublishError> {
-        let (topic, event) = (std::borrow::Borrow::<Topic>::borrow(&topic.into_topic()?).clone(), event.into());
+        let (topic, event) = (Borrow::<Topic>::borrow(&topic.into_topic()?).clone(), event.into());
         let (replier, done) = reply();
         self.send(Write::Publish { topic, event, reply: replier }, done).await
     }
 
-    /// Ends a topic.
+    /// Publishes events in this order when the future is polled, all or none, with one write and one wake of each subscriber.
+    ///
+    /// Other publishes wait for the whole batch, so split a batch of thousands.
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`publish`](Self::publish).
+    /// See [`publish`](Self::publish). On an error none of the events was published.
+    pub fn publish_batch<T, E>(
+        &self,
+        events: impl IntoIterator<Item = (T, E)>,
+    ) -> impl Future<Output = Result<Vec<Receipt>, PublishError>> + Send
+    where
+        T: IntoTopic,
+        E: Into<Event>,
+    {
+        let events = events.into_iter().map(|(topic, event)| {
+            let topic = Borrow::<Topic>::borrow(&topic.into_topic()?).clone();
+            Ok((topic, event.into()))
+        });
+        let events: Result<Vec<_>, PublishError> = events.collect();
+        async move {
+            let (replier, done) = reply();
+            self.send(Write::Batch { events: events?, reply: replier }, done).await
+        }
+    }
+
+    /// Ends a topic when the future is polled, as [`LocalHub::finish`] does. The end is stored, and outlives the process.
+    ///
+    /// # Errors
+    ///
+    /// See [`publish`](Self::publish).
     pub async fn finish(&self, topic: impl IntoTopic, reason: EndReason) -> Result<TopicEnd, PublishError> {
-        let topic = std::borrow::Borrow::<Topic>::borrow(&topic.into_topic()?).clone();
+        let topic = Borrow::<Topic>::borrow(&topic.into_topic()?).clone();
         let (replier, done) = reply();
         self.send(Write::Finish { topic, reason, reply: replier }, done).await
     }
@@ -88,28 +152,73 @@ impl DiskHub {
         }
     }
 
-    /// Begins a subscription.
+    /// Subscribes from the given start on. The subscription gets every event that is published after this returns, and reads
+    /// earlier ones from disk when it is polled.
+    ///
+    /// Events that the disk cannot return are a gap. If the hub is closed, the subscription ends.
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`LocalHub::subscribe`].
+    /// See [`LocalHub::subscribe`].
     pub fn subscribe(&self, what: Subscribe) -> Result<HistorySubscription, SubscribeError> {
         let Handle { hub, history, epochs, epoch, base, .. } = &*self.handle;
         Continued { hub, history, epochs, epoch: *epoch, base: *base, now: None, is_late: false }.subscribe(what)
     }
 
-    /// Returns the cursor of the newest event.
+    /// Returns the cursor after the newest event.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         self.handle.hub.cursor()
     }
 
-    /// Returns the loss of history that was found at the open, if there was one.
+    /// Returns the number of subscriptions that follow this topic, see [`LocalHub::subscribers`].
+    #[must_use]
+    pub fn subscribers(&self, topic: &Topic) -> usize {
+        self.handle.hub.subscribers(topic)
+    }
+
+    /// Removes events from memory that exceed their retention, see [`LocalHub::sweep`]. The hub does so itself, once a minute if
+    /// nothing is published.
+    pub fn sweep(&self) {
+        self.handle.hub.sweep();
+    }
+
+    /// Returns the statistics of the hub in memory: events that were published since it was opened, subscriptions, and bytes.
+    #[must_use]
+    pub fn stats(&self) -> HubStats {
+        self.handle.hub.stats()
+    }
+
+    /// Returns the statistics of the directory, and the last error of the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`DiskError::Closed`] after [`close`](Self::close), or if the files could not be opened again after an error.
+    pub fn disk_stats(&self) -> Result<DiskStats, DiskError> {
+        let Handle { store, base, failures, writes, reads, .. } = &*self.handle;
+        let (failed_writes, last_error) = failures.get();
+        Ok(DiskStats {
+            table_bytes: store.disk_space()?,
+            bytes: store.bytes(),
+            stored: self.cursor().sequence().saturating_sub(*base),
+            queued_publishes: writes.len(),
+            queued_reads: reads.0.len(),
+            failed_writes,
+            last_error,
+        })
+    }
+
+    /// Returns the loss of stored events that was found at the open, if there was one. Every client gets a gap for it.
+    #[must_use]
     pub fn loss(&self) -> Option<Loss> {
         self.handle.lost
     }
 
-    /// Writes what was published, ends the subscriptions and closes the directory. Blocks until that is done.
+    /// Closes the hub permanently: stores what was published, ends the subscriptions and closes the directory, which may then be
+    /// opened again. Later publishes are refused with [`PublishError::Closed`].
+    ///
+    /// Blocks until that is done, for as long as the waiting publishes take to be stored. An async application calls it after its
+    /// server has ended, or by `tokio::task::spawn_blocking`. The drop of the last handle does the same.
     pub fn close(&self) {
         self.handle.close();
     }
@@ -117,15 +226,24 @@ impl DiskHub {
 
 impl Handle {
     fn close(&self) {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(thread) = writer.take() else { return };
-        // A writer that has panicked is gone.
-        let _ = self.writes.send(Write::Close);
-        let _ = thread.join();
-        drop(writer);
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Threads { writer, reader }) = threads.take() else { return };
+        self.writes.send_last(Write::Close);
+        join(writer);
         self.hub.close();
+        self.reads.0.send_last(ReadCommand::Close);
+        join(reader);
         // Events that are not in tables yet are in the journal, which the next open reads.
         let _ = self.store.close();
+        drop(threads);
+    }
+}
+
+/// Waits for the end of a thread. A waker that is called on the thread may drop the last handle of the hub.
+fn join(thread: JoinHandle<()>) {
+    if thread.thread().id() != thread::current().id() {
+        // A thread that has panicked has ended.
+        let _ = thread.join();
     }
 }
 

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::disk::commands::{CommandQueue, Commands};
+use crate::disk::commands::{CommandQueue, Commands, NotQueued};
 use crate::disk::reply::{Replier, reply};
 use crate::disk::store::{DiskError, Limit, LogPage, Record, Store};
 use crate::engine::history::{
@@ -17,37 +17,51 @@ const PAGE: Limit = Limit { events: 1_024, bytes: 256 * 1024 };
 const IDLE: Duration = Duration::from_secs(60);
 
 /// Command to the reader.
-pub(super) struct ReadPage {
-    read: Read,
-    reply: Replier<Result<HistoryPage, HistoryError>>,
+pub(super) enum ReadCommand {
+    Page {
+        read: Read,
+        reply: Replier<Result<HistoryPage, HistoryError>>,
+    },
+    /// The reader carries out the commands before this one, and ends.
+    Close,
 }
 
 /// History in the store. Its reads are commands to the reader.
-pub(super) struct DiskHistory(pub(super) Commands<ReadPage>);
+pub(super) struct DiskHistory(pub(super) Commands<ReadCommand>);
 
 /// The thread that reads from the store.
 pub(super) struct DiskReader {
     pub(super) store: Arc<Store>,
-    pub(super) queue: CommandQueue<ReadPage>,
+    pub(super) queue: CommandQueue<ReadCommand>,
 }
 
 impl History for DiskHistory {
     fn read(&self, read: Read) -> ReadFuture {
         let (replier, page) = reply();
-        let sent = self.0.send(ReadPage { read, reply: replier });
+        let sent = self.0.send(ReadCommand::Page { read, reply: replier });
         Box::pin(async move {
-            sent.map_err(|_| HistoryError)?;
-            page.await.unwrap_or(Err(HistoryError))
+            match sent {
+                Ok(()) => page.await.unwrap_or(Err(HistoryError::closed())),
+                Err(NotQueued::Full) => Err(HistoryError::new()),
+                Err(NotQueued::Closed) => Err(HistoryError::closed()),
+            }
         })
     }
 }
 
 impl DiskReader {
-    /// Carries out commands until none follows.
+    /// Carries out commands until one of them is to close, or none follows.
     pub(super) fn run(self) {
         while let Ok(command) = self.queue.wait(IDLE) {
-            if let Some(ReadPage { read, reply }) = command {
-                reply.send(self.page(&read).map_err(|_| HistoryError));
+            match command {
+                Some(ReadCommand::Page { read, reply }) => {
+                    reply.send(self.page(&read).map_err(|error| match error {
+                        DiskError::Closed => HistoryError::closed(),
+                        _ => HistoryError::new(),
+                    }));
+                }
+                Some(ReadCommand::Close) => return,
+                None => {}
             }
         }
     }
@@ -140,12 +154,13 @@ impl Page<'_> {
         let is_read = |topic: &Topic| self.range_of(topic).is_some();
         let mut lost: Option<LostEvents> = None;
         for (topic, last) in self.store.forgotten(self.only(), first, is_read)? {
-            if self.range_of(&topic).and_then(needed).is_none_or(|needed| last <= needed) {
+            let is_needed = |topic| self.range_of(topic).and_then(needed).is_some_and(|needed| last > needed);
+            if !topic.as_ref().is_none_or(is_needed) {
                 continue;
             }
             lost = Some(match lost {
                 Some(other) => LostEvents { last: other.last.max(last), topic: None },
-                None => LostEvents { last, topic: Some(topic) },
+                None => LostEvents { last, topic },
             });
         }
         Ok(lost)

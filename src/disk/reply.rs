@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -36,7 +37,8 @@ impl<T> Replier<T> {
         let Some(shared) = self.0.take() else { return };
         let before = std::mem::replace(&mut *lock(&shared), state);
         if let State::Waiting(Some(waker)) = before {
-            waker.wake();
+            // A waker is code of the executor. Its panic is not one of this thread, which has other commands.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
     }
 }

@@ -1,13 +1,16 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::contract::{PublishError, Receipt};
 use crate::disk::commands::CommandQueue;
 use crate::disk::reply::Replier;
+use crate::disk::stats::Failures;
 use crate::disk::store::{DiskError, Record, Store};
 use crate::hub::{LocalHub, Prepared};
-use crate::model::{EndReason, Event, Topic, TopicEnd};
-use crate::time::milliseconds_since_1970;
+use crate::model::{Cursor, EndReason, Event, Topic, TopicEnd};
+use crate::time::{Clock, StdClock, milliseconds_since_1970};
 
 /// Maximum number of events that are written with one sync.
 const GROUP: usize = 1_024;
@@ -15,10 +18,18 @@ const GROUP: usize = 1_024;
 const GROUP_BYTES: usize = 4 << 20;
 /// Time after which an idle writer removes events that exceed their retention.
 const IDLE: Duration = Duration::from_millis(500);
-/// Number of writes after which a busy writer does so.
-const TRIM_EVERY: u32 = 16;
-/// Work of one such step, in rows.
+/// Writes, events and bytes after which a busy writer does so, in the topics that were written.
+const TRIM_EVERY: Written = Written { writes: 64, events: 8_192, bytes: 8 << 20 };
+/// Time after which a busy writer does so in all topics.
+const ROUND: Duration = Duration::from_millis(500);
+/// Work of one such step, in events, beside two for each event that was written.
 const TRIM_WORK: usize = 2_048;
+/// Time after which an idle writer removes events from memory that exceed their retention.
+const SWEEP: Duration = Duration::from_secs(60);
+/// Step of the wait for the rest of a group.
+const GROUP_WAIT: Duration = Duration::from_micros(20);
+/// Longest wait for the rest of a group.
+const LONGEST_GROUP_WAIT: Duration = Duration::from_millis(1);
 
 /// Command to the writer.
 pub(super) enum Write {
@@ -26,6 +37,11 @@ pub(super) enum Write {
         topic: Topic,
         event: Event,
         reply: Replier<Result<Receipt, PublishError>>,
+    },
+    /// All events are published, or none.
+    Batch {
+        events: Vec<(Topic, Event)>,
+        reply: Replier<Result<Vec<Receipt>, PublishError>>,
     },
     Finish {
         topic: Topic,
@@ -48,59 +64,139 @@ pub(super) struct DiskWriter {
     pub(super) hub: LocalHub,
     pub(super) store: Arc<Store>,
     pub(super) queue: CommandQueue<Write>,
-    /// Number of writes since events were removed last.
-    pub(super) writes: u32,
+    failures: Arc<Failures>,
+    /// Amount that was written since events were removed last.
+    written: Written,
+    /// Size of the last group.
+    last_group: usize,
+    /// Time that the last write took.
+    last_write: Duration,
+}
+
+/// Amount of writes.
+#[derive(Debug, Default)]
+struct Written {
+    writes: u32,
+    events: usize,
+    bytes: usize,
+}
+
+impl Written {
+    fn reaches(&self, limit: &Self) -> bool {
+        self.writes >= limit.writes || self.events >= limit.events || self.bytes >= limit.bytes
+    }
 }
 
 impl DiskWriter {
+    pub(super) fn new(hub: LocalHub, store: Arc<Store>, queue: CommandQueue<Write>, failures: Arc<Failures>) -> Self {
+        Self { hub, store, queue, failures, written: Written::default(), last_group: 1, last_write: Duration::ZERO }
+    }
+
     /// Carries out commands until one of them is to close, or none follows.
     pub(super) fn run(mut self) {
-        let mut has_more = true;
+        let (mut has_more, mut round, mut swept) = (true, StdClock.now(), StdClock.now());
         loop {
-            let time = if has_more { Duration::ZERO } else { IDLE };
-            match self.queue.wait(time) {
+            let mut is_round = true;
+            match self.queue.wait(if has_more { Duration::ZERO } else { IDLE }) {
                 Ok(Some(first)) => {
-                    if !self.take(first) {
+                    if !self.take_catching(first) {
                         return;
                     }
-                    self.writes += 1;
-                    if self.writes < TRIM_EVERY {
+                    if !self.written.reaches(&TRIM_EVERY) {
                         continue;
                     }
+                    is_round = StdClock.now() - round >= ROUND;
                 }
-                Ok(None) => {}
+                Ok(None) => {
+                    if StdClock.now() - swept >= SWEEP {
+                        self.hub.sweep();
+                        swept = StdClock.now();
+                    }
+                }
                 Err(()) => return,
             }
-            self.writes = 0;
+            let work = TRIM_WORK + 2 * std::mem::take(&mut self.written).events;
+            let now = milliseconds_since_1970();
             // The next write finds an error of the store, too.
-            has_more = self.store.trim(milliseconds_since_1970(), TRIM_WORK).unwrap_or(false);
+            let trimmed = if is_round { self.store.trim(now, work) } else { self.store.trim_written(now, work) };
+            has_more = self.failures.note(false, trimmed).unwrap_or(false);
+            if is_round && !has_more {
+                round = StdClock.now();
+            }
         }
+    }
+
+    /// Carries out a command as [`take`](Self::take) does. Returns `false` after a panic that has left the store and the hub in
+    /// memory at different sequences: the hub is closed then.
+    fn take_catching(&mut self, first: Write) -> bool {
+        catch_unwind(AssertUnwindSafe(|| self.take(first))).unwrap_or_else(|_| {
+            let is_consistent = self.is_consistent();
+            if !is_consistent {
+                self.hub.close();
+            }
+            is_consistent
+        })
     }
 
     /// Carries out a command, and those that are queued behind it and can be written with it. Returns `false` at the end.
     fn take(&mut self, first: Write) -> bool {
         let (mut group, mut bytes, mut next) = (Vec::new(), 0, Some(first));
+        let mut until = None;
         while let Some(command) = next {
             match command {
                 Write::Publish { topic, event, reply } => {
                     bytes += event.weight();
                     group.push(Publish { topic, event, reply });
                     let is_full = group.len() == GROUP || bytes >= GROUP_BYTES;
-                    next = if is_full { None } else { self.queue.next() };
+                    next = if is_full { None } else { self.next(group.len(), &mut until) };
+                }
+                Write::Batch { events, reply } => {
+                    self.publish_group(std::mem::take(&mut group), bytes);
+                    reply.send(self.publish_batch(&events));
+                    return true;
                 }
                 Write::Finish { topic, reason, reply } => {
-                    self.publish(std::mem::take(&mut group));
+                    self.publish_group(std::mem::take(&mut group), bytes);
                     reply.send(self.finish(topic, reason));
                     return true;
                 }
                 Write::Close => {
-                    self.publish(group);
+                    self.publish_group(group, bytes);
                     return false;
                 }
             }
         }
-        self.publish(group);
+        self.publish_group(group, bytes);
         true
+    }
+
+    /// Returns the next command of a group. Publishers that wait for each publish return shortly after the last group was
+    /// written: it waits for as many of them, at most for half the time of a write.
+    fn next(&self, group: usize, until: &mut Option<Instant>) -> Option<Write> {
+        loop {
+            let next = self.queue.next();
+            if next.is_some() || group >= self.last_group {
+                return next;
+            }
+            let now = StdClock.now();
+            let wait = (self.last_write / 2).min(LONGEST_GROUP_WAIT);
+            if now >= *until.get_or_insert(now + wait) {
+                return None;
+            }
+            thread::park_timeout(GROUP_WAIT);
+        }
+    }
+
+    fn publish_group(&mut self, group: Vec<Publish>, bytes: usize) {
+        if group.is_empty() {
+            return;
+        }
+        let Written { writes, events, bytes: sum } = &mut self.written;
+        (*writes, *events, *sum) = (*writes + 1, *events + group.len(), *sum + bytes);
+        self.last_group = group.len();
+        let start = StdClock.now();
+        self.publish(group);
+        self.last_write = StdClock.now() - start;
     }
 
     /// Publishes events that are written together, without those that the hub refuses.
@@ -141,35 +237,64 @@ impl DiskWriter {
         }
     }
 
+    fn publish_batch(&mut self, events: &[(Topic, Event)]) -> Result<Vec<Receipt>, PublishError> {
+        let bytes: usize = events.iter().map(|(_, event)| event.weight()).sum();
+        let Written { writes, events: count, bytes: sum } = &mut self.written;
+        (*writes, *count, *sum) = (*writes + 1, *count + events.len(), *sum + bytes);
+        let prepared = self.hub.prepare(events.to_vec())?;
+        self.store_prepared(prepared, events.iter().map(|(topic, event)| (topic, event)))
+    }
+
     fn write(&self, prepared: Prepared<'_>, group: Vec<Publish>) {
-        let at = milliseconds_since_1970();
-        let sequences = self.hub.cursor().sequence() + 1..;
-        let records = sequences.zip(&group).map(|(sequence, Publish { topic, event, .. })| Record::Event {
+        match self.store_prepared(prepared, group.iter().map(|Publish { topic, event, .. }| (topic, event))) {
+            Ok(receipts) => {
+                group.into_iter().zip(receipts).for_each(|(publish, receipt)| publish.reply.send(Ok(receipt)));
+            }
+            Err(error) => group.into_iter().for_each(|publish| publish.reply.send(Err(error.clone()))),
+        }
+    }
+
+    /// Stores events, and then publishes them.
+    fn store_prepared<'a>(
+        &self,
+        prepared: Prepared<'_>,
+        events: impl Iterator<Item = (&'a Topic, &'a Event)>,
+    ) -> Result<Vec<Receipt>, PublishError> {
+        let (at, last) = (milliseconds_since_1970(), self.hub.cursor());
+        let records = (last.sequence() + 1..).zip(events).map(|(sequence, (topic, event))| Record::Event {
             sequence,
             topic: topic.clone(),
             at,
             event: event.clone(),
         });
         let records: Vec<_> = records.collect();
-        if let Err(error) = self.store.write(&records) {
+        if let Err(error) = self.failures.note(true, self.store.write(&records)) {
             prepared.refuse();
-            let error = unavailable(&error);
-            return group.into_iter().for_each(|publish| publish.reply.send(Err(error.clone())));
+            return Err(unavailable(&error));
         }
-        match prepared.publish() {
-            Ok(receipts) => {
-                group.into_iter().zip(receipts).for_each(|(publish, receipt)| publish.reply.send(Ok(receipt)))
+        // The events are in the history also if the hub was closed meanwhile, or if the waker of a subscriber panics.
+        let published = catch_unwind(AssertUnwindSafe(|| prepared.publish()));
+        let cursors = records.iter().map(|record| Cursor::new(last.epoch(), record.sequence()));
+        match published {
+            Ok(Ok(receipts)) => Ok(receipts),
+            Err(_) if !self.is_consistent() => {
+                self.hub.close();
+                Err(PublishError::OutcomeUnknown("the hub panicked and is closed; open it again".into()))
             }
-            // The hub was closed meanwhile. The events are in the history.
-            Err(_) => group.into_iter().for_each(|publish| publish.reply.send(Ok(Receipt::new(None, 0)))),
+            Ok(Err(_)) | Err(_) => Ok(cursors.map(|cursor| Receipt::new(cursor, 0)).collect()),
         }
+    }
+
+    /// Returns whether the store and the hub in memory have the same last sequence.
+    fn is_consistent(&self) -> bool {
+        self.store.head() == self.hub.cursor().sequence()
     }
 
     fn finish(&self, topic: Topic, reason: EndReason) -> Result<TopicEnd, PublishError> {
         if !self.hub.has_ended(&topic) {
             let (sequence, at) = (self.hub.cursor().sequence() + 1, milliseconds_since_1970());
             let end = Record::End { sequence, topic: topic.clone(), at, reason };
-            self.store.write(&[end]).map_err(|error| unavailable(&error))?;
+            self.failures.note(true, self.store.write(&[end])).map_err(|error| unavailable(&error))?;
         }
         self.hub.finish(topic, reason)
     }

@@ -53,13 +53,13 @@ impl EngineDriver {
         if let Some(page) = poll(&mut self.reading, cx) {
             self.shared.lock().merge.page(page);
         }
+        if self.checking.is_none() && self.shared.lock().begin_check() {
+            self.checking = Some(self.shared.engine.state());
+        }
         if let Some(state) = poll(&mut self.checking, cx) {
             self.shared.checked(state.as_ref().ok());
             let waiting = self.shared.lock().take_waiting();
             waiting.into_iter().for_each(Waker::wake);
-        }
-        if self.checking.is_none() && self.shared.lock().begin_check() {
-            self.checking = Some(self.shared.engine.state());
         }
     }
 

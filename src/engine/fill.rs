@@ -35,6 +35,8 @@ struct Forgiven {
 pub(crate) enum Filled {
     Events(Batch),
     Gap(Gap),
+    /// The history is closed.
+    Closed,
 }
 
 impl Fill {
@@ -116,7 +118,11 @@ impl Fill {
             let reading = self.reading.get_or_insert_with(|| history.read(self.read.clone()));
             let page = ready!(reading.as_mut().poll(cx));
             self.reading = None;
-            let page = page.unwrap_or_else(|HistoryError| self.unreadable());
+            let page = match page {
+                Ok(page) => page,
+                Err(HistoryError { is_closed: false }) => self.unreadable(),
+                Err(HistoryError { is_closed: true }) => return Poll::Ready(Some(Filled::Closed)),
+            };
             self.take(page, filter);
         }
     }
@@ -184,6 +190,7 @@ impl Fill {
         let passed = match item {
             Filled::Events(batch) => batch.iter().next_back().and_then(|event| event.cursor).map(Cursor::sequence),
             Filled::Gap(gap) => Some(gap.cursor.sequence()),
+            Filled::Closed => None,
         };
         self.position = passed.or(self.position);
     }
@@ -195,8 +202,8 @@ impl Fill {
         HistoryPage::new(Vec::new(), up_to).with_lost(LostEvents::up_to(up_to))
     }
 
-    /// Takes a page. The gap of lost events is in the place of the last of them, so that a client that is cut before it gets it
-    /// again, and one that is cut after it has everything else up to there.
+    /// Takes a page. The gap of lost events is before the first event that may be after one of them: a client that is cut before the
+    /// gap lacks none, and one that is cut after it has got the gap.
     fn take(&mut self, page: HistoryPage, filter: Option<&EventFilter>) {
         let HistoryPage { events, up_to, lost, lost_state, trims, .. } = page;
         if let Some(lost) = lost_state {
@@ -210,18 +217,27 @@ impl Fill {
         if self.position.is_none() && self.items.is_empty() {
             self.position = Some(events.first().map_or(up_to, |first| first.sequence - 1));
         }
-        let later = lost.as_ref().map_or(0, |lost| events.partition_point(|event| event.sequence <= lost.last));
         let mut events = events.into_iter();
-        let earlier: Vec<_> = events.by_ref().take(later).collect();
-        self.add(earlier, filter);
         if let Some(lost) = lost {
-            let gap = Gap::new(GapReason::Evicted, Cursor::new(self.epoch, lost.last));
-            let gap = lost.topic.into_iter().fold(gap, Gap::with_topic);
-            self.items.push_back(Filled::Gap(gap.with_after(self.last_item())));
+            let (earlier, next) = self.without_loss(events.as_slice());
+            let earlier: Vec<_> = events.by_ref().take(earlier).collect();
+            self.add(earlier, filter);
+            let cursor = next.map_or(lost.last, |next| lost.last.min(next - 1));
+            let gap = Gap::new(GapReason::Evicted, Cursor::new(self.epoch, cursor));
+            let gap = lost.topic.into_iter().fold(gap, Gap::with_topic).with_after(self.last_item());
+            let gone = Cursor::new(self.epoch, lost.last);
+            self.items.push_back(Filled::Gap(if cursor < lost.last { gap.with_gone(gone) } else { gap }));
         }
         self.add(events.collect(), filter);
         // A page without progress would be read for ever.
         self.read.after = up_to.max(self.read.after + 1);
+    }
+
+    /// Returns the number of first events of a page between which no event can be lost, and the sequence of the next one.
+    fn without_loss(&self, events: &[StoredEvent]) -> (usize, Option<u64>) {
+        let sequences = events.iter().zip(self.read.after + 1..);
+        let count = sequences.take_while(|(event, sequence)| event.sequence == *sequence).count();
+        (count, events.get(count).map(|event| event.sequence))
     }
 
     /// Returns the position of the last item, or of the client.
@@ -229,6 +245,7 @@ impl Fill {
         let last = self.items.back().and_then(|item| match item {
             Filled::Events(batch) => batch.iter().next_back()?.cursor,
             Filled::Gap(gap) => Some(gap.cursor),
+            Filled::Closed => None,
         });
         last.unwrap_or(Cursor::new(self.epoch, self.read.after))
     }
@@ -255,7 +272,8 @@ impl Filled {
     fn after(self, cursor: Cursor) -> Option<Self> {
         match self {
             Self::Events(batch) => batch.after(cursor).map(Self::Events),
-            Self::Gap(gap) => (gap.cursor.sequence() > cursor.sequence()).then_some(Self::Gap(gap)),
+            Self::Gap(gap) => (gap.gone.unwrap_or(gap.cursor).sequence() > cursor.sequence()).then_some(Self::Gap(gap)),
+            Self::Closed => Some(Self::Closed),
         }
     }
 }

@@ -200,17 +200,26 @@ impl LostEvents {
     }
 }
 
-/// Read that failed for good: the history is damaged, or closed. The events of the read count as lost.
+/// Read that failed for good: the history is damaged, so that the events of the read count as lost, or the hub is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("history cannot be read")]
 #[non_exhaustive]
-pub struct HistoryError;
+pub struct HistoryError {
+    /// Whether the hub is closed: its subscriptions end, and nothing is lost.
+    pub(crate) is_closed: bool,
+}
 
 impl HistoryError {
-    /// Creates the error.
+    /// Creates the error of events that cannot be read.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "an error is not a default")]
     pub const fn new() -> Self {
-        Self
+        Self { is_closed: false }
+    }
+
+    /// Creates the error of a hub that is closed.
+    #[must_use]
+    pub const fn closed() -> Self {
+        Self { is_closed: true }
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Merge {
     late: LateLosses,
     /// State with which the hub in memory is to be replaced.
     renewal: Option<LogState>,
+    /// Number of states that were taken.
+    states: u64,
 }
 
 /// Records that the log may not have pushed, or that were not held.
@@ -87,6 +89,7 @@ impl Merge {
             losses: 0,
             late: LateLosses::default(),
             renewal: None,
+            states: 0,
         }
     }
 
@@ -110,9 +113,14 @@ impl Merge {
             self.untrusted = Some(Untrusted { after: self.merged, least, up_to: None });
             return;
         }
-        if self.pending.insert(sequence, record).is_none() {
-            self.pending_bytes += bytes;
-        }
+        self.put(sequence, record);
+    }
+
+    fn put(&mut self, sequence: u64, record: TailRecord) {
+        self.pending_bytes += record.bytes();
+        // The log may be in another epoch already, with another record of the sequence.
+        let old = self.pending.insert(sequence, record);
+        self.pending_bytes -= old.map_or(0, |old| old.bytes());
     }
 
     /// Notes that the log has pushed every record up to a sequence.
@@ -133,8 +141,14 @@ impl Merge {
         self.untrusted = Some(Untrusted { after, least, up_to: None });
     }
 
+    /// Returns the number of states of the log that were taken.
+    pub(crate) fn states(&self) -> u64 {
+        self.states
+    }
+
     /// Takes the state of the log. If its epoch is another one, the hub continues at its head.
     pub(crate) fn state(&mut self, state: &LogState) {
+        self.states += 1;
         if state.epoch == self.epoch {
             return;
         }
@@ -184,10 +198,8 @@ impl Merge {
         let (mut is_late, merged) = (false, self.merged);
         for (sequence, topic, body) in events.chain(ends) {
             is_late |= sequence <= merged;
-            let record = TailRecord { topic, previous: None, body };
-            let bytes = record.bytes();
-            if sequence > merged && self.pending.insert(sequence, record).is_none() {
-                self.pending_bytes += bytes;
+            if sequence > merged {
+                self.put(sequence, TailRecord { topic, previous: None, body });
             }
         }
         if before.is_none() {

@@ -17,12 +17,15 @@ mod late;
 mod merge;
 mod record;
 mod shared;
+pub(crate) mod shared_reads;
 pub(crate) mod start;
 pub(crate) mod subscription;
 mod tail;
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod tests;
 
 pub use driver::EngineDriver;
 pub use engine::{Append, AppendBody, Appended, Engine, Followed, LogState};

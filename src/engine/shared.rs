@@ -9,6 +9,7 @@ use crate::engine::engine::{Engine, LogState};
 use crate::engine::history::{History, Read, ReadFuture};
 use crate::engine::late::LateLosses;
 use crate::engine::merge::Merge;
+use crate::engine::shared_reads::SharedReads;
 use crate::engine::start::{Continued, KnownEpochs};
 use crate::engine::subscription::HistorySubscription;
 use crate::hub::{LocalHub, LocalHubBuilder};
@@ -18,7 +19,6 @@ use crate::time::Clock;
 /// State of a hub on an engine, shared by its handles, its subscriptions, its driver and the engine's tail.
 pub(crate) struct EngineShared {
     pub(crate) engine: Arc<dyn Engine>,
-    history: Arc<dyn History>,
     memory: Box<dyn Fn() -> LocalHubBuilder + Send + Sync>,
     pub(crate) clock: Box<dyn Clock>,
     state: Mutex<EngineState>,
@@ -45,6 +45,7 @@ pub(crate) struct EngineState {
 /// Hub in memory, and the part of the log that it continues.
 pub(crate) struct Memory {
     pub(crate) hub: LocalHub,
+    history: Arc<dyn History>,
     epoch: u64,
     base: u64,
     epochs: KnownEpochs,
@@ -57,6 +58,8 @@ pub(crate) struct Checks {
     is_wanted: bool,
     begun: u64,
     done: u64,
+    /// Number of states that the log had pushed when the last one began.
+    states: u64,
 }
 
 /// Place at which a subscription begins.
@@ -93,8 +96,7 @@ impl EngineShared {
         clock: Box<dyn Clock>,
         max_pending: usize,
     ) -> Self {
-        let history = Arc::new(EngineHistory(Arc::clone(&engine)));
-        let first = Memory::new(memory(), state, LateLosses::default());
+        let first = Memory::new(&engine, memory(), state, LateLosses::default());
         let state = EngineState {
             merge: Merge::new(state, max_pending),
             memory: Arc::new(first),
@@ -107,7 +109,7 @@ impl EngineShared {
             is_closed: false,
             has_driver: false,
         };
-        Self { engine, history, memory, clock, state: Mutex::new(state), renewals: AtomicU64::new(0) }
+        Self { engine, memory, clock, state: Mutex::new(state), renewals: AtomicU64::new(0) }
     }
 
     /// Refuses an event that the hub in memory would not accept.
@@ -129,7 +131,7 @@ impl EngineShared {
 
     /// Replaces the hub in memory.
     pub(crate) fn renew(&self, state: &LogState, late: LateLosses) {
-        let memory = Arc::new(Memory::new((self.memory)(), state, late));
+        let memory = Arc::new(Memory::new(&self.engine, (self.memory)(), state, late));
         let mut shared = self.lock();
         shared.head = state.head;
         let old = std::mem::replace(&mut shared.memory, memory);
@@ -192,7 +194,8 @@ impl EngineShared {
         if state.is_closed {
             return Poll::Ready(Err(SubscribeError::Closed));
         }
-        let Some(since) = state.since(names).filter(|_| state.is_known(join)) else {
+        let is_known = state.is_known(join);
+        let Some(since) = state.since(names).filter(|_| is_known) else {
             let waker = cx.waker().clone();
             let old = state.waiting.insert(join.number, waker);
             drop(state);
@@ -201,7 +204,7 @@ impl EngineShared {
         };
         let memory = Arc::clone(&state.memory);
         drop(state);
-        Poll::Ready(memory.subscribe(&self.history, what, names, join.place, since))
+        Poll::Ready(memory.subscribe(what, names, join.place, since))
     }
 
     /// Notes a sequence of the log.
@@ -219,11 +222,11 @@ impl EngineShared {
         state.take_reached()
     }
 
-    /// Notes the state of the log, or that it cannot be read.
+    /// Notes the state of the log, or that it cannot be read. A state that was read before the log pushed another one is old.
     pub(crate) fn checked(&self, read: Option<&LogState>) {
         let mut state = self.lock();
         state.checks.done = state.checks.begun;
-        if let Some(read) = read {
+        if let Some(read) = read.filter(|_| state.checks.states == state.merge.states()) {
             state.merge.state(read);
             if read.epoch == state.memory.epoch {
                 state.head = state.head.max(read.head);
@@ -260,6 +263,7 @@ impl EngineState {
         if begins {
             self.checks.is_wanted = false;
             self.checks.begun += 1;
+            self.checks.states = self.merge.states();
         }
         begins
     }
@@ -300,10 +304,12 @@ impl EngineState {
 }
 
 impl Memory {
-    fn new(builder: LocalHubBuilder, state: &LogState, late: LateLosses) -> Self {
+    fn new(engine: &Arc<dyn Engine>, builder: LocalHubBuilder, state: &LogState, late: LateLosses) -> Self {
+        // Reads of different epochs are not shared.
+        let history = Arc::new(SharedReads::new(Arc::new(EngineHistory(Arc::clone(engine)))));
         let hub = builder.build_at(state.epoch, state.head);
         let epochs = KnownEpochs { earlier: state.earlier.clone() };
-        Self { hub, epoch: state.epoch, base: state.head, epochs, late }
+        Self { hub, history, epoch: state.epoch, base: state.head, epochs, late }
     }
 
     fn published(&self) -> u64 {
@@ -312,13 +318,13 @@ impl Memory {
 
     fn subscribe(
         &self,
-        history: &Arc<dyn History>,
         what: &Subscribe,
         names: &[Pattern],
         place: Place,
         since: u64,
     ) -> Result<HistorySubscription, SubscribeError> {
-        let (hub, epochs, epoch, base) = (&self.hub, &self.epochs, self.epoch, self.base.max(since));
+        let Self { hub, history, epochs, epoch, .. } = self;
+        let (epoch, base) = (*epoch, self.base.max(since));
         let (Place::Start(cursor) | Place::After(cursor)) = place;
         let is_late = self.late.concern(names, cursor.sequence());
         let continued = Continued { hub, history, epochs, epoch, base, now: None, is_late };

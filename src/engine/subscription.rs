@@ -9,7 +9,7 @@ use crate::contract::{
 use crate::engine::fill::{Fill, Filled};
 use crate::engine::history::{History, ReadRange};
 use crate::hub::Subscription;
-use crate::model::Cursor;
+use crate::model::{Cursor, Pattern};
 
 /// Subscription of a hub with a [history](History): the events in memory, and from the history those that are not in memory any
 /// more.
@@ -60,6 +60,7 @@ impl HistorySubscription {
                 self.is_too_slow = true;
                 Poll::Ready(Some(Unlived::End(SubscriptionEnd::TooSlow)))
             }
+            Some(Filled::Closed) => Poll::Ready(Some(Unlived::End(SubscriptionEnd::Closed))),
             Some(filled) => Poll::Ready(Some(Unlived::Filled(filled))),
             None => {
                 self.fill = None;
@@ -89,6 +90,7 @@ impl Subscriber for HistorySubscription {
             match ready!(self.poll_fill(cx)) {
                 Some(Unlived::Filled(Filled::Events(batch))) => return Poll::Ready(Delivery::Events(batch)),
                 Some(Unlived::Filled(Filled::Gap(gap))) => return Poll::Ready(Delivery::Gap(gap)),
+                Some(Unlived::Filled(Filled::Closed)) => return Poll::Ready(Delivery::End(SubscriptionEnd::Closed)),
                 Some(Unlived::End(end)) => return Poll::Ready(Delivery::End(end)),
                 None => {}
             }
@@ -112,6 +114,9 @@ impl Subscriber for HistorySubscription {
                     return Poll::Ready(EncodedDelivery::Events(EncodedBatch::new(bytes, count)));
                 }
                 Some(Unlived::Filled(Filled::Gap(gap))) => return Poll::Ready(EncodedDelivery::Gap(gap)),
+                Some(Unlived::Filled(Filled::Closed)) => {
+                    return Poll::Ready(EncodedDelivery::End(SubscriptionEnd::Closed));
+                }
                 Some(Unlived::End(end)) => return Poll::Ready(EncodedDelivery::End(end)),
                 None => {}
             }
@@ -147,6 +152,27 @@ impl Subscriber for HistorySubscription {
             Some(fill) if fill.up_to() > cursor.sequence() => fill.skip_to(cursor.sequence()),
             _ => self.fill = None,
         }
+        true
+    }
+
+    /// While events are read from the history, the states of topics that were not followed are delivered with the events up to
+    /// the cursor, and later events may precede the confirmation of a change.
+    fn skip_followed(&mut self, cursor: Cursor, followed: &[Pattern]) -> bool {
+        let Some(fill) = &self.fill else { return self.live.skip_followed(cursor, followed) };
+        if self.ranges.iter().all(|range| range.state.is_none()) {
+            return self.skip_to(cursor);
+        }
+        if !self.live.skip_to(cursor) {
+            return false;
+        }
+        let sequence = cursor.sequence();
+        let (up_to, base) = (fill.up_to().max(sequence), cursor.tag().unwrap_or(sequence));
+        let ranges = self.ranges.iter().map(|range| {
+            let is_followed = followed.iter().any(|other| other.covers(&range.name));
+            let range = range.resumed(sequence, base);
+            if is_followed { range } else { range.with_whole_states(up_to) }
+        });
+        self.fill = Some(Fill::after(self.epoch, ranges.collect(), sequence, up_to).with_states());
         true
     }
 

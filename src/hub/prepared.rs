@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use crate::contract::{PublishError, Receipt};
 use crate::hub::budget::budget::Reserved;
+use crate::hub::holds::next_event;
 use crate::hub::local::LocalHub;
 use crate::hub::log::log::Log;
 use crate::hub::publish_round::PublishRound;
@@ -45,6 +46,7 @@ impl Prepared<'_> {
         let mut sequencer = shared.sequence()?;
         for (log, event) in events {
             all.push(round.append(&mut sequencer, log, event)?);
+            next_event();
         }
         let marking = round.enter_unmarked(&all);
         shared.published.advance(sequencer.last);

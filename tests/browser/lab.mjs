@@ -127,8 +127,6 @@ async function test(browser) {
 async function restarts(browser, page) {
   for (const cell of [3, 20]) await page.click(`#cells button:nth-child(${cell + 1})`);
   await until(page, 'every panel holds the cells', PATIENCE, (panels) => panels.every(holds('3', '20')));
-  await page.selectOption('.panel:nth-child(1) select', 'sse');
-  await page.fill('#rate', '5');
   const outside = async () => {
     const [{ to }] = await page.evaluate(() => window.lab.restarts);
     process.kill(to, 'SIGKILL');

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::clients::{ClientKind, Data, Seen, connect};
+use crate::clients::{ClientKind, Seen, SeenData, connect};
 use crate::load::number_of;
 use crate::pause;
 use crate::process::connection;
@@ -222,7 +222,7 @@ fn item(seen: Seen) -> Item {
     match (seen, sequence) {
         (Seen::Gap(gap), Some(sequence)) => Item::Gap { sequence, reason: gap.reason, topic: gap.topic },
         (Seen::Event(event), Some(sequence)) => match &event.data {
-            Data::Text(text) => match number_of(text) {
+            SeenData::Text(text) => match number_of(text) {
                 Some(number) => Item::Event { sequence, number },
                 None => Item::Other(Seen::Event(event)),
             },

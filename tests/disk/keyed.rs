@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 
-use crate::clients::{ClientKind, Data, Seen};
+use crate::clients::{ClientKind, Seen, SeenData};
 use crate::files::Directory;
 use crate::follower::{Followers, Item, Ledger};
 use crate::process::Server;
@@ -104,8 +104,8 @@ fn seen(ledger: &Ledger) -> State {
             Item::Other(Seen::Event(event)) => {
                 let place = (event.topic.clone().unwrap(), event.key.clone().unwrap());
                 match &event.data {
-                    Data::Text(text) => drop(state.insert(place, text.clone())),
-                    Data::Removed => drop(state.remove(&place)),
+                    SeenData::Text(text) => drop(state.insert(place, text.clone())),
+                    SeenData::Removed => drop(state.remove(&place)),
                     other => panic!("{other:?}"),
                 }
             }

@@ -9,8 +9,6 @@
 mod clients;
 #[path = "../../src/disk/store/tests/files.rs"]
 mod files;
-#[path = "../it/support/sse_reader.rs"]
-mod sse_reader;
 
 mod audit;
 mod follower;
@@ -24,11 +22,6 @@ mod history;
 mod keyed;
 mod replaced;
 mod restarts;
-
-/// Module in which the clients look for their reader of event streams.
-mod support {
-    pub(crate) use crate::sse_reader::{SseEvent, SseReader};
-}
 
 use std::time::Duration;
 

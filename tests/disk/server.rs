@@ -159,7 +159,6 @@ fn kind(error: &DiskError) -> &'static str {
         DiskError::Full(_) => "Full",
         DiskError::ReadOnly(_) => "ReadOnly",
         DiskError::Damaged { .. } => "Damaged",
-        DiskError::OutOfOrder { .. } => "OutOfOrder",
         DiskError::Closed => "Closed",
         DiskError::Io(_) => "Io",
         _ => "unknown",

@@ -3,6 +3,9 @@
 
 mod support;
 
+/// Module in which the timer looks for its traits.
+use tidings::time;
+
 mod hub;
 mod model;
 mod properties;
@@ -13,7 +16,7 @@ mod transport;
 
 #[cfg(feature = "full")]
 mod clients;
-#[cfg(feature = "full")]
+#[cfg(all(feature = "full", feature = "conformance"))]
 mod conformance;
 #[cfg(feature = "full")]
 mod endpoint;

@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tokio::time::{Instant, interval_at, timeout};
 
-use crate::clients::{Client, ClientKind, Data, Seen, Traffic, connect};
+use crate::clients::{Client, ClientKind, Seen, SeenData, Traffic, connect};
 use crate::server::{Server, answer};
 use crate::{TRANSPORTS, pause};
 
@@ -80,11 +80,11 @@ async fn follow(mut client: Box<dyn Client>, kind: ClientKind, first: Instant) -
     Ok(delays)
 }
 
-fn delay(data: &Data) -> Result<u64, String> {
+fn delay(data: &SeenData) -> Result<u64, String> {
     let at = match data {
-        Data::Json(value) => value["at"].as_u64(),
-        Data::Text(text) => serde_json::from_str::<Value>(text).ok().and_then(|value| value["at"].as_u64()),
-        Data::Binary(_) | Data::Removed => None,
+        SeenData::Json(value) => value["at"].as_u64(),
+        SeenData::Text(text) => serde_json::from_str::<Value>(text).ok().and_then(|value| value["at"].as_u64()),
+        SeenData::Binary(_) | SeenData::Removed => None,
     };
     at.map(|at| now().saturating_sub(at)).ok_or_else(|| format!("not ours: {data:?}"))
 }

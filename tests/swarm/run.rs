@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
-use crate::clients::{ClientKind, Connection, Data, Seen, Traffic, connect};
+use crate::clients::{ClientKind, Connection, Seen, SeenData, Traffic, connect};
 use crate::ledger::{Audit, Ledger};
 use crate::server::{Server, answer};
 use crate::{TRANSPORTS, pause};
@@ -202,11 +202,11 @@ async fn is_left_alone(server: &Server) -> Result<(), String> {
     Err(format!("all are gone, and the relay holds on to {stats}"))
 }
 
-fn number(data: &Data) -> Option<u64> {
+fn number(data: &SeenData) -> Option<u64> {
     match data {
-        Data::Text(text) => text.parse().ok(),
-        Data::Json(value) => value.as_u64(),
-        Data::Binary(_) | Data::Removed => None,
+        SeenData::Text(text) => text.parse().ok(),
+        SeenData::Json(value) => value.as_u64(),
+        SeenData::Binary(_) | SeenData::Removed => None,
     }
 }
 

@@ -14,14 +14,6 @@ mod server;
 #[path = "../it/clients/mod.rs"]
 mod clients;
 
-#[path = "../it/support/sse_reader.rs"]
-mod sse_reader;
-
-/// Module in which the clients look for their reader of event streams.
-mod support {
-    pub(crate) use crate::sse_reader::{SseEvent, SseReader};
-}
-
 use std::process::ExitCode;
 use std::time::Duration;
 

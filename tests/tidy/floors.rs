@@ -3,7 +3,7 @@
 use crate::source::Source;
 
 /// From the ground up. Two on one level don't know each other.
-const FLOORS: [(&str, u8); 11] = [
+const FLOORS: [(&str, u8); 12] = [
     ("model", 0),
     ("time", 0),
     ("contract", 1),
@@ -15,6 +15,7 @@ const FLOORS: [(&str, u8); 11] = [
     ("endpoint", 5),
     ("runs", 6),
     ("server", 6),
+    ("conformance", 7),
 ];
 
 /// Modules that every adapter may use.

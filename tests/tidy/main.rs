@@ -79,10 +79,13 @@ fn clocks_are_read_in_endpoint() {
 #[test]
 fn tungstenite_stays_in_its_adapter_and_the_upgrade() {
     let rule = |file: &Source| {
-        let floors = ["src/transport/websocket", "src/endpoint/stream/upgrade"];
-        only_in(file, &floors, "tungstenite belongs to the WebSocket adapter and the upgrade", |word| {
-            word == "tungstenite"
-        })
+        let floors = ["src/transport/websocket", "src/endpoint/stream/upgrade", "src/conformance/clients/frames.rs"];
+        only_in(
+            file,
+            &floors,
+            "tungstenite belongs to the WebSocket adapter, the upgrade and the kit's client",
+            |word| word == "tungstenite",
+        )
     };
     enforce(rule, &["src"], &[("src/endpoint/body.rs", "use tungstenite::protocol::Role;")]);
 }
@@ -307,6 +310,9 @@ fn the_hub_on_disk_takes_one_other_line() {
         r#"    let hub = tidings::disk::DiskHub::open("target/axum_notify")?;"#.to_owned(),
     )];
     assert_eq!(found, one);
+    let readme = std::fs::read_to_string("README.md").expect("the README is there");
+    let [(memory, disk)] = one;
+    assert!(readme.contains(&format!("-{memory}\n+{disk}\n")), "the README has both lines");
 }
 
 /// The folders that hold Rust.

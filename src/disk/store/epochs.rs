@@ -25,13 +25,6 @@ impl EpochList {
         epoch
     }
 
-    /// Returns whether a cursor is valid.
-    pub(super) fn contains(&self, epoch: u64, sequence: u64, head: u64) -> bool {
-        let current = self.0.last().is_some_and(|&(current, _)| current == epoch);
-        let found = self.0.iter().find(|&&(other, _)| other == epoch);
-        found.is_some_and(|&(_, last)| sequence <= if current { head } else { last })
-    }
-
     /// Removes the epochs that end before the oldest event and before the newest trimmed one. Returns whether there
     /// were any. The current epoch stays.
     ///

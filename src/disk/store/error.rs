@@ -43,14 +43,6 @@ pub enum DiskError {
     /// Settings of the builder contradict each other, or one of them is not possible.
     #[error("{0}")]
     Settings(String),
-    /// Records of a write do not continue the sequence.
-    #[error("record has sequence {sequence}, but the store continues at {next}: write records in order, each once")]
-    OutOfOrder {
-        /// Sequence of the record.
-        sequence: u64,
-        /// Smallest sequence that may follow.
-        next: u64,
-    },
     /// The store was closed, or could not be opened again after an error.
     #[error("store is closed: open it again, or write to it if it failed before")]
     Closed,

@@ -1,10 +1,10 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::disk::store::codec::{Body, Row};
 use crate::disk::store::error::DiskError;
 use crate::disk::store::keys;
-use crate::disk::store::read::{Limit, STEP, head, meta, order_row, record};
+use crate::disk::store::packed::last_entry;
+use crate::disk::store::read::{Limit, STEP, head, meta};
 use crate::disk::store::record::Record;
 use crate::disk::store::rows::View;
 use crate::disk::store::store::Store;
@@ -55,7 +55,8 @@ impl Store {
                 }
                 None => Box::new(view.range(keys::kept(after + 1)..=keys::kept(up_to)).map(|row| {
                     let (key, id) = row?;
-                    order_row(&key, &id)
+                    let fields = keys::sequence_of(&key).zip(id.first_chunk().map(|id| u32::from_be_bytes(*id)));
+                    fields.ok_or_else(|| DiskError::damaged("row of a kept event is incomplete"))
                 })),
             };
             let (mut last, mut sum) = (after, 0);
@@ -77,10 +78,10 @@ impl Store {
                 let Some(topic) = topic else { continue };
                 let key = keys::event(id, sequence);
                 let Some(value) = view.get(key)? else { continue };
-                let row = Row::decode(&key, &value)?;
-                if matches!(&row.body, Body::Event(event) if is_newest(view, id, event, sequence)?) {
-                    sum += usize::try_from(row.body.weight()).unwrap_or(usize::MAX);
-                    page.records.push(record(topic, sequence, row));
+                let entry = last_entry(&key, &value)?;
+                if is_newest(view, id, entry.body.key(), sequence)? {
+                    sum += usize::try_from(entry.body.weight()).unwrap_or(usize::MAX);
+                    page.records.push(entry.record(topic));
                 }
             }
             Ok(page)
@@ -91,27 +92,32 @@ impl Store {
     pub(crate) fn is_in_state(&self, topic: &Topic, sequence: u64, event: &Event) -> Result<bool, DiskError> {
         self.with_view(|view| {
             let Some(id) = id_of(view, topic)? else { return Ok(false) };
-            Ok(!event.is_removal() && is_newest(view, id, event, sequence)?)
+            Ok(!event.is_removal() && is_newest(view, id, event.key(), sequence)?)
         })
     }
 
     /// Returns the newest forgotten removals of the topics that `filter` accepts, for each that forgot one after a sequence. It
-    /// looks at all topics unless none was forgotten after it.
+    /// looks at all topics unless none was forgotten after it. One of topics that the store does not have any more has no
+    /// topic: it may be of each of them.
     pub(crate) fn forgotten(
         &self,
         only: Option<&Topic>,
         after: u64,
         filter: impl Fn(&Topic) -> bool,
-    ) -> Result<Vec<(Topic, u64)>, DiskError> {
+    ) -> Result<Vec<(Option<Topic>, u64)>, DiskError> {
         self.with_view(|view| {
-            if head(view)?.forgotten_removal <= after {
+            let head = head(view)?;
+            if head.forgotten_removal <= after {
                 return Ok(Vec::new());
             }
             let mut found = Vec::new();
+            if head.forgotten_state > after {
+                found.push((None, head.forgotten_state));
+            }
             let mut look = |id: u32, topic: &Topic| -> Result<(), DiskError> {
                 if filter(topic) && self.has_state(topic) {
                     let of_topic = newest(view, &keys::newest(id, ""))?.filter(|(forgotten, _)| *forgotten > after);
-                    found.extend(of_topic.map(|(forgotten, _)| (topic.clone(), forgotten)));
+                    found.extend(of_topic.map(|(forgotten, _)| (Some(topic.clone()), forgotten)));
                 }
                 Ok(())
             };
@@ -136,7 +142,7 @@ impl Store {
     }
 }
 
-fn is_newest(view: &View, id: u32, event: &Event, sequence: u64) -> Result<bool, DiskError> {
-    let Some(key) = event.key() else { return Ok(false) };
+fn is_newest(view: &View, id: u32, key: Option<&str>, sequence: u64) -> Result<bool, DiskError> {
+    let Some(key) = key else { return Ok(false) };
     Ok(newest(view, &keys::newest(id, key))?.is_some_and(|(newest, _)| newest == sequence))
 }

@@ -5,7 +5,7 @@ pub(super) const HEAD: &[u8] = b"h";
 /// Key of the list of epochs.
 pub(super) const EPOCHS: &[u8] = b"l";
 
-/// Returns the key of an event or end.
+/// Returns the key of the row whose last record has a sequence.
 pub(super) fn event(topic: u32, sequence: u64) -> [u8; 13] {
     with_both(b'e', topic, sequence)
 }
@@ -15,7 +15,7 @@ pub(super) fn removal(topic: u32, sequence: u64) -> [u8; 13] {
     with_both(b'r', topic, sequence)
 }
 
-/// Returns the key of a position in the hub's order.
+/// Returns the key of the row of the order whose last record has a sequence.
 pub(super) fn order(sequence: u64) -> [u8; 9] {
     with_sequence(b'o', sequence)
 }

@@ -1,5 +1,6 @@
 use crate::disk::store::error::DiskError;
 use crate::disk::store::keys;
+use crate::disk::store::packed::entries;
 use crate::disk::store::read::meta;
 use crate::disk::store::store::Store;
 use crate::disk::store::topics::id_of;
@@ -14,9 +15,20 @@ impl Store {
             if trimmed >= up_to || count == 0 {
                 return Ok(up_to);
             }
-            let mut first = up_to + 1;
-            for row in view.range(keys::event(id, trimmed + 1)..=keys::event(id, up_to)).rev().take(count) {
-                first = keys::sequence_of(&row?.0).unwrap_or(first);
+            // A row has the sequence of its last record, so the first one may be after `up_to` in part.
+            let after = view.range(keys::event(id, up_to + 1)..=keys::event(id, u64::MAX)).next();
+            let before = view.range(keys::event(id, trimmed + 1)..=keys::event(id, up_to)).rev();
+            let (mut first, mut left) = (up_to + 1, count);
+            for row in after.into_iter().chain(before) {
+                let (key, value) = row?;
+                let found = entries(&key, &value)?.collect::<Result<Vec<_>, _>>()?;
+                let found = found.iter().rev().filter(|entry| entry.sequence > trimmed && entry.sequence <= up_to);
+                for entry in found.take(left) {
+                    (first, left) = (entry.sequence, left - 1);
+                }
+                if left == 0 {
+                    break;
+                }
             }
             Ok(first - 1)
         })

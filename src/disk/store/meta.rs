@@ -9,7 +9,7 @@ pub(super) struct Head {
     pub(super) epoch: u64,
     /// Last sequence.
     pub(super) sequence: u64,
-    /// No row of the order is at or below this sequence.
+    /// No record up to this sequence is retained.
     pub(super) floor: u64,
     /// Highest trimmed sequence of all topics.
     pub(super) trimmed: u64,
@@ -17,6 +17,8 @@ pub(super) struct Head {
     pub(super) forgotten: u64,
     /// Highest sequence of a forgotten removal of all topics.
     pub(super) forgotten_removal: u64,
+    /// Highest sequence of a forgotten removal of a topic that was forgotten.
+    pub(super) forgotten_state: u64,
     /// Bytes of the rows of history.
     pub(super) bytes: u64,
     /// Number of batches that trimmed events.
@@ -27,16 +29,22 @@ pub(super) struct Head {
     pub(super) topics: u64,
     /// Number of ends that are remembered.
     pub(super) ends: u64,
+    /// Number of records in the rows of the order.
+    pub(super) ordered: u64,
+    /// Number of those that are retained.
+    pub(super) retained: u64,
 }
 
 impl Head {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut value = ValueWriter::new(64);
-        let counters = [self.floor, self.trimmed, self.forgotten, self.forgotten_removal, self.bytes, self.trims];
-        for number in [self.epoch, self.sequence].into_iter().chain(counters) {
+        let forgotten = [self.forgotten, self.forgotten_removal, self.forgotten_state];
+        for number in [self.epoch, self.sequence, self.floor, self.trimmed].into_iter().chain(forgotten) {
             value.number(number);
         }
-        for number in [u64::from(self.last_topic), self.topics, self.ends] {
+        for number in
+            [self.bytes, self.trims, u64::from(self.last_topic), self.topics, self.ends, self.ordered, self.retained]
+        {
             value.number(number);
         }
         value.seal(keys::HEAD)
@@ -55,11 +63,14 @@ impl Head {
             trimmed: value.number()?,
             forgotten: value.number()?,
             forgotten_removal: value.number()?,
+            forgotten_state: value.number()?,
             bytes: value.number()?,
             trims: value.number()?,
             last_topic: u32::try_from(value.number()?).ok()?,
             topics: value.number()?,
             ends: value.number()?,
+            ordered: value.number()?,
+            retained: value.number()?,
         })
     }
 }

@@ -92,6 +92,7 @@ impl Store {
             untrimmed: BTreeSet::new(),
             replaced: Vec::new(),
             trimmed_up_to: None,
+            ordered_up_to: None,
             has_failed: false,
             lock: Some(lock),
         };

@@ -1,18 +1,19 @@
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::disk::store::codec::{Body, Row};
 use crate::disk::store::error::DiskError;
 use crate::disk::store::keys;
 use crate::disk::store::meta::Head;
+use crate::disk::store::order;
+use crate::disk::store::packed::{RowEntry, entries, last_entry};
 use crate::disk::store::record::Record;
 use crate::disk::store::rows::View;
 use crate::disk::store::store::Store;
 use crate::disk::store::topics::{TopicMeta, id_of};
 use crate::model::Topic;
 
-/// Rows of the order that a read of all topics looks at, and records that it returns, at most.
-pub(super) const STEP: usize = 4_096;
+/// Records of the order that a read of all topics looks at.
+pub(super) const STEP: usize = 8_192;
 
 /// Limits of a page. A page with more records has at least one.
 #[derive(Debug, Clone, Copy)]
@@ -56,17 +57,17 @@ impl Store {
             let mut page = LogPage { records: Vec::new(), trimmed, up_to, trims, has_more: false };
             let mut sum = 0;
             let from = after.max(meta.trimmed);
-            for row in rows(view, id, &meta, from, up_to)? {
-                let (sequence, row) = row?;
-                sum += usize::try_from(row.body.weight()).unwrap_or(usize::MAX);
+            scan(view, id, &meta, from, up_to, |entry| {
+                sum += usize::try_from(entry.body.weight()).unwrap_or(usize::MAX);
                 let is_full = page.records.len() >= limit.events.max(1) || sum > limit.bytes;
                 if is_full && !page.records.is_empty() {
                     page.has_more = true;
                     page.up_to = page.records.last().map_or(from, Record::sequence);
-                    break;
+                    return false;
                 }
-                page.records.push(record(topic, sequence, row));
-            }
+                page.records.push(entry.record(topic));
+                true
+            })?;
             Ok(page)
         })
     }
@@ -93,45 +94,31 @@ impl Store {
                 return Ok(page);
             }
             let mut topics = HashMap::new();
-            let mut wanted = BTreeMap::<u32, BTreeSet<u64>>::new();
-            let (mut found, mut last) = (0, after);
-            for (looked, row) in view.range(keys::order(after + 1)..=keys::order(up_to)).enumerate() {
-                let (key, id) = row?;
-                if looked == STEP || found == limit.events.max(1) {
-                    (page.has_more, page.up_to) = (true, last);
-                    break;
-                }
-                let (sequence, id) = order_row(&key, &id)?;
-                last = sequence;
-                let topic = match topics.entry(id) {
-                    Entry::Occupied(topic) => topic.into_mut(),
-                    Entry::Vacant(place) => {
-                        let meta = meta(view, id)?;
-                        place.insert(filter(&meta.topic).then_some(meta))
+            let (mut found, mut looked, mut last) = (0, 0, after);
+            'rows: for row in view.range(keys::order(after + 1)..=keys::order(u64::MAX)) {
+                let (key, value) = row?;
+                for entry in order::decode(&key, &value)? {
+                    if entry.sequence <= after {
+                        continue;
                     }
-                };
-                if topic.is_some() {
-                    found += 1;
-                    wanted.entry(id).or_default().insert(sequence);
+                    if entry.sequence > up_to {
+                        break 'rows;
+                    }
+                    if looked == STEP || found == limit.events.max(1) {
+                        (page.has_more, page.up_to) = (true, last);
+                        break 'rows;
+                    }
+                    looked += 1;
+                    last = entry.sequence;
+                    let wanted = match topics.entry(entry.topic) {
+                        Entry::Occupied(topic) => topic.into_mut(),
+                        Entry::Vacant(place) => place.insert(Wanted::load(view, entry.topic, &filter)?),
+                    };
+                    found += usize::from(wanted.add(entry.sequence, entry.is_end));
                 }
             }
-            for (id, sequences) in wanted {
-                let (Some(Some(meta)), Some(&first), Some(&last)) =
-                    (topics.get(&id), sequences.first(), sequences.last())
-                else {
-                    continue;
-                };
-                let mut left = sequences.len();
-                for row in rows(view, id, meta, first - 1, last)? {
-                    let (sequence, row) = row?;
-                    if sequences.contains(&sequence) {
-                        page.records.push(record(&meta.topic, sequence, row));
-                        left -= 1;
-                    }
-                }
-                if left > 0 {
-                    return Err(DiskError::Damaged { sequence: Some(first), detail: "an event is missing".to_owned() });
-                }
+            for (id, wanted) in topics {
+                wanted.read(view, id, &mut page.records)?;
             }
             page.records.sort_unstable_by_key(Record::sequence);
             cut_to_bytes(&mut page, limit.bytes);
@@ -169,52 +156,105 @@ pub(super) fn meta(view: &View, id: u32) -> Result<TopicMeta, DiskError> {
     TopicMeta::load(view, id)?.ok_or_else(|| DiskError::damaged(format!("topic {id} has no row")))
 }
 
-pub(super) fn order_row(key: &[u8], id: &[u8]) -> Result<(u64, u32), DiskError> {
-    let fields = keys::sequence_of(key).zip(id.first_chunk().map(|id| u32::from_be_bytes(*id)));
-    fields.ok_or_else(|| DiskError::damaged("row of the order is incomplete"))
+/// Records of a topic that a read of all topics wants.
+struct Wanted {
+    /// `None` if the topic is not read.
+    meta: Option<TopicMeta>,
+    sequences: Vec<(u64, bool)>,
 }
 
-pub(super) fn record(topic: &Topic, sequence: u64, row: Row) -> Record {
-    let (topic, at) = (topic.clone(), row.at);
-    match row.body {
-        Body::Event(event) => Record::Event { sequence, topic, at, event },
-        Body::End(reason) => Record::End { sequence, topic, at, reason },
+impl Wanted {
+    fn load(view: &View, id: u32, filter: impl Fn(&Topic) -> bool) -> Result<Self, DiskError> {
+        // A topic that was forgotten has only removed records.
+        let meta = TopicMeta::load(view, id)?.filter(|meta| filter(&meta.topic));
+        Ok(Self { meta, sequences: Vec::new() })
+    }
+
+    /// Adds a record if it is read, and retained. Returns whether it is.
+    fn add(&mut self, sequence: u64, is_end: bool) -> bool {
+        let is_wanted = self.meta.as_ref().is_some_and(|meta| sequence > meta.trimmed);
+        if is_wanted {
+            self.sequences.push((sequence, is_end));
+        }
+        is_wanted
+    }
+
+    /// Reads the records. An end may have been forgotten.
+    fn read(&self, view: &View, id: u32, records: &mut Vec<Record>) -> Result<(), DiskError> {
+        let (Some(meta), Some(&(first, _))) = (&self.meta, self.sequences.first()) else { return Ok(()) };
+        let damaged =
+            |sequence, detail: &str| DiskError::Damaged { sequence: Some(sequence), detail: detail.to_owned() };
+        let mut wanted = self.sequences.iter().copied().peekable();
+        for row in view.range(keys::event(id, first)..=keys::event(id, u64::MAX)) {
+            let (key, value) = row?;
+            for entry in entries(&key, &value)? {
+                let entry = entry?;
+                if entry.sequence < first {
+                    continue;
+                }
+                while wanted.next_if(|&(sequence, is_end)| is_end && sequence < entry.sequence).is_some() {}
+                match wanted.peek() {
+                    Some(&(sequence, _)) if sequence == entry.sequence => records.push(entry.record(&meta.topic)),
+                    Some(&(sequence, _)) if sequence < entry.sequence => {
+                        return Err(damaged(sequence, "an event is missing"));
+                    }
+                    Some(_) => return Err(damaged(entry.sequence, "the order of an event is missing")),
+                    None => return Ok(()),
+                }
+                wanted.next();
+            }
+            if wanted.peek().is_none() {
+                return Ok(());
+            }
+        }
+        match wanted.find(|&(_, is_end)| !is_end) {
+            Some((sequence, _)) => Err(damaged(sequence, "an event is missing")),
+            None => Ok(()),
+        }
     }
 }
 
-/// Returns the rows of a topic after a sequence that is not below the trimmed one, with their sequences. A number that
-/// is missing is an error.
-fn rows<'a>(
-    view: &'a View,
+/// Calls `next` with the records of a topic after a sequence that is not below the trimmed one, up to another one, until
+/// it returns `false`. A number that is missing is an error.
+fn scan(
+    view: &View,
     id: u32,
     meta: &TopicMeta,
     after: u64,
     up_to: u64,
-) -> Result<impl Iterator<Item = Result<(u64, Row), DiskError>> + use<'a>, DiskError> {
+    mut next: impl FnMut(&RowEntry<'_>) -> bool,
+) -> Result<(), DiskError> {
+    if after >= up_to {
+        return Ok(());
+    }
     // The number before the first row is that of the row before it, or of the trimmed one.
     let before = match after > meta.trimmed {
-        true => view.range(keys::event(id, meta.trimmed + 1)..=keys::event(id, after)).next_back(),
+        true => view.range(keys::event(id, meta.trimmed + 1)..=keys::event(id, after)).next_back().transpose()?,
         false => None,
     };
-    let mut number = match before {
-        Some(row) => {
-            let (key, value) = row?;
-            Row::decode(&key, &value)?.number
-        }
-        None => meta.number,
-    };
-    let range = (after < up_to).then(|| view.range(keys::event(id, after + 1)..=keys::event(id, up_to)));
-    Ok(range.into_iter().flatten().map(move |row| {
+    let before = before.map(|(key, value)| Ok::<_, DiskError>(last_entry(&key, &value)?.number)).transpose()?;
+    let mut number = before.unwrap_or(meta.number);
+    for row in view.range(keys::event(id, after + 1)..=keys::event(id, u64::MAX)) {
         let (key, value) = row?;
-        let sequence = keys::sequence_of(&key).unwrap_or(0);
-        let row = Row::decode(&key, &value)?;
-        number += u64::from(matches!(row.body, Body::Event(_)));
-        if row.number != number {
-            let detail = "events before it are missing".to_owned();
-            return Err(DiskError::Damaged { sequence: Some(sequence), detail });
+        for entry in entries(&key, &value)? {
+            let entry = entry?;
+            if entry.sequence <= meta.trimmed {
+                continue;
+            }
+            if entry.sequence > up_to {
+                return Ok(());
+            }
+            number += u64::from(entry.body.is_event());
+            if entry.number != number {
+                let (sequence, detail) = (Some(entry.sequence), "events before it are missing".to_owned());
+                return Err(DiskError::Damaged { sequence, detail });
+            }
+            if entry.sequence > after && !next(&entry) {
+                return Ok(());
+            }
         }
-        Ok((sequence, row))
-    }))
+    }
+    Ok(())
 }
 
 /// Removes the records beyond a sum of weights, but the first.

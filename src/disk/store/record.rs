@@ -41,11 +41,4 @@ impl Record {
             Self::Event { topic, .. } | Self::End { topic, .. } => topic,
         }
     }
-
-    /// Returns the time, in milliseconds since 1970.
-    pub(crate) fn at(&self) -> u64 {
-        match self {
-            Self::Event { at, .. } | Self::End { at, .. } => *at,
-        }
-    }
 }

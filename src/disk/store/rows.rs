@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::thread;
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use fjall::config::{BlockSizePolicy, CompressionPolicy};
@@ -12,7 +13,7 @@ use fjall::{
     UserKey, UserValue,
 };
 
-use crate::disk::store::error::DiskError;
+use crate::disk::store::error::{DiskError, no_panic};
 use crate::disk::store::manifest;
 use crate::disk::store::options::{Durability, StoreOptions};
 
@@ -20,6 +21,9 @@ use crate::disk::store::options::{Durability, StoreOptions};
 const MEMTABLE: u64 = 16 << 20;
 /// Size of all journals at which fjall writes memtables to remove one.
 const JOURNALS: u64 = 64 << 20;
+/// Removed rows above which all tables are merged, as a part of the other rows and in bytes. fjall merges tables when
+/// there are many, however much of them was removed.
+const REMOVED: (f64, u64) = (0.3, MEMTABLE);
 /// Memtables that wait to be written above which a commit waits, and the same in bytes. fjall waits without a limit at
 /// 4.
 const WAITING: (usize, u64) = (2, 6 * MEMTABLE);
@@ -30,6 +34,16 @@ const LONGEST_WAIT: u32 = 60_000;
 pub(super) struct Rows {
     database: Database,
     keyspace: Keyspace,
+    merge: Mutex<Merge>,
+}
+
+/// Merge of all tables, in a thread of its own.
+#[derive(Default)]
+struct Merge {
+    /// Returns the size of the tables.
+    thread: Option<JoinHandle<u64>>,
+    /// Size after the last merge.
+    size: u64,
 }
 
 /// Rows at one time.
@@ -65,7 +79,7 @@ impl Rows {
                 .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
         };
         let keyspace = database.keyspace("rows", create)?;
-        Ok(Self { database, keyspace })
+        Ok(Self { database, keyspace, merge: Mutex::default() })
     }
 
     pub(super) fn view(&self) -> View {
@@ -110,14 +124,36 @@ impl Rows {
         Ok(self.keyspace.disk_space())
     }
 
+    /// Begins to merge all tables if they have many removed rows. The other rows have a number of bytes.
+    pub(super) fn merge_tables(&self, bytes: u64) -> Result<(), DiskError> {
+        let mut merge = self.merge.lock().unwrap_or_else(PoisonError::into_inner);
+        if merge.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return Ok(());
+        }
+        if let Some(thread) = merge.thread.take() {
+            // After an error it is not tried again. fjall's threads find that error, too.
+            merge.size = thread.join().unwrap_or(u64::MAX);
+        }
+        // Rows of states are not counted: the size after a merge has them.
+        let limit = bytes.max(merge.size) as f64 * (1.0 + REMOVED.0) + REMOVED.1 as f64;
+        if self.keyspace.disk_space() as f64 > limit {
+            let keyspace = self.keyspace.clone();
+            let merging = move || match no_panic(|| Ok(keyspace.major_compact()?)) {
+                Ok(()) => keyspace.disk_space(),
+                Err(_) => u64::MAX,
+            };
+            merge.thread = Some(thread::Builder::new().name("tidings-merge".to_owned()).spawn(merging)?);
+        }
+        Ok(())
+    }
+
     fn wait_for_memtables(&self) -> Result<(), DiskError> {
         let is_free =
             || self.keyspace.sealed_memtable_count() <= WAITING.0 && self.database.write_buffer_size() <= WAITING.1;
         if is_free() { Ok(()) } else { self.wait(is_free) }
     }
 
-    /// Waits for fjall's threads. They end on an error, after which the database refuses to persist, and on a panic,
-    /// which nothing shows but the time.
+    /// Waits for fjall's threads. They end on an error and on a panic, after which the database refuses to persist.
     #[cold]
     fn wait(&self, is_over: impl Fn() -> bool) -> Result<(), DiskError> {
         for _ in 0..LONGEST_WAIT {
@@ -128,6 +164,14 @@ impl Rows {
             thread::park_timeout(Duration::from_millis(1));
         }
         Err(DiskError::Io(std::io::Error::other("fjall wrote no table for 60 s")))
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        let merge = self.merge.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // The thread returns what it has: an error has no receiver here.
+        let _ = merge.thread.take().map(JoinHandle::join);
     }
 }
 

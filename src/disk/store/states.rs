@@ -1,8 +1,9 @@
-use crate::disk::store::codec::{Body, Row, ValueReader};
+use crate::disk::store::codec::ValueReader;
 use crate::disk::store::error::DiskError;
 use crate::disk::store::keys;
 use crate::disk::store::options::Durability;
-use crate::disk::store::read::{meta, record};
+use crate::disk::store::packed::last_entry;
+use crate::disk::store::read::meta;
 use crate::disk::store::record::Record;
 use crate::disk::store::store::Store;
 use crate::disk::store::topics::TopicMeta;
@@ -103,11 +104,9 @@ impl Store {
             let records = next.into_iter().rev().map(|(sequence, id)| {
                 let key = keys::event(id, sequence);
                 let missing = || DiskError::Damaged { sequence: Some(sequence), detail: "state is missing".to_owned() };
-                let row = Row::decode(&key, &view.get(key)?.ok_or_else(missing)?)?;
-                match &row.body {
-                    Body::Event(_) => Ok(record(&meta(view, id)?.topic, sequence, row)),
-                    Body::End(_) => Err(missing()),
-                }
+                let value = view.get(key)?.ok_or_else(missing)?;
+                let entry = last_entry(&key, &value)?;
+                if entry.body.is_event() { Ok(entry.record(&meta(view, id)?.topic)) } else { Err(missing()) }
             });
             records.collect()
         })

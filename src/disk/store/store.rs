@@ -35,6 +35,8 @@ pub(super) struct Writer {
     pub(super) replaced: Vec<Vec<u8>>,
     /// Topic that a round of trimming continues after.
     pub(super) trimmed_up_to: Option<u32>,
+    /// Sequence that a round of trimming of the order continues after.
+    pub(super) ordered_up_to: Option<u64>,
     /// Whether the database must be opened again before the next write.
     pub(super) has_failed: bool,
     /// Lock of the directory. `None` after [`Store::close`]. It is the last field, so it is released last.
@@ -42,19 +44,6 @@ pub(super) struct Writer {
 }
 
 impl Store {
-    /// Returns whether a cursor is one of this store's history: its epoch is in the list, and it is not after the end
-    /// of that epoch.
-    pub(crate) fn is_valid(&self, epoch: u64, sequence: u64) -> bool {
-        let writer = self.writer();
-        writer.epochs.contains(epoch, sequence, writer.head.sequence)
-    }
-
-    /// Returns the epochs, the oldest first, each with its last sequence.
-    pub(crate) fn epochs(&self) -> Vec<(u64, u64)> {
-        let writer = self.writer();
-        writer.epochs.list(writer.head.sequence)
-    }
-
     /// Returns the last sequence.
     pub(crate) fn head(&self) -> u64 {
         self.writer().head.sequence
@@ -76,6 +65,10 @@ impl Store {
     /// [`DiskError::Closed`].
     pub(crate) fn close(&self) -> Result<(), DiskError> {
         let mut writer = self.writer();
+        if writer.has_failed && writer.lock.is_some() {
+            // Records of the failed write are removed, if that is possible.
+            let _ = self.reopen(&mut writer);
+        }
         let rows = self.rows.write().unwrap_or_else(PoisonError::into_inner).take();
         let replaced = std::mem::take(&mut writer.replaced);
         let flushed = no_panic(|| rows.as_ref().map_or(Ok(()), |rows| rows.finish(replaced)));

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
-use crate::disk::store::codec::{Row, ValueReader, ValueWriter};
+use crate::disk::store::codec::{ValueReader, ValueWriter};
+use crate::disk::store::damage::{is_damage, last_before_damage};
 use crate::disk::store::error::DiskError;
 use crate::disk::store::keys;
+use crate::disk::store::packed::last_entry;
 use crate::disk::store::rows::View;
 use crate::disk::store::store::Store;
 use crate::model::Topic;
@@ -84,12 +86,29 @@ pub(super) fn decode_id(key: &[u8], value: &[u8]) -> Result<u32, DiskError> {
     id.ok_or_else(|| DiskError::damaged("id of a topic is incomplete"))
 }
 
-/// Returns the last event or end of a topic, with its sequence.
-pub(super) fn last_row(view: &View, id: u32) -> Result<Option<(u64, Row)>, DiskError> {
-    let Some(row) = view.range(keys::event(id, 0)..=keys::event(id, u64::MAX)).next_back() else { return Ok(None) };
-    let (key, value) = row?;
-    let row = Row::decode(&key, &value)?;
-    Ok(keys::sequence_of(&key).map(|sequence| (sequence, row)))
+/// Position of the last record of a topic.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LastRecord {
+    pub(super) sequence: u64,
+    pub(super) number: u64,
+    pub(super) weight: u64,
+}
+
+/// Returns the last record of a topic, or the last readable one.
+pub(super) fn last_record(view: &View, id: u32) -> Result<Option<LastRecord>, DiskError> {
+    let last = || {
+        let row = view.range(keys::event(id, 0)..=keys::event(id, u64::MAX)).next_back();
+        let last = row.map(|row| {
+            let (key, value) = row?;
+            let last = last_entry(&key, &value)?;
+            Ok(LastRecord { sequence: last.sequence, number: last.number, weight: last.weight })
+        });
+        last.transpose()
+    };
+    match last() {
+        Err(error) if is_damage(&error) => last_before_damage(view, id),
+        last => last,
+    }
 }
 
 /// State of a topic that a write needs.
@@ -100,6 +119,8 @@ pub(super) struct Known {
     /// Number and weight of the last event.
     pub(super) number: u64,
     pub(super) weight: u64,
+    /// Write that this topic was last part of, and the place of its row in that write.
+    pub(super) row: (u64, usize),
 }
 
 /// Topics that were written last.
@@ -118,10 +139,6 @@ impl TopicCache {
         self.0.insert(known.meta.topic.clone(), known);
     }
 
-    pub(super) fn remove(&mut self, topic: &Topic) {
-        self.0.remove(topic);
-    }
-
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
@@ -130,9 +147,9 @@ impl TopicCache {
     pub(super) fn load(view: &View, topic: &Topic) -> Result<Option<Known>, DiskError> {
         let Some(id) = id_of(view, topic)? else { return Ok(None) };
         let meta = TopicMeta::load(view, id)?.ok_or_else(|| DiskError::damaged(format!("topic {id} has no row")))?;
-        let (number, weight) = last_row(view, id)?.map_or((0, 0), |(_, row)| (row.number, row.weight));
+        let LastRecord { number, weight, .. } = last_record(view, id)?.unwrap_or_default();
         // The last row may be one that was trimmed, and is kept for the state.
-        Ok(Some(Known { id, number: number.max(meta.number), weight, meta }))
+        Ok(Some(Known { id, number: number.max(meta.number), weight, meta, row: (0, 0) }))
     }
 }
 
@@ -148,7 +165,7 @@ impl Store {
                 let id = decode_id(&key, &value)?;
                 let meta =
                     TopicMeta::load(view, id)?.ok_or_else(|| DiskError::damaged(format!("topic {id} has no row")))?;
-                let last = last_row(view, id)?.map_or(0, |(sequence, _)| sequence).max(meta.trimmed);
+                let last = last_record(view, id)?.unwrap_or_default().sequence.max(meta.trimmed);
                 found.push(TopicRow { topic: meta.topic, last, trimmed: meta.trimmed });
             }
             Ok(found)

@@ -1,15 +1,20 @@
 use std::collections::HashMap;
 
-use crate::disk::store::codec::{Body, Row, ValueReader, ValueWriter};
+use crate::disk::store::codec::{ValueReader, ValueWriter};
 use crate::disk::store::error::DiskError;
 use crate::disk::store::keys;
 use crate::disk::store::meta::Head;
-use crate::disk::store::options::{Durability, StoreOptions};
+use crate::disk::store::options::StoreOptions;
+use crate::disk::store::order::{self, OrderEntry, OrderWriter};
+use crate::disk::store::packed::RowWriter;
 use crate::disk::store::record::Record;
-use crate::disk::store::rows::{Batch, Rows, View};
+use crate::disk::store::rows::{Batch, View};
 use crate::disk::store::store::{Store, Writer};
 use crate::disk::store::topics::{Known, TopicCache, TopicMeta, encode_id};
-use crate::model::{EndReason, Event, Topic};
+use crate::model::{EndReason, Topic};
+
+/// Size above which a row gets no more events, in bytes. A row is removed when its last event is.
+const ROW: usize = 8 << 10;
 
 /// Newest event of a key: its sequence, and whether it is a removal.
 pub(super) type Newest = (u64, bool);
@@ -22,7 +27,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// - [`DiskError::OutOfOrder`]: the sequences do not ascend, or do not continue at the head.
+    /// - [`DiskError::Io`]: the sequences do not ascend, or do not continue at the head.
     /// - [`DiskError::Full`], [`DiskError::ReadOnly`], [`DiskError::Damaged`], [`DiskError::Io`]: the disk refused.
     /// - [`DiskError::Closed`]: the store was closed.
     pub(crate) fn write(&self, records: &[Record]) -> Result<(), DiskError> {
@@ -30,7 +35,9 @@ impl Store {
         let mut last = writer.head.sequence;
         for record in records {
             if record.sequence() <= last {
-                return Err(DiskError::OutOfOrder { sequence: record.sequence(), next: last + 1 });
+                let text =
+                    format!("record has sequence {}, but the store continues at {}", record.sequence(), last + 1);
+                return Err(DiskError::Io(std::io::Error::other(text)));
             }
             last = record.sequence();
         }
@@ -73,6 +80,9 @@ impl Store {
                 view: &view,
                 batch: rows.batch(),
                 head: writer.head,
+                id: writer.head.sequence + 1,
+                rows: Vec::new(),
+                order: OrderWriter::default(),
                 newest: HashMap::new(),
                 replaced: Vec::new(),
                 ids: Vec::new(),
@@ -83,8 +93,7 @@ impl Store {
             for record in records {
                 round.add(record, &mut topics, &self.options)?;
             }
-            let WriteRound { mut batch, head, replaced, ids, .. } = round;
-            batch.put(keys::HEAD, head.encode());
+            let (batch, head, replaced, ids) = round.finish();
             rows.commit(batch, self.options.durability)?;
             Ok((head, replaced, ids))
         })?;
@@ -103,6 +112,11 @@ struct WriteRound<'a> {
     view: &'a View,
     batch: Batch,
     head: Head,
+    /// First sequence that the write may have.
+    id: u64,
+    /// Rows of the topics, with their ids. `None` once they are in the batch.
+    rows: Vec<Option<(u32, RowWriter)>>,
+    order: OrderWriter,
     /// Newest events of keys in this batch.
     newest: HashMap<Vec<u8>, Newest>,
     replaced: Vec<Vec<u8>>,
@@ -119,32 +133,76 @@ impl WriteRound<'_> {
             topics.insert(known);
         }
         let Some(known) = topics.get_mut(record.topic()) else { return Err(DiskError::Closed) };
-        let body = match record {
-            Record::Event { event, sequence, topic, .. } => {
-                self.end_is_over(known);
-                known.number += 1;
-                if let Some(key) = event.key().filter(|_| (options.retention)(topic).state.is_some()) {
+        self.end_is_over(known);
+        let is_end = match record {
+            Record::Event { sequence, topic, at, event } => {
+                let key = event.key().filter(|_| (options.retention)(topic).state.is_some());
+                if let Some(key) = key {
                     self.replace(known, *sequence, key, event.is_removal())?;
                 }
-                Body::Event(Event::clone(event))
+                // An event of a state outlives its history, and is removed by itself.
+                let place = self.row(known, key.is_some());
+                if let Some(Some((_, row))) = self.rows.get_mut(place) {
+                    row.event(*sequence, *at, event);
+                    if key.is_some() || row.len() >= ROW {
+                        self.seal(place);
+                    }
+                }
+                known.number += 1;
+                known.weight += event.weight() as u64;
+                false
             }
-            Record::End { reason, sequence, at, .. } => {
-                self.end_is_over(known);
+            Record::End { sequence, at, reason, .. } => {
                 self.remember_end(known, *sequence, *at, *reason);
-                Body::End(*reason)
+                let place = self.row(known, true);
+                if let Some(Some((_, row))) = self.rows.get_mut(place) {
+                    row.end(*sequence, *at, *reason);
+                    self.seal(place);
+                }
+                true
             }
         };
-        known.weight += body.weight();
-        let (key, order) = (keys::event(known.id, record.sequence()), keys::order(record.sequence()));
-        let value = Row { at: record.at(), number: known.number, weight: known.weight, body }.encode(&key);
-        self.head.bytes += row_bytes(value.len());
         self.head.sequence = record.sequence();
-        self.batch.put_once(order, known.id.to_be_bytes());
-        self.batch.put_once(key, value);
-        if self.ids.last() != Some(&known.id) {
-            self.ids.push(known.id);
+        self.head.retained += 1;
+        self.order.add(OrderEntry { sequence: record.sequence(), topic: known.id, is_end });
+        if self.order.count == order::MOST {
+            std::mem::take(&mut self.order).write(&mut self.batch, &mut self.head);
         }
         Ok(())
+    }
+
+    /// Returns the place of the topic's row, or that of a new one.
+    fn row(&mut self, known: &mut Known, is_alone: bool) -> usize {
+        if known.row.0 == self.id {
+            let place = known.row.1;
+            if self.rows.get(place).is_some_and(Option::is_some) {
+                if !is_alone {
+                    return place;
+                }
+                self.seal(place);
+            }
+        } else {
+            self.ids.push(known.id);
+        }
+        known.row = (self.id, self.rows.len());
+        self.rows.push(Some((known.id, RowWriter::new(known.number, known.weight))));
+        known.row.1
+    }
+
+    /// Adds a row to the batch.
+    fn seal(&mut self, place: usize) {
+        if let Some((id, row)) = self.rows.get_mut(place).and_then(Option::take) {
+            let (key, value) = row.seal(id);
+            self.head.bytes += row_bytes(value.len());
+            self.batch.put_once(key, value);
+        }
+    }
+
+    fn finish(mut self) -> (Batch, Head, Vec<Vec<u8>>, Vec<u32>) {
+        (0..self.rows.len()).for_each(|place| self.seal(place));
+        self.order.write(&mut self.batch, &mut self.head);
+        self.batch.put(keys::HEAD, self.head.encode());
+        (self.batch, self.head, self.replaced, self.ids)
     }
 
     #[cold]
@@ -158,17 +216,18 @@ impl WriteRound<'_> {
         let name = keys::topic_name(topic.as_str());
         self.batch.put(&name, encode_id(&name, id));
         self.batch.put(keys::topic(id), meta.encode(id));
-        Ok(Known { id, meta, number: 0, weight: 0 })
+        Ok(Known { id, meta, number: 0, weight: 0, row: (0, 0) })
     }
 
-    /// Makes an event the newest of its key, as `KeyedState` of the hub in memory does.
+    /// Makes an event the newest of its key. Of successive removals of a key the first one stays: a client that read up to a
+    /// sequence between the first and a later one has got it.
     fn replace(&mut self, known: &Known, sequence: u64, key: &str, is_removal: bool) -> Result<(), DiskError> {
         let row = keys::newest(known.id, key);
         let old = match self.newest.get(&row) {
             Some(&newest) => Some(newest),
             None => newest(self.view, &row)?,
         };
-        if old.is_none() && is_removal {
+        if is_removal && old.is_none_or(|(_, was_removal)| was_removal) {
             return Ok(());
         }
         if let Some((old, was_removal)) = old {
@@ -210,9 +269,9 @@ impl WriteRound<'_> {
     }
 }
 
-/// Returns the bytes of an event that count in the budget: key, value, and the row of the order.
+/// Returns the bytes of a row of events that count in the budget.
 pub(super) fn row_bytes(value: usize) -> u64 {
-    value as u64 + 13 + 13
+    value as u64 + 13
 }
 
 pub(super) fn newest(view: &View, row: &[u8]) -> Result<Option<Newest>, DiskError> {
@@ -230,64 +289,4 @@ pub(super) fn decode_newest(row: &[u8], value: &[u8]) -> Result<Newest, DiskErro
     let mut value = ValueReader::open(row, value).map_err(DiskError::damaged)?;
     let fields = value.number().zip(value.byte());
     fields.map(|(sequence, removal)| (sequence, removal == 1)).ok_or_else(|| DiskError::damaged("state is incomplete"))
-}
-
-impl Rows {
-    /// Removes the events after `acknowledged`, which a failed write has left.
-    #[cold]
-    pub(super) fn roll_back(&self, mut head: Head, acknowledged: u64, options: &StoreOptions) -> Result<(), DiskError> {
-        let view = self.view();
-        let mut batch = self.batch();
-        for row in view.range(keys::order(acknowledged + 1)..=keys::order(u64::MAX)) {
-            let (order, id) = row?;
-            let sequence = keys::sequence_of(&order).unwrap_or(0);
-            let id = id.first_chunk().map_or(0, |id| u32::from_be_bytes(*id));
-            let key = keys::event(id, sequence);
-            batch.remove_once(order);
-            batch.remove_once(key);
-            let Some(value) = view.get(key)? else { continue };
-            head.bytes = head.bytes.saturating_sub(row_bytes(value.len()));
-            let meta = TopicMeta::load(&view, id)?;
-            match Row::decode(&key, &value)?.body {
-                Body::Event(event) => {
-                    let is_kept = meta.is_some_and(|meta| (options.retention)(&meta.topic).state.is_some());
-                    if let Some(key) = event.key().filter(|_| is_kept) {
-                        restore_newest(&view, &mut batch, id, key, acknowledged)?;
-                    }
-                    batch.remove(keys::removal(id, sequence));
-                }
-                Body::End(_) => {
-                    head.ends = head.ends.saturating_sub(1);
-                    batch.remove(keys::end(sequence));
-                    if let Some(meta) = meta {
-                        batch.put(keys::topic(id), TopicMeta { end: 0, ..meta }.encode(id));
-                    }
-                }
-            }
-        }
-        head.sequence = acknowledged;
-        batch.put(keys::HEAD, head.encode());
-        self.commit(batch, Durability::Synced)
-    }
-}
-
-/// Finds the newest event of a key up to a sequence, and writes its row.
-fn restore_newest(view: &View, batch: &mut Batch, id: u32, key: &str, up_to: u64) -> Result<(), DiskError> {
-    let row = keys::newest(id, key);
-    for event in view.range(keys::event(id, 0)..=keys::event(id, up_to)).rev() {
-        let (place, value) = event?;
-        let (Body::Event(event), Some(sequence)) = (Row::decode(&place, &value)?.body, keys::sequence_of(&place))
-        else {
-            continue;
-        };
-        if event.key() == Some(key) {
-            if event.is_removal() {
-                batch.put(keys::removal(id, sequence), Vec::new());
-            }
-            batch.put(&row, encode_newest(&row, (sequence, event.is_removal())));
-            return Ok(());
-        }
-    }
-    batch.remove(&row);
-    Ok(())
 }

@@ -12,17 +12,16 @@ use crate::model::{Cursor, Event, Gap, GapReason, Pattern, Topic};
 pub(super) struct Published {
     pub(super) sequence: u64,
     pub(super) topic: Topic,
-    pub(super) event: Event,
 }
 
-pub(super) type States = BTreeMap<(Topic, String), String>;
+pub(super) type NewestByKey = BTreeMap<(Topic, String), String>;
 
 pub(super) fn is_keyed(topic: &Topic) -> bool {
     topic.as_str().starts_with("k/")
 }
 
 /// Applies an event of a keyed topic to the newest events of its keys.
-pub(super) fn apply(states: &mut States, topic: &Topic, event: &Event) {
+pub(super) fn apply(states: &mut NewestByKey, topic: &Topic, event: &Event) {
     let key = (topic.clone(), event.key().unwrap().to_owned());
     match event.is_removal() {
         true => drop(states.remove(&key)),
@@ -35,7 +34,7 @@ pub(super) struct Client {
     start: Start,
     pub(super) subscription: HistorySubscription,
     /// Newest event of each key, as the client has it.
-    pub(super) states: States,
+    pub(super) states: NewestByKey,
     /// Sequences of the events of other topics that it has.
     got: BTreeSet<u64>,
     /// Sequence after which it gets every event of other topics.
@@ -50,7 +49,7 @@ impl Client {
     pub(super) fn new(hub: &DiskHub, names: Vec<Pattern>, start: Start) -> Self {
         let since = hub.cursor().sequence();
         let subscription = subscribe(hub, &names, start);
-        let (states, got) = (States::new(), BTreeSet::new());
+        let (states, got) = (NewestByKey::new(), BTreeSet::new());
         Self { names, start, subscription, states, got, since, last: 0, id: None }
     }
 
@@ -63,7 +62,7 @@ impl Client {
         self.last
     }
 
-    pub(super) fn takes(&mut self, delivery: Delivery) {
+    pub(super) fn takes(&mut self, delivery: &Delivery) {
         match delivery {
             Delivery::Events(batch) => {
                 for event in batch.iter() {
@@ -83,10 +82,13 @@ impl Client {
         }
     }
 
-    fn gap(&mut self, gap: Gap) {
+    fn gap(&mut self, gap: &Gap) {
         let of = |topic: &Topic| gap.topic.as_ref().is_none_or(|other| other == topic);
-        // Nothing but removals is ever lost.
-        assert!(gap.snapshot && matches!(gap.reason, GapReason::Evicted | GapReason::Overflow), "{gap:?}");
+        // Nothing but removals is ever lost, and epochs of which no event is in history any more.
+        assert!(
+            gap.snapshot && matches!(gap.reason, GapReason::Evicted | GapReason::Overflow | GapReason::Epoch),
+            "{gap:?}"
+        );
         assert!(gap.topic.as_ref().is_none_or(is_keyed), "{gap:?}");
         self.states.retain(|(topic, _), _| !of(topic));
         (self.last, self.id) = (gap.cursor.sequence(), Some(gap.cursor));
@@ -109,8 +111,8 @@ impl Client {
     }
 
     /// Checks the client after it has received everything.
-    pub(super) fn check(&self, published: &[Published], states: &States) {
-        let expected: States = states
+    pub(super) fn check(&self, published: &[Published], states: &NewestByKey) {
+        let expected: NewestByKey = states
             .iter()
             .filter(|((topic, _), _)| self.follows(topic))
             .map(|(key, text)| (key.clone(), text.clone()))

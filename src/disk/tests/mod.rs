@@ -1,6 +1,8 @@
 //! Tests of the hub on disk.
 
+mod edges;
 mod history;
+mod keyed;
 mod keyed_client;
 mod keyed_sequences;
 mod support;

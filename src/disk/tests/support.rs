@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::contract::{Delivery, Subscriber};
 use crate::engine::subscription::HistorySubscription;
+use crate::time::{Clock, StdClock};
 
 struct Unpark(Thread);
 
@@ -22,13 +23,17 @@ pub(super) fn unpark() -> Waker {
     Waker::from(Arc::new(Unpark(thread::current())))
 }
 
+/// Waits for a future, at most 30 s.
 pub(super) fn wait<F: Future>(future: F) -> F::Output {
     let (waker, mut future) = (unpark(), pin!(future));
+    let end = StdClock.now() + Duration::from_secs(30);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
-        thread::park_timeout(Duration::from_secs(30));
+        let left = end.saturating_duration_since(StdClock.now());
+        assert!(!left.is_zero(), "nothing is ready for 30 s");
+        thread::park_timeout(left);
     }
 }
 

@@ -59,9 +59,10 @@ impl<S: Subscriber> Client<S> {
             }
             GapReason::Evicted => {
                 assert!(gap.after.is_some_and(|after| after.sequence() < gap.cursor.sequence()), "{gap:?}");
+                let end = gap.gone.unwrap_or(gap.cursor).sequence();
                 let is_up_to = |number: &u32| {
                     let (sequence, topic) = &published[*number as usize];
-                    *sequence <= gap.cursor.sequence() && self.names.iter().any(|name| name.matches(topic))
+                    *sequence <= end && self.names.iter().any(|name| name.matches(topic))
                 };
                 let is_missing = |number: &u32| is_up_to(number) && !self.lately.contains(number);
                 let missing: Vec<_> = gone.into_iter().filter(is_missing).collect();

@@ -11,55 +11,57 @@ use crate::model::{Pattern, Topic};
 
 /// Log that the hubs of several nodes share, with one connection to each node.
 #[derive(Clone)]
-pub(super) struct SharedLog(Arc<Mutex<Log>>);
+pub(in crate::engine) struct SharedLog(Arc<Mutex<Log>>);
 
-pub(super) struct Log {
-    pub(super) epoch: u64,
-    pub(super) earlier: Vec<(u64, u64)>,
-    pub(super) head: u64,
-    pub(super) stored: Stored,
+pub(in crate::engine) struct Log {
+    pub(in crate::engine) epoch: u64,
+    pub(in crate::engine) earlier: Vec<(u64, u64)>,
+    pub(in crate::engine) head: u64,
+    pub(in crate::engine) stored: Stored,
     /// Events that were trimmed, or lost with an epoch.
-    pub(super) gone: Vec<StoredEvent>,
-    pub(super) ends: Vec<StoredEnd>,
+    pub(in crate::engine) gone: Vec<StoredEvent>,
+    pub(in crate::engine) ends: Vec<StoredEnd>,
     /// Last sequences of topics.
     last: HashMap<Topic, u64>,
-    pub(super) connections: Vec<Connection>,
+    pub(in crate::engine) connections: Vec<Connection>,
     /// Largest number of events of a page.
     page: usize,
     /// Number of polls for which an operation is pending.
-    pub(super) slow: u32,
+    pub(in crate::engine) slow: u32,
     /// Whether reads fail, or failed before.
-    pub(super) fails: (bool, bool),
+    pub(in crate::engine) fails: (bool, bool),
     /// Number of reads.
-    pub(super) reads: usize,
+    pub(in crate::engine) reads: usize,
+    /// Time of the log, if its operations take one unit of it.
+    pub(in crate::engine) time: Option<u64>,
 }
 
 /// Connection to a node.
 #[derive(Default)]
-pub(super) struct Connection {
+pub(in crate::engine) struct Connection {
     tail: Option<Tail>,
     names: Vec<Pattern>,
     /// Records that are not pushed yet, with their predecessors.
-    pub(super) wire: Vec<(StoredRecord, u64)>,
-    pub(super) is_lost: bool,
+    pub(in crate::engine) wire: Vec<(StoredRecord, u64)>,
+    pub(in crate::engine) is_lost: bool,
     /// Whether the node has not got the state of the log.
     is_outdated: bool,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum StoredRecord {
+pub(in crate::engine) enum StoredRecord {
     Event(StoredEvent),
     End(StoredEnd),
 }
 
 /// Engine of a node.
-pub(super) struct Node {
-    pub(super) log: SharedLog,
-    pub(super) number: usize,
+pub(in crate::engine) struct Node {
+    pub(in crate::engine) log: SharedLog,
+    pub(in crate::engine) number: usize,
 }
 
 impl SharedLog {
-    pub(super) fn new(page: usize, nodes: usize) -> Self {
+    pub(in crate::engine) fn new(page: usize, nodes: usize) -> Self {
         let log = Log {
             epoch: 1,
             earlier: Vec::new(),
@@ -73,16 +75,17 @@ impl SharedLog {
             slow: 0,
             fails: (false, false),
             reads: 0,
+            time: None,
         };
         Self(Arc::new(Mutex::new(log)))
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Log> {
+    pub(in crate::engine) fn lock(&self) -> MutexGuard<'_, Log> {
         self.0.lock().unwrap()
     }
 
     /// Pushes records to a node: those at these places of the connection, each once or twice. Completes what has no record before it.
-    pub(super) fn push(&self, node: usize, places: &[usize], is_doubled: bool) {
+    pub(in crate::engine) fn push(&self, node: usize, places: &[usize], is_doubled: bool) {
         let mut log = self.lock();
         let (head, state) = (log.head, log.state());
         let connection = &mut log.connections[node];
@@ -110,7 +113,7 @@ impl SharedLog {
     }
 
     /// Ends the connection to a node.
-    pub(super) fn disconnect(&self, node: usize) {
+    pub(in crate::engine) fn disconnect(&self, node: usize) {
         let mut log = self.lock();
         let connection = &mut log.connections[node];
         connection.wire.clear();
@@ -123,7 +126,7 @@ impl SharedLog {
     }
 
     /// Begins an epoch, after the loss of the last records. `is_wiped`: of all records, and of the list of epochs.
-    pub(super) fn begin_epoch(&self, lost: usize, is_wiped: bool) {
+    pub(in crate::engine) fn begin_epoch(&self, lost: usize, is_wiped: bool) {
         let mut guard = self.lock();
         let log = &mut *guard;
         let head = if is_wiped { 0 } else { log.head - (lost as u64).min(log.head) };
@@ -149,10 +152,11 @@ impl SharedLog {
     }
 
     fn operation<T: Send + 'static>(&self, mut result: Option<T>) -> EngineFuture<T> {
+        let (log, began) = (self.clone(), self.lock().time);
         let mut slow = self.lock().slow;
         Box::pin(std::future::poll_fn(move |cx| {
-            if slow > 0 {
-                slow -= 1;
+            if slow > 0 || began.is_some_and(|began| log.lock().time == Some(began)) {
+                slow = slow.saturating_sub(1);
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -162,7 +166,7 @@ impl SharedLog {
 }
 
 impl Log {
-    pub(super) fn state(&self) -> LogState {
+    pub(in crate::engine) fn state(&self) -> LogState {
         LogState::new(self.epoch, self.head).with_earlier(self.earlier.clone())
     }
 
@@ -196,7 +200,7 @@ impl Log {
 }
 
 impl StoredRecord {
-    pub(super) fn sequence(&self) -> u64 {
+    pub(in crate::engine) fn sequence(&self) -> u64 {
         match self {
             Self::Event(event) => event.sequence,
             Self::End(end) => end.sequence,

@@ -2,6 +2,6 @@
 
 mod client;
 mod history;
-mod log;
+pub(super) mod log;
 mod nodes;
 mod sequences;

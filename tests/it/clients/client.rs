@@ -1,66 +1,7 @@
-use std::future::Future;
-use std::pin::Pin;
-
 use super::poll_client::PollClient;
 use super::stream_client::StreamClient;
 use super::websocket_client::WebSocketClient;
-use super::{Connection, NdjsonWire, Seen, SseWire, WebSocketWire};
-
-/// A boxed future that borrows.
-pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// A client of a transport. A drop closes its connection.
-pub(crate) trait Client: Send {
-    /// Returns the next item. Waits until there is one.
-    fn next_item(&mut self) -> BoxFuture<'_, Result<Seen, String>>;
-
-    /// Returns the cursor to resume with, if the client has one.
-    fn cursor(&self) -> Option<&str>;
-
-    /// Returns whether the next item takes another request.
-    fn needs_request(&self) -> bool {
-        false
-    }
-}
-
-/// Transport and format of a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ClientKind {
-    ShortPoll,
-    LongPoll,
-    Chunked,
-    Sse,
-    /// SSE with event objects as data.
-    SseObjects,
-    /// WebSocket with the subprotocol `tidings.v1`.
-    WebSocket,
-    /// WebSocket without a subprotocol: payloads without cursors.
-    RawWebSocket,
-}
-
-impl ClientKind {
-    pub(crate) const ALL: [Self; 7] = [
-        Self::ShortPoll,
-        Self::LongPoll,
-        Self::Chunked,
-        Self::Sse,
-        Self::SseObjects,
-        Self::WebSocket,
-        Self::RawWebSocket,
-    ];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::ShortPoll => "short poll",
-            Self::LongPoll => "long poll",
-            Self::Chunked => "chunked",
-            Self::Sse => "SSE",
-            Self::SseObjects => "SSE objects",
-            Self::WebSocket => "WebSocket",
-            Self::RawWebSocket => "raw WebSocket",
-        }
-    }
-}
+use super::{Client, ClientKind, Connection, NdjsonWire, SseWire, WebSocketWire};
 
 /// Connects a client to the endpoint at `/events`. It gets the events after the cursor, or those published after this
 /// returns.

@@ -3,8 +3,7 @@ use hyper::StatusCode;
 use hyper::header::ETAG;
 
 use super::client::target;
-use super::inbox::Item;
-use super::{BoxFuture, Client, Connection, End, Inbox, Seen, read_reply};
+use super::{BoxFuture, Client, ClientEnd, Connection, Inbox, Item, Seen, read_reply};
 
 /// A client that polls over one connection: short polls with `If-None-Match`, long polls with `?cursor=`.
 pub(super) struct PollClient {
@@ -51,7 +50,7 @@ impl PollClient {
             StatusCode::OK => read_reply(&body, &mut self.inbox)?,
             StatusCode::NOT_MODIFIED if body.is_empty() => self.inbox.cursor().map(str::to_owned),
             StatusCode::SERVICE_UNAVAILABLE => {
-                self.inbox.put(Item::Seen(Seen::End(End::Later)));
+                self.inbox.put(Item::Seen(Seen::End(ClientEnd::Later)));
                 return Ok(());
             }
             _ => return Err(format!("{status}: {}", body.escape_ascii())),

@@ -3,8 +3,7 @@ use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use hyper::{StatusCode, http};
 
-use super::inbox::Item;
-use super::{BoxFuture, Client, Connection, End, Inbox, Seen, Wire};
+use super::{BoxFuture, Client, ClientEnd, Connection, Inbox, Item, Seen, Wire};
 
 /// A client that reads one endless response.
 pub(super) struct StreamClient<W> {
@@ -27,7 +26,7 @@ impl<W: Wire> StreamClient<W> {
         let inbox = Inbox::after(cursor);
         if response.status() == StatusCode::NO_CONTENT && media == "text/event-stream" && found.is_none() {
             let mut this = Self { _connection: connection, body: response.into_body(), wire, inbox };
-            this.inbox.put(Item::Seen(Seen::End(End::Finished)));
+            this.inbox.put(Item::Seen(Seen::End(ClientEnd::Finished)));
             return Ok(this);
         }
         if response.status() != StatusCode::OK || found.as_deref() != Some(media) {
@@ -47,11 +46,11 @@ impl<W: Wire> StreamClient<W> {
                 self.wire.read(&bytes, &mut self.inbox)
             }
             Some(Err(_)) => {
-                self.inbox.put(Item::Seen(Seen::End(End::Later)));
+                self.inbox.put(Item::Seen(Seen::End(ClientEnd::Later)));
                 Ok(())
             }
             None => {
-                self.inbox.put(Item::Seen(Seen::End(End::Finished)));
+                self.inbox.put(Item::Seen(Seen::End(ClientEnd::Finished)));
                 self.wire.end()
             }
         }

@@ -1,30 +1,30 @@
 //! Every transport of an endpoint, served by hyper over loopback.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
+use tidings::conformance::{AdapterUnderTest, CaseHub};
 use tidings::{Endpoint, SubscribeRequest};
 use tokio::net::TcpStream;
 
-use super::row::Row;
-use super::test_hub::TestHub;
-use crate::clients::{BoxFuture, Client, ClientKind, Connection, End, Http, Seen, Traffic, connect};
+use crate::clients::{BoxFuture, Client, ClientEnd, ClientKind, Connection, Http, Seen, Traffic, connect};
 use crate::support::http::{serve_http1, serve_http2};
 
 /// Returns a row for each kind of client on each HTTP version. The servers run until the current runtime ends.
-pub(super) async fn rows(hub: &Arc<TestHub>) -> Vec<Box<dyn Row>> {
+pub(super) async fn rows(hub: &CaseHub) -> Vec<Box<dyn AdapterUnderTest>> {
     let hub = hub.clone();
     let endpoint = Endpoint::new(move |request: SubscribeRequest| {
         let hub = hub.clone();
         async move { Ok(hub.subscribe(request.subscribe_to(request.topics()))?) }
     });
-    let mut rows: Vec<Box<dyn Row>> = Vec::new();
+    let mut rows: Vec<Box<dyn AdapterUnderTest>> = Vec::new();
     for http in [Http::One, Http::Two] {
         let address = match http {
             Http::One => serve_http1(&endpoint).await,
             Http::Two => serve_http2(&endpoint).await,
         };
-        rows.extend(ClientKind::ALL.map(|kind| Box::new(EndpointRow { kind, http, address }) as Box<dyn Row>));
+        rows.extend(
+            ClientKind::ALL.map(|kind| Box::new(EndpointRow { kind, http, address }) as Box<dyn AdapterUnderTest>),
+        );
     }
     rows
 }
@@ -35,7 +35,7 @@ struct EndpointRow {
     address: SocketAddr,
 }
 
-impl Row for EndpointRow {
+impl AdapterUnderTest for EndpointRow {
     fn name(&self) -> String {
         match self.http {
             Http::One => self.kind.name().into(),
@@ -45,6 +45,7 @@ impl Row for EndpointRow {
 
     fn connect<'a>(
         &'a self,
+        _: &'a CaseHub,
         topics: &'a [&'a str],
         cursor: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Box<dyn Client>, String>> {
@@ -58,7 +59,7 @@ impl Row for EndpointRow {
     fn shows(&self, seen: Seen) -> Seen {
         match seen {
             // A poll reply cannot express the end, and the next poll finds no hub.
-            Seen::End(End::Finished) if !self.is_live() => Seen::End(End::Later),
+            Seen::End(ClientEnd::Finished) if !self.is_live() => Seen::End(ClientEnd::Later),
             seen => self.kind.shows(seen),
         }
     }

@@ -14,9 +14,11 @@ use crate::support::http::{To, get, pass, text};
 
 const TIME: Duration = Duration::from_millis(700);
 
+type Pause = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A subscriber that loads one delivery, and is pending after it.
 struct Loader {
-    loading: Option<(Pin<Box<dyn Future<Output = ()> + Send>>, Delivery)>,
+    loading: Option<(Pause, Delivery)>,
     cursor: Option<Cursor>,
 }
 

@@ -9,7 +9,7 @@ use tidings::subscriber::{BoxSubscriber, Delivery, SubscriberExt};
 use tidings::{Cursor, Endpoint, GapReason, Rejection, SubscribeRequest, Subscriber, Subscription, Transport};
 use tokio::time::timeout;
 
-use crate::clients::{ClientKind, Data, End, Gap, Seen};
+use crate::clients::{ClientEnd, ClientKind, Seen, SeenData, SeenGap};
 use crate::support::VirtualTimer;
 use crate::support::counting::{Counters, CountingApp, Reader, Route, Server, SnapshotCall};
 
@@ -187,8 +187,8 @@ async fn gap_without_a_snapshot_is_sent_unchanged() {
             app.count(3);
             let mut reader = route.open(Some("nonsense")).await.unwrap();
             match reader.next_item().await.unwrap() {
-                Seen::End(End::Gap) if is_raw(route) => {}
-                Seen::Gap(Gap { cursor, snapshot: false, .. }) => {
+                Seen::End(ClientEnd::Gap) if is_raw(route) => {}
+                Seen::Gap(SeenGap { cursor, snapshot: false, .. }) => {
                     assert_eq!(cursor, app.last());
                     app.count(2);
                     reader.count_to(5).await;
@@ -220,7 +220,7 @@ async fn panicking_snapshot_call_ends_its_session_only() {
         };
         match (route.kind, seen) {
             (ClientKind::ShortPoll | ClientKind::LongPoll, Err(error)) => assert!(error.starts_with("500"), "{error}"),
-            (ClientKind::Chunked | ClientKind::Sse | ClientKind::SseObjects, Ok(Seen::End(End::Later))) => {}
+            (ClientKind::Chunked | ClientKind::Sse | ClientKind::SseObjects, Ok(Seen::End(ClientEnd::Later))) => {}
             (ClientKind::WebSocket | ClientKind::RawWebSocket, Err(error)) => {
                 assert!(error.contains("1011"), "{error}")
             }
@@ -327,7 +327,7 @@ async fn check_resume_after_panic(
         let Seen::Event(first) = timeout(PATIENCE, reader.next_item()).await.unwrap().unwrap() else {
             panic!("no event over {route:?}")
         };
-        assert_eq!(first.data, Data::Text("2".to_owned()), "{route:?}");
+        assert_eq!(first.data, SeenData::Text("2".to_owned()), "{route:?}");
         timeout(PATIENCE, reader.count_to(4)).await.unwrap();
     }
 }
@@ -363,7 +363,7 @@ async fn replies_and_streams_wait_for_the_snapshot_call() {
             assert_eq!(app.running().0, 0);
             match seen {
                 Seen::Gap(gap) => assert_eq!(gap.snapshot, !late, "{route:?}"),
-                Seen::End(End::Gap) if late && is_raw(route) => {}
+                Seen::End(ClientEnd::Gap) if late && is_raw(route) => {}
                 Seen::Event(_) if !late && is_raw(route) => {}
                 seen => panic!("{seen:?} over {route:?}"),
             }

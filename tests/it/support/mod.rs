@@ -13,8 +13,12 @@ mod functions;
 pub(crate) mod http;
 mod read;
 mod silence;
+#[allow(unreachable_pub, clippy::duplicate_mod, reason = "the file is one of the conformance kit")]
+#[path = "../../../src/conformance/clients/sse_reader.rs"]
 mod sse_reader;
 mod task;
+#[allow(unreachable_pub, reason = "the file is one of the conformance kit")]
+#[path = "../../../src/conformance/run/virtual_timer.rs"]
 mod timer;
 mod topics;
 mod wakers;

@@ -1,6 +1,6 @@
 mod damage;
-#[cfg(target_os = "linux")]
-mod figures;
+mod damaged_rows;
+mod failed;
 mod files;
 #[cfg(target_os = "linux")]
 mod full;

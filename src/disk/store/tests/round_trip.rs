@@ -5,8 +5,9 @@ use proptest::prelude::*;
 
 use super::support::{ALL, Directory, topic};
 use crate::disk::store::Record;
-use crate::disk::store::codec::{Body, Row};
 use crate::disk::store::keys;
+use crate::disk::store::order::{self, OrderEntry, OrderWriter};
+use crate::disk::store::packed::{RowWriter, entries};
 use crate::model::{EndReason, Event, EventKind, Topic};
 
 /// Returns any event, with any label and time to live.
@@ -29,29 +30,70 @@ pub(crate) fn events() -> impl Strategy<Value = Event> {
 
 proptest! {
     #[test]
-    fn row_of_any_event_is_read_as_it_was_written(event in events(), numbers: [u64; 3], place: (u32, u64)) {
-        let row = Row { at: numbers[0], number: numbers[1], weight: numbers[2], body: Body::Event(event) };
-        let key = keys::event(place.0, place.1);
-        prop_assert_eq!(Row::decode(&key, &row.encode(&key)).unwrap(), row);
+    fn row_of_any_events_is_read_as_it_was_written(
+        events in proptest::collection::vec((1..1_u64 << 40, any::<u64>(), events()), 1..9),
+        before: (u32, u32),
+        id: u32,
+    ) {
+        let (number, weight) = (u64::from(before.0), u64::from(before.1));
+        let (mut row, mut sequence) = (RowWriter::new(number, weight), 0);
+        let records = events.into_iter().map(|(step, at, event)| {
+            sequence += step;
+            row.event(sequence, at, &event);
+            Record::Event { sequence, topic: topic("a"), at, event }
+        });
+        let records = records.collect::<Vec<_>>();
+        let (key, value) = row.seal(id);
+        let read = entries(&key, &value).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+        prop_assert_eq!(read.iter().map(|entry| entry.record(&topic("a"))).collect::<Vec<_>>(), &records[..]);
+        let mut sum = weight;
+        for ((entry, record), number) in read.iter().zip(&records).zip(number + 1..) {
+            let Record::Event { event, .. } = record else { continue };
+            sum += event.weight() as u64;
+            prop_assert_eq!((entry.number, entry.weight), (number, sum));
+        }
     }
 
     #[test]
     fn row_with_another_byte_or_key_is_damaged(event in events(), at: prop::sample::Index, bit in 0..8) {
-        let row = Row { at: 5, number: 6, weight: 7, body: Body::Event(event) };
-        let key = keys::event(1, 2);
-        let mut value = row.encode(&key);
-        prop_assert!(Row::decode(&keys::event(1, 3), &value).is_err());
-        value[at.index(row.encode(&key).len())] ^= 1_u8 << bit;
-        prop_assert!(Row::decode(&key, &value).is_err());
+        let mut row = RowWriter::new(6, 7);
+        row.event(2, 5, &event);
+        let (key, mut value) = row.seal(1);
+        prop_assert!(entries(&keys::event(1, 3), &value).is_err());
+        let at = at.index(value.len());
+        value[at] ^= 1_u8 << bit;
+        prop_assert!(entries(&key, &value).is_err());
     }
 
     #[test]
     fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
         let key = keys::event(1, 2);
-        let sum = crate::disk::store::codec::crc(&key, &bytes).to_le_bytes();
-        let _ = Row::decode(&key, &bytes);
-        let _ = Row::decode(&key, &[&sum[..], &bytes].concat());
+        let value = sealed(&key, &bytes);
+        let _ = entries(&key, &bytes).map(|row| row.for_each(drop));
+        let _ = entries(&key, &value).map(|row| row.for_each(drop));
+        let _ = order::decode(&key, &value);
     }
+
+    #[test]
+    fn row_of_the_order_is_read_as_it_was_written(
+        records in proptest::collection::vec((1..1_u64 << 40, any::<u32>(), any::<bool>()), 1..40),
+    ) {
+        let (mut row, mut sequence) = (OrderWriter::default(), 0);
+        let records = records.into_iter().map(|(step, topic, is_end)| {
+            sequence += step;
+            OrderEntry { sequence, topic, is_end }
+        });
+        let records = records.collect::<Vec<_>>();
+        records.iter().for_each(|record| row.add(*record));
+        let (key, value) = row.seal();
+        prop_assert_eq!(order::decode(&key, &value).unwrap(), records);
+        prop_assert!(order::decode(&keys::order(sequence + 1), &value).is_err());
+    }
+}
+
+fn sealed(key: &[u8], bytes: &[u8]) -> Vec<u8> {
+    let sum = crate::disk::store::codec::crc(key, bytes).to_le_bytes();
+    [&sum[..], bytes].concat()
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 pub(crate) use super::files::{Directory, copy, cut_zeros, files, try_copy, written_part};
-use crate::disk::store::{Durability, Limit, LogPage, Opened, Record, Store, StoreOptions};
+use crate::disk::store::open::Opened;
+use crate::disk::store::{Durability, Limit, LogPage, Record, Store, StoreOptions};
 use crate::model::{Event, Retention, Topic};
 
 impl Directory {

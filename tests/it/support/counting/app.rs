@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::counters::{Counters, CountingClient};
-use crate::clients::{ClientKind, Connection, Data, Http, Seen, Traffic, connect};
+use crate::clients::{ClientKind, Connection, Http, Seen, SeenData, Traffic, connect};
 use crate::support::http::{serve_http1, serve_http2};
 
 /// An application that counts one topic, `a`, and returns a snapshot of the count for each gap.
@@ -218,7 +218,7 @@ impl Reader {
         let seen = self.client.next_item().await?;
         match &seen {
             Seen::Event(event) => {
-                let Data::Text(text) = &event.data else { panic!("{event:?}") };
+                let SeenData::Text(text) = &event.data else { panic!("{event:?}") };
                 self.counted.event(event.cursor.as_deref(), "a", text);
             }
             Seen::Gap(gap) => self.counted.gap(&gap.cursor, gap.topic.as_deref(), gap.snapshot),

@@ -11,7 +11,7 @@ use tidings::transport::short_poll::PollQueue;
 use tidings::transport::sse::SseEncoder;
 use tidings::{Cursor, EndReason, GapReason};
 
-use crate::clients::{End, Inbox, NdjsonWire, Seen, SseWire, Wire, read_reply};
+use crate::clients::{ClientEnd, Inbox, NdjsonWire, Seen, SseWire, Wire, read_reply};
 use crate::support::{Feed, Reader, VirtualTimer};
 
 #[derive(Debug, Clone)]
@@ -150,7 +150,7 @@ proptest! {
             cursor = read_reply(&body, &mut inbox).unwrap().unwrap().parse().unwrap();
             while let Some(item) = inbox.take() {
                 match item {
-                    Seen::End(End::AllEnded) => ends += 1,
+                    Seen::End(ClientEnd::AllEnded) => ends += 1,
                     item => seen.push(item),
                 }
             }

@@ -6,7 +6,7 @@ use tidings::transport::websocket::{CloseCause, Subprotocol, WebSocketConfig};
 use tidings::{Cursor, EndReason, GapReason};
 
 use super::{Connection, Frame};
-use crate::clients::{End, Inbox, Seen, WebSocketWire, Wire};
+use crate::clients::{ClientEnd, Inbox, Seen, WebSocketWire, Wire};
 use crate::support::{Feed, Reader};
 
 #[test]
@@ -98,7 +98,7 @@ fn connection_cut_at_every_byte_and_resumed_delivers_each_end_once() {
     feed.last_topic_end("a", EndReason::Done);
     let whole = bytes(&feed, feed.reader());
     let (expected, _) = items(&whole);
-    assert_eq!((expected.len(), expected.last()), (7, Some(&Seen::End(End::Finished))));
+    assert_eq!((expected.len(), expected.last()), (7, Some(&Seen::End(ClientEnd::Finished))));
     for cut in 0..whole.len() {
         let (mut seen, cursor) = items(&whole[..cut]);
         let (rest, _) = items(&bytes(&feed, feed.resume(cursor.unwrap_or(Cursor::new(7, 0)))));

@@ -1,0 +1,117 @@
+//! A write that failed after its batch was complete in the journal: its records are removed before the next write.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::support::{ALL, Directory, copy_killed, topic, written};
+use crate::disk::store::{Record, Store, StoreOptions};
+use crate::model::{EndReason, Event, Retention, StateLimits, Topic};
+
+const TOPICS: [&str; 3] = ["a", "b", "s"];
+
+fn options() -> StoreOptions {
+    let retention = |topic: &Topic| match topic.as_str() {
+        "s" => Retention::count(3).state_limits(StateLimits::default()),
+        _ => Retention::count(5),
+    };
+    StoreOptions { retention: Arc::new(retention), ..written(Retention::default()) }
+}
+
+fn records(first: u64, parts: &[(usize, u8, u8)]) -> Vec<Record> {
+    let record = |(sequence, &(place, kind, size)): (u64, &(usize, u8, u8))| {
+        let (topic, at) = (topic(TOPICS[place]), sequence);
+        let key = format!("key {}", kind % 3);
+        match kind {
+            0 => Record::End { sequence, topic, at, reason: EndReason::Done },
+            1..4 if place == 2 => Record::Event { sequence, topic, at, event: Event::removal(&key).unwrap() },
+            _ => {
+                let event = Event::text("x".repeat(usize::from(size))).with_key(&key).unwrap();
+                Record::Event { sequence, topic, at, event }
+            }
+        }
+    };
+    (first..).zip(parts).map(record).collect()
+}
+
+fn parts() -> impl Strategy<Value = Vec<(usize, u8, u8)>> {
+    proptest::collection::vec((0..3_usize, 0..9_u8, any::<u8>()), 1..20)
+}
+
+/// Returns all that a reader may see.
+fn contents(store: &Store) -> (Vec<Vec<Record>>, Vec<Record>, Vec<Record>, u64) {
+    let of_topics = TOPICS.iter().map(|name| store.read(&topic(name), 0, u64::MAX, ALL).unwrap().records);
+    let mut states = store.states().unwrap();
+    let mut all = store.read_all(0, u64::MAX, ALL, |_| true).unwrap().records;
+    all.extend(store.ends().unwrap());
+    (of_topics.collect(), all, store.next_states(&mut states, usize::MAX).unwrap(), store.head())
+}
+
+/// Writes records that are in the rows, and that the writer takes for failed.
+fn fail(store: &Store, records: &[Record]) {
+    let (head, replaced) = {
+        let writer = store.writer();
+        (writer.head, writer.replaced.clone())
+    };
+    store.write(records).unwrap();
+    let mut writer = store.writer();
+    writer.file.write(head.epoch, head.sequence).unwrap();
+    (writer.head, writer.replaced, writer.has_failed) = (head, replaced, true);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn failed_write_is_visible_to_no_one_after_the_next_one_and_after_a_reopen(
+        before in proptest::collection::vec(parts(), 0..4),
+        failed in parts(),
+        next in parts(),
+        is_closed: bool,
+    ) {
+        let (directory, expected) = (Directory::new(), Directory::new());
+        let (store, _) = Store::open(&directory.0, &options(), 1).unwrap();
+        let (other, _) = Store::open(&expected.0, &options(), 1).unwrap();
+        for parts in &before {
+            let records = records(store.head() + 1, parts);
+            for store in [&store, &other] {
+                store.write(&records).unwrap();
+                while store.trim(store.head(), 99).unwrap() {}
+            }
+        }
+        // An event after an end forgets the end, which a failed write does not bring back.
+        let ended = store.ends().unwrap().iter().map(|end| end.topic().clone()).collect::<Vec<_>>();
+        let mut failed = records(store.head() + 1, &failed);
+        failed.retain(|record| !ended.contains(record.topic()));
+        if !failed.is_empty() {
+            fail(&store, &failed);
+        }
+        if is_closed {
+            store.close().unwrap();
+            let (store, opened) = Store::open(&directory.0, &options(), 2).unwrap();
+            prop_assert_eq!((opened.head, opened.lost), (other.head(), None));
+            prop_assert_eq!(contents(&store), contents(&other));
+            return Ok(());
+        }
+        let next = records(store.head() + 1, &next);
+        store.write(&next).unwrap();
+        other.write(&next).unwrap();
+        prop_assert_eq!(contents(&store), contents(&other));
+        prop_assert_eq!(store.bytes(), other.bytes());
+        let killed = copy_killed(&directory);
+        let (store, opened) = Store::open(&killed.0, &options(), 2).unwrap();
+        prop_assert_eq!((opened.head, opened.lost), (other.head(), None));
+        prop_assert_eq!(contents(&store), contents(&other));
+    }
+}
+
+#[test]
+fn write_after_a_failure_that_left_nothing_continues() {
+    let directory = Directory::new();
+    let (store, _) = directory.open(1);
+    store.write(&records(1, &[(0, 5, 9), (1, 5, 9)])).unwrap();
+    store.writer().has_failed = true;
+    store.write(&records(3, &[(0, 5, 9)])).unwrap();
+    let all = store.read_all(0, u64::MAX, ALL, |_| true).unwrap().records;
+    assert_eq!(all, records(1, &[(0, 5, 9), (1, 5, 9), (0, 5, 9)]));
+}
