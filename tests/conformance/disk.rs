@@ -55,15 +55,11 @@ impl HubUnderTest for DiskHubs {
     }
 }
 
-/// Cases in which the hub is known to fail: its history has no ends, so after a restart they are not in their place, and a client
-/// that is behind them can miss events.
-const KNOWN: [&str; 1] = ["restart, ends of topics"];
-
 #[test]
 fn hub_on_disk_conforms() {
     match conformance::hub(DiskHubs::new("hub", false)) {
         Ok(report) => println!("{report}"),
-        Err(failures) => assert!(failures.iter().all(|failure| KNOWN.contains(&failure.case())), "{failures}"),
+        Err(failures) => panic!("{failures}"),
     }
 }
 

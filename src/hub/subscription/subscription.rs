@@ -196,7 +196,8 @@ impl Subscription {
             let before = shared.published.load();
             let this = Self::new(Arc::clone(shared), now.clone())?;
             let start = Subscriber::cursor(&this).map_or(before, Cursor::sequence);
-            if start >= before || shared.published.load() == before {
+            // Events that were published meanwhile may have left memory.
+            if this.is_complete() && (start >= before || shared.published.load() == before) {
                 return Ok((this, start.max(before)));
             }
         }
