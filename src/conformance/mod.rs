@@ -6,6 +6,7 @@
 //! | function | tests | you implement |
 //! |---|---|---|
 //! | [`hub`] | a [`Hub`](crate::Hub), by its subscriptions and by clients of each adapter of this crate | [`HubUnderTest`] |
+//! | `engine` (feature `engine`) | an [`Engine`](crate::engine), and hubs of two nodes on its log | `EngineUnderTest` |
 //! | [`subscriber`] | a [`Subscriber`](crate::Subscriber) | [`SourceUnderTest`] |
 //! | [`adapters`] | adapters, alone and beside those of this crate | [`AdapterUnderTest`] |
 //!
@@ -56,12 +57,17 @@ mod adapters;
 mod beside;
 mod cases;
 pub mod clients;
+#[cfg(feature = "engine")]
+mod engines;
 mod hub;
 mod run;
 mod subscriber;
 
 pub use adapters::own_adapters;
 pub use beside::adapters;
+#[cfg(feature = "engine")]
+#[cfg_attr(docsrs, doc(cfg(feature = "engine")))]
+pub use engines::{EngineUnderTest, engine};
 pub use hub::hub;
 pub use run::{
     AdapterUnderTest, Capabilities, CaseHub, CaseResult, Failure, Failures, HubOptions, HubUnderTest, LocalHubs,

@@ -31,7 +31,7 @@ pub struct EngineDriver {
 impl EngineDriver {
     pub(crate) fn new(shared: &Arc<EngineShared>) -> Self {
         shared.lock().has_driver = true;
-        let run = shared.engine.run(Tail::new(Arc::clone(shared)));
+        let run = shared.engine.run(Tail::new(Arc::clone(shared) as _));
         Self { shared: Arc::clone(shared), run: Some(run), reading: None, following: None, checking: None }
     }
 

@@ -24,7 +24,8 @@ pub trait Engine: Send + Sync + 'static {
     fn state(&self) -> EngineFuture<Result<LogState, HistoryError>>;
 
     /// Appends an event, or ends a topic, in one atomic step. An engine that tries again, because an attempt may have failed, does
-    /// so with the same [`Append::id`], and appends once.
+    /// so with the same [`Append::id`], and appends once. So does a second call with the same record: its result is that of the
+    /// first.
     ///
     /// # Errors
     ///
@@ -96,6 +97,14 @@ pub struct Append {
     pub body: AppendBody,
     /// Random number that no other record has.
     pub id: u128,
+}
+
+impl Append {
+    /// Creates the record to append.
+    #[must_use]
+    pub fn new(topic: Topic, body: AppendBody, id: u128) -> Self {
+        Self { topic, body, id }
+    }
 }
 
 /// Content of an [`Append`].

@@ -99,7 +99,7 @@ impl EngineHub {
         if shared.lock().is_closed {
             return Err(PublishError::Closed);
         }
-        let appended = shared.engine.append(Append { topic, body, id: fastrand::u128(..) }).await?;
+        let appended = shared.engine.append(Append::new(topic, body, fastrand::u128(..))).await?;
         if let Appended::At { epoch, sequence } | Appended::Ended { epoch, sequence, .. } = appended {
             shared.note_head(epoch, sequence);
         }

@@ -44,7 +44,7 @@ impl Fill {
     pub(crate) fn after(epoch: u64, ranges: Arc<[ReadRange]>, after: u64, up_to: u64) -> Self {
         Self {
             epoch,
-            read: Read::between(ranges, after, up_to),
+            read: Read::new(ranges, after, up_to),
             position: Some(after),
             forgiven: Forgiven::NONE,
             opening: None,

@@ -31,8 +31,9 @@ pub struct Read {
 }
 
 impl Read {
-    /// Returns a read of all events between two sequences.
-    pub(crate) fn between(ranges: Arc<[ReadRange]>, after: u64, up_to: u64) -> Self {
+    /// Creates a read of the events after one sequence, up to another.
+    #[must_use]
+    pub fn new(ranges: Arc<[ReadRange]>, after: u64, up_to: u64) -> Self {
         Self { ranges, after, up_to, since: up_to }
     }
 }
@@ -85,8 +86,9 @@ impl ReadState {
 }
 
 impl ReadRange {
-    /// Returns the range of a name, from the position of the read, without keyed topics.
-    pub(crate) fn of(name: Pattern) -> Self {
+    /// Creates the range of a name, from the position of the read, without keyed topics.
+    #[must_use]
+    pub fn new(name: Pattern) -> Self {
         Self { name, from: ReadFrom::Position, after: 0, state: None }
     }
 
@@ -120,7 +122,7 @@ impl HistoryPage {
         Self { events, up_to, ..Self::default() }
     }
 
-    /// Adds the ends of topics of the read, up to the end of the page. Not those of patterns.
+    /// Adds the ends of topics of the read, also of those that its patterns match, up to the end of the page.
     #[must_use]
     pub fn with_ends(self, ends: Vec<StoredEnd>) -> Self {
         Self { ends, ..self }

@@ -161,6 +161,6 @@ impl Interest {
     pub(crate) fn ranges(&self) -> Arc<[ReadRange]> {
         let followed = self.names.iter().filter(|(_, name)| matches!(name.state, State::Followed { .. }));
         let names = narrowed(followed.map(|(name, _)| name.clone()).collect());
-        names.into_iter().map(ReadRange::of).collect()
+        names.into_iter().map(ReadRange::new).collect()
     }
 }

@@ -270,7 +270,7 @@ impl Merge {
                     continue;
                 }
                 Some(Untrusted { up_to: Some(up_to), .. }) => {
-                    let read = Read::between(self.interest.ranges(), self.merged, up_to);
+                    let read = Read::new(self.interest.ranges(), self.merged, up_to);
                     match read.ranges.is_empty() {
                         true => self.read_up_to = up_to,
                         false => self.reading = Some(Reading { read, before: None, is_asked: false }),
@@ -303,8 +303,8 @@ impl Merge {
             let TailRecord { topic, previous, .. } = record;
             let last = self.topics.last(topic, &self.interest);
             if let Some((previous, last)) = previous.zip(last).filter(|(previous, last)| previous > last) {
-                let range = ReadRange::of(Pattern::from(topic));
-                return Some((sequence, Read::between(Arc::new([range]), last, previous)));
+                let range = ReadRange::new(Pattern::from(topic));
+                return Some((sequence, Read::new(Arc::new([range]), last, previous)));
             }
             self.topics.put(topic, sequence, &self.interest);
         }

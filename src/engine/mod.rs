@@ -15,12 +15,12 @@ mod interest;
 mod known_topics;
 mod late;
 mod merge;
-mod record;
+pub(crate) mod record;
 mod shared;
 pub(crate) mod shared_reads;
 pub(crate) mod start;
 pub(crate) mod subscription;
-mod tail;
+pub(crate) mod tail;
 
 #[cfg(test)]
 mod model;

@@ -86,7 +86,7 @@ impl Shared {
         }
         let before = newest.filter(|page| !page.lock().is_done()).cloned();
         // The position of the page may become another one, and the ranges begin at it.
-        let ranges = names.iter().cloned().map(ReadRange::of).collect();
+        let ranges = names.iter().cloned().map(ReadRange::new).collect();
         let page = pages.add(Read { ranges, ..read.clone() }, before);
         pages.newest.insert(names, Arc::clone(&page));
         if pages.newest.len() > pages.limit {

@@ -65,7 +65,7 @@ impl Continued<'_> {
         let mut began = self.hub.cursor().sequence();
         let range = |name: &Pattern| {
             let state = self.hub.may_keep_state(name).then(ReadState::default);
-            ReadRange { state, ..ReadRange::of(name.clone()) }
+            ReadRange { state, ..ReadRange::new(name.clone()) }
         };
         let ranges: Arc<[_]> = names.iter().map(range).collect();
         let is_keyed = ranges.iter().any(|range| range.state.is_some());

@@ -13,54 +13,78 @@ use crate::engine::shared::EngineShared;
 /// take a record, it reads it from the log later.
 #[derive(Clone)]
 pub struct Tail {
-    shared: Arc<EngineShared>,
+    sink: Arc<dyn TailSink>,
+}
+
+/// Owner of the records of a [`Tail`].
+pub(crate) trait TailSink: Send + Sync {
+    fn record(&self, sequence: u64, record: TailRecord);
+    fn complete(&self, up_to: u64);
+    fn lost(&self);
+    fn state(&self, state: &LogState);
 }
 
 impl Tail {
-    pub(crate) fn new(shared: Arc<EngineShared>) -> Self {
-        Self { shared }
+    pub(crate) fn new(sink: Arc<dyn TailSink>) -> Self {
+        Self { sink }
     }
 
     /// Pushes an event. `previous` is the sequence of the topic's record before it, or 0 if it is the first; `None` if that is not
     /// known. With it the hub notices if a record was not pushed.
     pub fn event(&self, event: StoredEvent, previous: Option<u64>) {
         let StoredEvent { sequence, topic, event } = event;
-        self.record(sequence, TailRecord { topic, previous, body: TailBody::Event(event) });
+        self.sink.record(sequence, TailRecord { topic, previous, body: TailBody::Event(event) });
     }
 
     /// Pushes the end of a topic. `previous` is as for [`event`](Self::event).
     pub fn end(&self, end: StoredEnd, previous: Option<u64>) {
         let StoredEnd { sequence, topic, reason } = end;
-        self.record(sequence, TailRecord { topic, previous, body: TailBody::End(reason) });
+        self.sink.record(sequence, TailRecord { topic, previous, body: TailBody::End(reason) });
     }
 
     /// Notes that each record of a followed name up to a sequence was pushed. Subscribers get records up to there, so call it after
     /// each record or group of records, and about once a second while there are none, with the last sequence of the log.
     pub fn complete(&self, up_to: u64) {
-        self.change(|merge| merge.complete(up_to));
+        self.sink.complete(up_to);
     }
 
     /// Notes that records after those that were [completed](Self::complete) may not be pushed, for example because the connection
     /// ended. After the next call of `complete` the hub reads them from the log, up to the completed sequence.
     pub fn lost(&self) {
-        self.change(Merge::lost);
+        self.sink.lost();
     }
 
     /// Notes the state of the log. Call it if the epoch has changed. Records that were pushed before are forgotten; all that
     /// follow the head of the state are pushed afterwards.
     pub fn state(&self, state: &LogState) {
-        self.change(|merge| merge.state(state));
+        self.sink.state(state);
     }
+}
 
-    fn record(&self, sequence: u64, record: TailRecord) {
-        // It is looked at when its sequence is complete.
-        self.shared.lock().merge.record(sequence, record);
-    }
-
+impl EngineShared {
     fn change(&self, change: impl FnOnce(&mut Merge)) {
-        let mut state = self.shared.lock();
+        let mut state = self.lock();
         change(&mut state.merge);
         state.wake_driver();
+    }
+}
+
+impl TailSink for EngineShared {
+    fn record(&self, sequence: u64, record: TailRecord) {
+        // It is looked at when its sequence is complete.
+        self.lock().merge.record(sequence, record);
+    }
+
+    fn complete(&self, up_to: u64) {
+        self.change(|merge| merge.complete(up_to));
+    }
+
+    fn lost(&self) {
+        self.change(Merge::lost);
+    }
+
+    fn state(&self, state: &LogState) {
+        self.change(|merge| merge.state(state));
     }
 }
 

@@ -98,6 +98,12 @@ impl HubOptions {
         Retention::count(self.retain)
     }
 
+    /// Returns the number of events of each topic that [`retention`](Self::retention) keeps.
+    #[must_use]
+    pub fn retained_events(&self) -> usize {
+        self.retain
+    }
+
     /// Returns the retention of the topics that match [`KEYED_TOPICS`](Self::KEYED_TOPICS). It is used by hubs with
     /// [keyed topics](Capabilities::with_keyed_topics).
     #[must_use]
