@@ -20,6 +20,8 @@ pub struct EngineSubscription {
     /// Whether lost events end the subscription.
     disconnects: bool,
     place: Place,
+    /// Cursor while the subscription begins. `None` until it is known whether that of a client is one of the log.
+    known: Option<Cursor>,
     state: State,
     /// Number of hubs in memory when the subscription began.
     renewals: u64,
@@ -40,8 +42,12 @@ impl EngineSubscription {
             Start::After(cursor) => Place::After(cursor),
             _ => Place::Start(now),
         };
+        let known = match place {
+            Place::Start(now) if options.starts_now() => Some(now),
+            Place::Start(_) | Place::After(_) => None,
+        };
         let (state, renewals) = (State::Joining(shared.join(place)), shared.renewals());
-        Ok(Self { shared: Arc::clone(shared), what, names: names.into(), disconnects, place, state, renewals })
+        Ok(Self { shared: Arc::clone(shared), what, names: names.into(), disconnects, place, known, state, renewals })
     }
 
     fn poll_joined(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut HistorySubscription, SubscriptionEnd>> {
@@ -70,7 +76,8 @@ impl EngineSubscription {
 
     /// Begins again at the cursor, or at the same place if nothing was delivered.
     fn begin_again(&mut self) {
-        self.place = self.cursor().map_or(self.place, Place::After);
+        self.known = self.cursor();
+        self.place = self.known.map_or(self.place, Place::After);
         self.state = State::Joining(self.shared.join(self.place));
     }
 
@@ -132,14 +139,10 @@ impl Subscriber for EngineSubscription {
         }
     }
 
-    /// `None` also until it is known whether a client's cursor is one of the log.
     fn cursor(&self) -> Option<Cursor> {
         match &self.state {
             State::Joined(joined) => joined.cursor(),
-            State::Joining(_) => match self.place {
-                Place::Start(now) if self.what.options.starts_now() => Some(now),
-                Place::Start(_) | Place::After(_) => None,
-            },
+            State::Joining(_) => self.known,
             State::Over(_) => None,
         }
     }
@@ -148,7 +151,7 @@ impl Subscriber for EngineSubscription {
         match &mut self.state {
             State::Joined(joined) => joined.skip_to(cursor),
             State::Joining(join) if self.shared.contains(cursor) => {
-                self.place = Place::After(cursor);
+                (self.place, self.known) = (Place::After(cursor), Some(cursor));
                 join.place = self.place;
                 true
             }

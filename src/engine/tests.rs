@@ -165,6 +165,24 @@ fn cursor_ahead_of_the_node_waits_for_it_and_a_made_up_one_is_a_gap() {
 }
 
 #[test]
+fn subscription_that_begins_or_begins_again_has_the_cursor_of_its_client() {
+    let mut world = World::new();
+    let at = world.publish("a", "1");
+    let mut reader = world.subscribe(&["a"], Start::Oldest);
+    assert!(reader.cursor().is_none());
+    assert!(reader.skip_to(at));
+    assert_eq!(reader.cursor(), Some(at));
+    let later = world.publish("a", "2");
+    world.settle();
+    assert_eq!(all(&mut reader), ["2"]);
+    world.log.begin_epoch(0, false);
+    world.log.push(0, &[], false);
+    assert!(world.drive().is_pending());
+    assert!(poll(&mut reader).is_pending());
+    assert_eq!(reader.cursor(), Some(later));
+}
+
+#[test]
 fn cursor_of_an_epoch_that_the_node_does_not_know_is_checked() {
     let mut world = World::new();
     world.publish("a", "1");

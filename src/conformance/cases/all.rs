@@ -21,11 +21,13 @@ pub(in crate::conformance) const CASES: &[Case] = &[
     .needs(&[Ability::Exact]),
     Case::new("gap after lag", 4, Rows::Live, |cx| Box::pin(gaps::overflow(cx))).needs(&[Ability::Exact]),
     Case::new("the newest of each key", 1_000, Rows::Every, |cx| Box::pin(overflow::latest(cx)))
-        .overflow(Overflow::Latest),
+        .overflow(Overflow::Latest)
+        .needs(&[Ability::Prompt]),
     Case::new("the newest of each key on another transport", 100, Rows::Pairs, |cx| {
         Box::pin(overflow::latest_on_another(cx))
     })
-    .overflow(Overflow::Latest),
+    .overflow(Overflow::Latest)
+    .needs(&[Ability::Prompt]),
     Case::new("no gap for replaced events", 3, Rows::Every, |cx| Box::pin(overflow::latest_resumed(cx)))
         .overflow(Overflow::Latest)
         .needs(&[Ability::Exact]),

@@ -89,6 +89,6 @@ impl<K: EngineUnderTest> HubUnderTest for NodeHubs<K> {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::default().with_topic_ends().with_restarts()
+        Capabilities::default().with_topic_ends().with_restarts().with_late_events()
     }
 }

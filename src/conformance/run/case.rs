@@ -34,6 +34,7 @@ pub(in crate::conformance) enum Ability {
     Keyed,
     Exact,
     Restarts,
+    Prompt,
 }
 
 impl Case {
@@ -66,6 +67,7 @@ impl Ability {
             Self::Keyed => (of.keyed, "keyed topics"),
             Self::Exact => (of.exact, "exact eviction"),
             Self::Restarts => (of.restarts, "restarts"),
+            Self::Prompt => (!of.late, "prompt events"),
         };
         (!has).then_some(name)
     }

@@ -41,6 +41,7 @@ pub struct Capabilities {
     pub(in crate::conformance) restarts: bool,
     pub(in crate::conformance) exact: bool,
     pub(in crate::conformance) immediate: bool,
+    pub(in crate::conformance) late: bool,
 }
 
 impl Capabilities {
@@ -69,6 +70,12 @@ impl Capabilities {
     /// kit then does not wait for other threads.
     pub fn with_immediate_replies(self) -> Self {
         Self { immediate: true, ..self }
+    }
+
+    /// Marks a hub whose publishes are ready before its subscriptions can yield the event, such as one over a broker. A subscription
+    /// that conflates may then read events before newer ones of their keys.
+    pub fn with_late_events(self) -> Self {
+        Self { late: true, ..self }
     }
 }
 
