@@ -84,7 +84,7 @@ impl TailSink for EngineShared {
     }
 
     fn state(&self, state: &LogState) {
-        self.change(|merge| merge.state(state));
+        self.pushed(state);
     }
 }
 

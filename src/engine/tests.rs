@@ -176,6 +176,8 @@ fn subscription_that_begins_or_begins_again_has_the_cursor_of_its_client() {
     world.settle();
     assert_eq!(all(&mut reader), ["2"]);
     world.log.begin_epoch(0, false);
+    // The follow of the new hub in memory is pending.
+    world.log.lock().slow = 100;
     world.log.push(0, &[], false);
     assert!(world.drive().is_pending());
     assert!(poll(&mut reader).is_pending());

@@ -37,7 +37,7 @@ pub(in crate::conformance) const CASES: &[Case] = &[
     Case::new("disconnected after lag", 4, Rows::Live, |cx| Box::pin(overflow::disconnect(cx)))
         .overflow(Overflow::Disconnect)
         .needs(&[Ability::Exact]),
-    Case::new("no expired event", 100, Rows::Every, |cx| Box::pin(ttl::never_delivered(cx))),
+    Case::new("no expired event", 100, Rows::Every, |cx| Box::pin(ttl::never_delivered(cx))).needs(&[Ability::Prompt]),
     Case::new("no gap for expired events", 4, Rows::Resuming, |cx| Box::pin(ttl::no_gap(cx))),
     Case::new("events that a predicate keeps", 100, Rows::Every, |cx| Box::pin(filter::kept_events_only(cx)))
         .filter(filter::is_visible),
@@ -81,7 +81,8 @@ pub(in crate::conformance) const CASES: &[Case] = &[
     Case::new("state after the history was lost", 100, Rows::Resuming, |cx| Box::pin(keyed::epoch(cx)))
         .needs(&[Ability::Keyed]),
     Case::new("state after lag", 4, Rows::Live, |cx| Box::pin(keyed::lag(cx))).needs(&[Ability::Exact, Ability::Keyed]),
-    Case::new("end after unread events", 100, Rows::Live, |cx| Box::pin(end::after_unread_events(cx))),
+    Case::new("end after unread events", 100, Rows::Live, |cx| Box::pin(end::after_unread_events(cx)))
+        .needs(&[Ability::Prompt]),
     Case::new("every event or a gap after a long absence", 4, Rows::Resuming, |cx| Box::pin(losses::away(cx))),
     Case::new("every event or a gap after lag", 4, Rows::Live, |cx| Box::pin(losses::behind(cx))),
     Case::new("restart, resume at every cut", 100, Rows::Pairs, |cx| Box::pin(restart::at_every_cut(cx)))
@@ -89,7 +90,7 @@ pub(in crate::conformance) const CASES: &[Case] = &[
     Case::new("restart, resume after several", 100, Rows::Resuming, |cx| Box::pin(restart::between_restarts(cx)))
         .needs(&[Ability::Restarts]),
     Case::new("restart, connected client", 100, Rows::Live, |cx| Box::pin(restart::connected(cx)))
-        .needs(&[Ability::Restarts]),
+        .needs(&[Ability::Restarts, Ability::Prompt]),
     Case::new("restart, new client", 100, Rows::Every, |cx| Box::pin(restart::new_client(cx)))
         .needs(&[Ability::Restarts]),
     Case::new("restart, every event or a gap", 4, Rows::Resuming, |cx| Box::pin(restart::evicted(cx)))

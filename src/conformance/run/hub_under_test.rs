@@ -73,7 +73,8 @@ impl Capabilities {
     }
 
     /// Marks a hub whose publishes are ready before its subscriptions can yield the event, such as one over a broker. A subscription
-    /// that conflates may then read events before newer ones of their keys.
+    /// that conflates may then read events before newer ones of their keys, and one that has not begun when the hub is closed ends
+    /// without events.
     pub fn with_late_events(self) -> Self {
         Self { late: true, ..self }
     }
