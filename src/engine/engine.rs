@@ -37,7 +37,7 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Reads a page of retained records, in the epoch of the last state that was [pushed](Tail::state), or of the first one that
     /// [`state`](Self::state) returned. If the log is in another one, the engine pushes its state, and the future may stay
-    /// pending: the hub drops it then.
+    /// pending: the hub drops it then. Events that have [expired](Event::with_ttl) are left out, and are not lost.
     ///
     /// # Errors
     ///

@@ -46,7 +46,7 @@ pub(in crate::conformance) const CASES: &[Case] = &[
     })
     .filter(filter::is_visible),
     Case::new("gap after the history was lost", 4, Rows::Resuming, |cx| Box::pin(gaps::epoch(cx))),
-    Case::new("unreadable cursor", 4, Rows::Every, |cx| Box::pin(gaps::unreadable(cx))),
+    Case::new("unreadable cursor", 4, Rows::Every, |cx| Box::pin(gaps::unreadable(cx))).needs(&[Ability::Prompt]),
     Case::new("end", 100, Rows::Every, |cx| Box::pin(end::after_all_events(cx))),
     Case::new("ends of topics", 100, Rows::Every, |cx| Box::pin(topic_ends::in_order(cx))).needs(&[Ability::Ends]),
     Case::new("ends of topics, unread", 100, Rows::Live, |cx| Box::pin(topic_ends::unread(cx))).needs(&[Ability::Ends]),

@@ -103,9 +103,11 @@ pub(super) async fn lost<K: EngineUnderTest>(seam: Seam<K>) -> CaseResult {
     let engine = seam.engine().await?;
     let all = append_to(&engine, &["a", "b"], 100).await?;
     let end = all[99].0;
-    for names in [&["a", "b"][..], &["*"], &["b"]] {
-        let pages = read(&engine, ranges(names)?, 0, end).await?;
-        for (sequence, topic, _) in all.iter().filter(|event| names.contains(&event.1) || names == ["*"]) {
+    let ends = [end, all[30].0];
+    for (names, up_to) in [&["a", "b"][..], &["*"], &["b"]].into_iter().flat_map(|names| ends.map(|end| (names, end))) {
+        let pages = read(&engine, ranges(names)?, 0, up_to).await?;
+        let is_read = |event: &&Placed| event.0 <= up_to && (names.contains(&event.1) || names == ["*"]);
+        for (sequence, topic, _) in all.iter().filter(is_read) {
             let is_read = pages.events.iter().any(|event| event.sequence == *sequence);
             let is_lost = |lost: &LostEvents| {
                 *sequence <= lost.last && lost.topic.as_ref().is_none_or(|lost| lost.as_str() == *topic)
