@@ -5,9 +5,8 @@
 //! cargo run --example engine_in_memory --features full,conformance,engine -- --fault silent
 //! ```
 //!
-//! The log is in the memory of the process, in place of a database or a broker. Without arguments the program shows two nodes: an event
-//! that is published at one and received at the other, an outage of the other, and a client that resumes there. With `--fault` the log is
-//! planted a fault, and the program prints the cases of the kit that find it:
+//! The log is in memory, in place of a database or a broker. Without arguments the program shows two nodes: an event that is published at
+//! one and received at the other, an outage, and a client that resumes at the other. With `--fault` it prints the cases that find a fault:
 //!
 //! - `lost`: each seventh record is not pushed.
 //! - `doubled`: a record that is appended again has a second place.
@@ -302,7 +301,7 @@ impl Drop for InMemory {
     }
 }
 
-/// Opens logs for the kit, by name.
+/// Logs for the kit, by name.
 struct Logs {
     logs: Mutex<HashMap<String, SharedLog>>,
     fault: Option<Fault>,
