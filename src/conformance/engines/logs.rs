@@ -29,7 +29,7 @@ pub(super) async fn state<K: EngineUnderTest>(seam: Seam<K>) -> CaseResult {
     Ok(())
 }
 
-/// The same record, appended by two nodes, has one place.
+/// A record that two nodes append has one place.
 pub(super) async fn twice<K: EngineUnderTest>(seam: Seam<K>) -> CaseResult {
     let (one, other) = (seam.engine().await?, seam.engine().await?);
     let again = event("a", "once")?;
@@ -85,7 +85,7 @@ pub(super) async fn at_once<K: EngineUnderTest>(seam: Seam<K>) -> CaseResult {
         let last = within("`state`", one.state()).await??.head;
         let stored = read(&other, ranges(&[&topic])?, 0, last).await?;
         let stored: Vec<_> = stored.events.iter().map(|event| event.sequence).collect();
-        check(&results, stored)?;
+        check(&results, &stored)?;
     }
     Ok(())
 }
@@ -108,7 +108,7 @@ async fn all(mut futures: Vec<(AppendBody, EngineFuture<AppendResult>)>) -> Vec<
     bodies.zip(results.into_iter().flatten()).collect()
 }
 
-fn check(results: &[(AppendBody, AppendResult)], stored: Vec<u64>) -> Result<(), Problem> {
+fn check(results: &[(AppendBody, AppendResult)], stored: &[u64]) -> Result<(), Problem> {
     let first = results.iter().find_map(|result| match result {
         (AppendBody::End(reason), Ok(Appended::At { sequence, .. })) => Some((*sequence, *reason)),
         _ => None,
@@ -130,7 +130,7 @@ fn check(results: &[(AppendBody, AppendResult)], stored: Vec<u64>) -> Result<(),
         }
     }
     events.sort_unstable();
-    match events == stored {
+    match *events == *stored {
         true => Ok(()),
         false => Err(format!("events were appended at {events:?}, and are at {stored:?}").into()),
     }

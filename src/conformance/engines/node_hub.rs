@@ -31,9 +31,9 @@ impl NodeHub {
         options: &HubOptions,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let (engine, retention) = (kit.open(options).await?, options.retention());
-        let memory = move || LocalHub::builder().retain(retention.clone()).live_buffer(0);
+        let memory = move || LocalHub::builder().retain(retention).live_buffer(0);
         let (hub, driver) = EngineHub::builder(engine).memory(memory).open().await?;
-        task::spawn(kit, Box::pin(driver));
+        task::run(kit, Box::pin(driver));
         Ok(Self { hub, last: Arc::default() })
     }
 

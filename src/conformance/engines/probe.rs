@@ -50,7 +50,7 @@ impl<E: Engine> TailProbe<E> {
     pub(super) fn new<K: EngineUnderTest<Engine = E>>(kit: &Arc<K>, engine: E) -> Self {
         let (engine, received) = (Arc::new(engine), Arc::new(Received::default()));
         let run = engine.run(Tail::new(Arc::clone(&received) as _));
-        task::spawn(kit, until_over(Arc::clone(&received), run));
+        task::run(kit, until_over(Arc::clone(&received), run));
         Self { engine, received }
     }
 

@@ -15,7 +15,7 @@ impl Wake for Unpark {
 }
 
 /// Runs a task on a thread of its own.
-pub(super) fn spawn<K: EngineUnderTest>(kit: &Arc<K>, task: EngineFuture<()>) {
+pub(super) fn run<K: EngineUnderTest>(kit: &Arc<K>, task: EngineFuture<()>) {
     let kit = Arc::clone(kit);
     thread::spawn(move || kit.block_on(task));
 }
