@@ -138,8 +138,13 @@ impl Store {
     }
 
     /// Returns the highest sequence that retention removed from the topics that `filter` accepts, if it is greater than
-    /// `after`, or else 0. It looks at all topics unless nothing after `after` was removed.
-    pub(crate) fn trimmed(&self, after: u64, filter: impl Fn(&Topic) -> bool) -> Result<u64, DiskError> {
+    /// `after`, or else 0: of the topics in `only`, or of all. It looks at these unless nothing after `after` was removed.
+    pub(crate) fn trimmed(
+        &self,
+        after: u64,
+        only: Option<&[&Topic]>,
+        filter: impl Fn(&Topic) -> bool,
+    ) -> Result<u64, DiskError> {
         self.with_view(|view| {
             let head = head(view)?;
             if head.trimmed.max(head.forgotten) <= after {
@@ -147,12 +152,19 @@ impl Store {
             }
             // A topic that was forgotten may have matched.
             let mut highest = head.forgotten;
-            for row in view.prefix(b"n") {
-                let (key, value) = row?;
-                let meta = TopicMeta::decode(&key, &value)?;
+            let mut look = |meta: TopicMeta| {
                 if meta.trimmed > highest && filter(&meta.topic) {
                     highest = meta.trimmed;
                 }
+            };
+            for topic in only.into_iter().flatten() {
+                if let Some(id) = id_of(view, topic)? {
+                    look(meta(view, id)?);
+                }
+            }
+            for row in only.is_none().then(|| view.prefix(b"n")).into_iter().flatten() {
+                let (key, value) = row?;
+                look(TopicMeta::decode(&key, &value)?);
             }
             Ok(if highest > after { highest } else { 0 })
         })

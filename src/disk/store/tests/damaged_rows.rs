@@ -172,3 +172,19 @@ fn page_of_several_topics_reads_no_rows_beyond_its_bytes() {
     assert_eq!((sequences(&page.records), page.up_to, page.has_more), ((1..=10).collect(), 10, true));
     assert!(is_damaged(&read_pages(|after| store.read_all(after, 99, limit, |_| true), 0)));
 }
+
+#[test]
+fn read_of_topics_by_name_looks_at_no_other_topic() {
+    let directory = Directory::new();
+    let store = open(&directory, Retention::count(1));
+    for (sequence, name) in (1..).zip(["a", "a", "b", "c"]) {
+        store.write(&[event(sequence, name, "x")]).unwrap();
+    }
+    trim(&store, 4);
+    damage(&store, &keys::topic(4));
+    let names = [topic("a"), topic("b"), topic("none")];
+    assert_eq!(store.trimmed(0, Some(&names.each_ref()), |_| true).unwrap(), 1);
+    assert_eq!(store.trimmed(1, Some(&names.each_ref()), |_| true).unwrap(), 0);
+    assert_eq!(store.trimmed(0, Some(&names.each_ref()), |topic| topic.as_str() != "a").unwrap(), 0);
+    assert!(is_damaged(&store.trimmed(0, None, |_| true)));
+}
