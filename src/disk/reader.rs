@@ -134,7 +134,8 @@ impl Page<'_> {
             (Some(state), _) => Ok(state.after),
             (None, ReadFrom::Position) => Ok(range.after),
             (None, ReadFrom::Last(count)) => {
-                Ok(self.store.before_last(topic, self.read.since, count)?.max(range.after))
+                let now = milliseconds_since_1970();
+                Ok(self.store.before_last(topic, self.read.since, count, now)?.max(range.after))
             }
         }
     }
