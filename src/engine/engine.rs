@@ -34,9 +34,9 @@ pub trait Engine: Send + Sync + 'static {
     /// - [`PublishError::TooLarge`] and others, if the log has such limits.
     fn append(&self, append: Append) -> EngineFuture<Result<Appended, PublishError>>;
 
-    /// Reads a page of retained records, in the epoch of the last state that the engine has returned or
-    /// [pushed](Tail::state). If the log is in another one, the engine pushes its state, and the future stays pending: the
-    /// hub drops it then.
+    /// Reads a page of retained records, in the epoch of the last state that was [pushed](Tail::state), or of the first one that
+    /// [`state`](Self::state) returned. If the log is in another one, the engine pushes its state, and the future may stay
+    /// pending: the hub drops it then.
     ///
     /// # Errors
     ///

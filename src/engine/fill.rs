@@ -4,9 +4,9 @@ use std::task::{Context, Poll, ready};
 
 use crate::contract::{Batch, EventFilter};
 use crate::engine::history::{
-    History, HistoryError, HistoryPage, LostEvents, Read, ReadFuture, ReadRange, StoredEvent,
+    History, HistoryError, HistoryPage, LostEvents, Read, ReadFuture, ReadRange, StoredEnd, StoredEvent,
 };
-use crate::model::{Cursor, Gap, GapReason};
+use crate::model::{Cursor, Gap, GapReason, TopicEnd};
 
 /// Events that a subscription reads from the history before it continues in memory.
 pub(crate) struct Fill {
@@ -18,6 +18,8 @@ pub(crate) struct Fill {
     forgiven: Forgiven,
     /// Gap that is delivered with the first page.
     opening: Option<Gap>,
+    /// Ends of topics, in their order, which are delivered between the events.
+    ends: VecDeque<TopicEnd>,
     reading: Option<ReadFuture>,
     items: VecDeque<Filled>,
 }
@@ -35,6 +37,7 @@ struct Forgiven {
 pub(crate) enum Filled {
     Events(Batch),
     Gap(Gap),
+    TopicEnd(TopicEnd),
     /// The history is closed.
     Closed,
 }
@@ -48,6 +51,7 @@ impl Fill {
             position: Some(after),
             forgiven: Forgiven::NONE,
             opening: None,
+            ends: VecDeque::new(),
             reading: None,
             items: VecDeque::new(),
         }
@@ -77,6 +81,19 @@ impl Fill {
     /// Returns a fill with a gap for everything that is not retained, and with all retained events.
     pub(crate) fn after_gap(gap: Gap, ranges: Arc<[ReadRange]>, up_to: u64) -> Self {
         Self::start(gap.cursor.epoch(), ranges, up_to, up_to).with_opening(gap)
+    }
+
+    /// Adds the ends of topics up to the end of the fill, in their order. Those before its beginning are delivered there.
+    pub(crate) fn with_ends(self, ends: Vec<StoredEnd>, are_all: bool) -> Self {
+        let first = self.position.unwrap_or(0);
+        let ends = ends
+            .into_iter()
+            .map(|end| TopicEnd::new(end.topic, Cursor::new(self.epoch, end.sequence.max(first)), end.reason));
+        let mut ends: VecDeque<_> = ends.collect();
+        if let Some(last) = ends.pop_back() {
+            ends.push_back(if are_all { last.with_last() } else { last });
+        }
+        Self { ends, ..self }
     }
 
     /// Returns the sequence of the last event of the fill.
@@ -109,9 +126,10 @@ impl Fill {
                 return Poll::Ready(Some(item));
             }
             if self.read.after >= self.read.up_to {
-                match self.opening.take() {
-                    Some(gap) => self.items.push_back(Filled::Gap(gap)),
-                    None => return Poll::Ready(None),
+                let ends = self.ends.drain(..).map(Filled::TopicEnd);
+                self.items.extend(self.opening.take().map(Filled::Gap).into_iter().chain(ends));
+                if self.items.is_empty() {
+                    return Poll::Ready(None);
                 }
                 continue;
             }
@@ -142,6 +160,7 @@ impl Fill {
         self.opening = None;
         let items = std::mem::take(&mut self.items);
         self.items = items.into_iter().filter_map(|item| item.after(cursor)).collect();
+        self.ends.iter_mut().for_each(|end| end.cursor = later(end.cursor, cursor));
         if self.position.is_none_or(|position| position < sequence) {
             self.position = Some(sequence);
         }
@@ -164,7 +183,14 @@ impl Fill {
         self.opening.take_if(|gap| !gap.snapshot);
         self.reading = None;
         // They are read again, without those that are skipped.
-        self.items.clear();
+        let items = std::mem::take(&mut self.items);
+        let ends = items.into_iter().filter_map(|item| match item {
+            Filled::TopicEnd(end) => Some(end),
+            _ => None,
+        });
+        self.ends = ends.chain(std::mem::take(&mut self.ends)).collect();
+        let cursor = Cursor::new(self.epoch, sequence);
+        self.ends.iter_mut().for_each(|end| end.cursor = later(end.cursor, cursor));
         self.read.after = self.position.unwrap_or(0);
     }
 
@@ -190,6 +216,7 @@ impl Fill {
         let passed = match item {
             Filled::Events(batch) => batch.iter().next_back().and_then(|event| event.cursor).map(Cursor::sequence),
             Filled::Gap(gap) => Some(gap.cursor.sequence()),
+            Filled::TopicEnd(end) => Some(end.cursor.sequence()),
             Filled::Closed => None,
         };
         self.position = passed.or(self.position);
@@ -214,30 +241,41 @@ impl Fill {
         self.items.extend(self.opening.take().map(Filled::Gap));
         // A loss after the page is also one of the next read.
         let lost = lost.filter(|lost| !is_forgiven && (self.read.after + 1..=up_to).contains(&lost.last));
+        let mut records = self.records(events, up_to);
         if self.position.is_none() && self.items.is_empty() {
-            self.position = Some(events.first().map_or(up_to, |first| first.sequence - 1));
+            self.position = Some(records.first().map_or(up_to, |first| first.sequence().max(1) - 1));
         }
-        let mut events = events.into_iter();
         if let Some(lost) = lost {
-            let (earlier, next) = self.without_loss(events.as_slice());
-            let earlier: Vec<_> = events.by_ref().take(earlier).collect();
-            self.add(earlier, filter);
+            let (earlier, next) = self.without_loss(&records);
+            let later = records.split_off(earlier);
+            self.add(std::mem::replace(&mut records, later), filter);
             let cursor = next.map_or(lost.last, |next| lost.last.min(next - 1));
             let gap = Gap::new(GapReason::Evicted, Cursor::new(self.epoch, cursor));
             let gap = lost.topic.into_iter().fold(gap, Gap::with_topic).with_after(self.last_item());
             let gone = Cursor::new(self.epoch, lost.last);
             self.items.push_back(Filled::Gap(if cursor < lost.last { gap.with_gone(gone) } else { gap }));
         }
-        self.add(events.collect(), filter);
+        self.add(records, filter);
         // A page without progress would be read for ever.
         self.read.after = up_to.max(self.read.after + 1);
     }
 
-    /// Returns the number of first events of a page between which no event can be lost, and the sequence of the next one.
-    fn without_loss(&self, events: &[StoredEvent]) -> (usize, Option<u64>) {
-        let sequences = events.iter().zip(self.read.after + 1..);
-        let count = sequences.take_while(|(event, sequence)| event.sequence == *sequence).count();
-        (count, events.get(count).map(|event| event.sequence))
+    /// Returns the events of a page and the ends of topics up to its end, in their order.
+    fn records(&mut self, events: Vec<StoredEvent>, up_to: u64) -> Vec<Record> {
+        let mut records: Vec<_> = events.into_iter().map(Record::Event).collect();
+        while self.ends.front().is_some_and(|end| end.cursor.sequence() <= up_to) {
+            let Some(end) = self.ends.pop_front() else { break };
+            let place = records.partition_point(|record| record.sequence() <= end.cursor.sequence());
+            records.insert(place, Record::End(end));
+        }
+        records
+    }
+
+    /// Returns the number of first records of a page between which no event can be lost, and the sequence of the next one.
+    fn without_loss(&self, records: &[Record]) -> (usize, Option<u64>) {
+        let sequences = records.iter().zip(self.read.after + 1..);
+        let count = sequences.take_while(|(record, sequence)| record.sequence() <= *sequence).count();
+        (count, records.get(count).map(Record::sequence))
     }
 
     /// Returns the position of the last item, or of the client.
@@ -245,22 +283,55 @@ impl Fill {
         let last = self.items.back().and_then(|item| match item {
             Filled::Events(batch) => batch.iter().next_back()?.cursor,
             Filled::Gap(gap) => Some(gap.cursor),
+            Filled::TopicEnd(end) => Some(end.cursor),
             Filled::Closed => None,
         });
         last.unwrap_or(Cursor::new(self.epoch, self.read.after))
     }
 
-    /// Adds events as batches of one topic.
-    fn add(&mut self, events: Vec<StoredEvent>, filter: Option<&EventFilter>) {
-        let mut events = events.into_iter().filter(|event| is_kept(event, self.epoch, filter)).peekable();
-        while let Some(StoredEvent { sequence, topic, event }) = events.next() {
+    /// Adds records, and events as batches of one topic.
+    fn add(&mut self, records: Vec<Record>, filter: Option<&EventFilter>) {
+        let is_kept = |record: &Record| match record {
+            Record::Event(event) => is_kept(event, self.epoch, filter),
+            Record::End(_) => true,
+        };
+        let mut records = records.into_iter().filter(is_kept).peekable();
+        while let Some(record) = records.next() {
+            let StoredEvent { sequence, topic, event } = match record {
+                Record::Event(event) => event,
+                Record::End(end) => {
+                    self.items.push_back(Filled::TopicEnd(end));
+                    continue;
+                }
+            };
             let mut batch = vec![(sequence, event)];
-            while let Some(next) = events.next_if(|next| next.topic == topic) {
+            let is_next = |record: &Record| matches!(record, Record::Event(next) if next.topic == topic);
+            while let Some(Record::Event(next)) = records.next_if(is_next) {
                 batch.push((next.sequence, next.event));
             }
             self.items.push_back(Filled::Events(Batch::new(topic, self.epoch, batch)));
         }
     }
+}
+
+/// Event of a page, or end of a topic.
+enum Record {
+    Event(StoredEvent),
+    End(TopicEnd),
+}
+
+impl Record {
+    fn sequence(&self) -> u64 {
+        match self {
+            Self::Event(event) => event.sequence,
+            Self::End(end) => end.cursor.sequence(),
+        }
+    }
+}
+
+/// Returns the later of two cursors of one epoch.
+fn later(one: Cursor, other: Cursor) -> Cursor {
+    if one.sequence() < other.sequence() { other } else { one }
 }
 
 impl Forgiven {
@@ -273,6 +344,8 @@ impl Filled {
         match self {
             Self::Events(batch) => batch.after(cursor).map(Self::Events),
             Self::Gap(gap) => (gap.gone.unwrap_or(gap.cursor).sequence() > cursor.sequence()).then_some(Self::Gap(gap)),
+            // It is delivered with the cursor.
+            Self::TopicEnd(end) => Some(Self::TopicEnd(TopicEnd { cursor: later(end.cursor, cursor), ..end })),
             Self::Closed => Some(Self::Closed),
         }
     }

@@ -5,6 +5,7 @@
 
 mod action;
 mod driver;
+pub(crate) mod ends;
 #[expect(clippy::module_inception, reason = "the trait gives the folder its name")]
 mod engine;
 mod engine_hub;

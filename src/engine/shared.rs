@@ -223,6 +223,18 @@ impl EngineShared {
         state.take_reached()
     }
 
+    /// Notes a state that the log has pushed: it answers reads in that epoch from now on.
+    pub(crate) fn pushed(&self, pushed: &LogState) {
+        let mut state = self.lock();
+        state.merge.state(pushed);
+        let old = (pushed.epoch != state.memory.epoch).then(|| Arc::clone(&state.memory));
+        state.wake_driver();
+        drop(state);
+        if let Some(old) = old {
+            old.reads.close();
+        }
+    }
+
     /// Notes the state of the log, or that it cannot be read. A state that was read before the log pushed another one is old.
     pub(crate) fn checked(&self, read: Option<&LogState>) {
         let mut state = self.lock();

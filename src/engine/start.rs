@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use crate::contract::{Start, Subscribe, SubscribeError, SubscribeOptions};
+use crate::engine::ends::ends;
 use crate::engine::fill::Fill;
 use crate::engine::history::{History, ReadFrom, ReadRange, ReadState};
 use crate::engine::subscription::HistorySubscription;
@@ -91,7 +92,17 @@ impl Continued<'_> {
             Some(live) => (live, None),
             None => {
                 let (live, newest) = Subscription::begin(self.hub.shared(), &now)?;
-                (live, self.fill(&resume, &ranges, &options, newest))
+                let fill = self.fill(&resume, &ranges, &options, newest);
+                let after = match resume {
+                    Resume::After(cursor) => cursor.sequence(),
+                    Resume::Lost | Resume::Nowhere | Resume::Live => 0,
+                };
+                let (ends, are_all) = ends(&live, &ranges, after, newest);
+                let fill = match fill {
+                    None if !ends.is_empty() => Some(Fill::after(self.epoch, Arc::new([]), newest, newest)),
+                    fill => fill,
+                };
+                (live, fill.map(|fill| fill.with_ends(ends, are_all)))
             }
         };
         let (history, epoch, filter) = (Arc::clone(self.history), self.epoch, options.into_filter());

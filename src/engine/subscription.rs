@@ -3,9 +3,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use crate::contract::{
-    Delivery, EncodedBatch, EncodedDelivery, EventFilter, Format, Subscribe, Subscriber, SubscriberInfo,
+    Delivery, EncodedBatch, EncodedDelivery, EndState, EventFilter, Format, Subscribe, Subscriber, SubscriberInfo,
     SubscriptionEnd,
 };
+use crate::engine::ends::ends;
 use crate::engine::fill::{Fill, Filled};
 use crate::engine::history::{History, ReadRange};
 use crate::hub::Subscription;
@@ -78,7 +79,9 @@ impl HistorySubscription {
         let (sequence, others) = (read.sequence(), read.sequence().max(self.began));
         let base = if read.epoch() == self.epoch { read.tag().unwrap_or(sequence) } else { now };
         let ranges = self.ranges.iter().map(|range| ReadRange { after: others, ..range.resumed(sequence, base) });
-        self.fill = Some(Fill::after(self.epoch, ranges.collect(), sequence, now));
+        let fill = Fill::after(self.epoch, ranges.collect(), sequence, now);
+        let (ends, are_all) = ends(&live, &self.ranges, sequence, now);
+        self.fill = Some(fill.with_ends(ends, are_all));
         (self.live, self.began, self.is_behind) = (live, now, true);
         true
     }
@@ -90,6 +93,7 @@ impl Subscriber for HistorySubscription {
             match ready!(self.poll_fill(cx)) {
                 Some(Unlived::Filled(Filled::Events(batch))) => return Poll::Ready(Delivery::Events(batch)),
                 Some(Unlived::Filled(Filled::Gap(gap))) => return Poll::Ready(Delivery::Gap(gap)),
+                Some(Unlived::Filled(Filled::TopicEnd(end))) => return Poll::Ready(Delivery::TopicEnd(end)),
                 Some(Unlived::Filled(Filled::Closed)) => return Poll::Ready(Delivery::End(SubscriptionEnd::Closed)),
                 Some(Unlived::End(end)) => return Poll::Ready(Delivery::End(end)),
                 None => {}
@@ -114,6 +118,7 @@ impl Subscriber for HistorySubscription {
                     return Poll::Ready(EncodedDelivery::Events(EncodedBatch::new(bytes, count)));
                 }
                 Some(Unlived::Filled(Filled::Gap(gap))) => return Poll::Ready(EncodedDelivery::Gap(gap)),
+                Some(Unlived::Filled(Filled::TopicEnd(end))) => return Poll::Ready(EncodedDelivery::TopicEnd(end)),
                 Some(Unlived::Filled(Filled::Closed)) => {
                     return Poll::Ready(EncodedDelivery::End(SubscriptionEnd::Closed));
                 }
@@ -182,7 +187,12 @@ impl Subscriber for HistorySubscription {
 
     fn info(&self) -> SubscriberInfo<'_> {
         let info = self.live.info();
-        if self.fill.is_some() { info.with_loading() } else { info }
+        if self.fill.is_none() {
+            return info;
+        }
+        // The subscription in memory is behind the ends that the fill delivers.
+        let end_state = if info.end_state() == EndState::Live { EndState::Live } else { EndState::Ended };
+        info.with_end_state(end_state).with_loading()
     }
 }
 

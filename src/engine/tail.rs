@@ -49,7 +49,7 @@ impl Tail {
     /// Notes the state of the log. Call it if the epoch has changed. Records that were pushed before are forgotten; all that
     /// follow the head of the state are pushed afterwards.
     pub fn state(&self, state: &LogState) {
-        self.change(|merge| merge.state(state));
+        self.shared.pushed(state);
     }
 
     fn record(&self, sequence: u64, record: TailRecord) {

@@ -175,13 +175,14 @@ impl Beginning {
         Self { from, state, sequence, gap: reason.map(|reason| Gap::new(reason, shared.cursor(sequence))), is_new }
     }
 
-    /// Returns the start of a subscription that continues another one: without the states of keyed topics.
+    /// Returns the start of a subscription that continues another one: without the states of keyed topics, and without ends of topics
+    /// up to there.
     #[inline]
     pub(crate) fn continuing(self, options: &SubscribeOptions) -> Self {
         match options.continues() {
             true => {
                 let state = StateStart::After { sequence: self.sequence, base: self.sequence };
-                Self { state, is_new: false, ..self }
+                Self { from: StartAt::After(self.sequence), state, is_new: false, ..self }
             }
             false => self,
         }

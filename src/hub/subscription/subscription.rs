@@ -13,6 +13,8 @@ use crate::hub::subscription::rare::Rare;
 use crate::hub::subscription::reader::Look;
 use crate::hub::subscription::skipping::{Since, opening_after, sequence_of};
 use crate::model::{Cursor, Pattern};
+#[cfg(any(test, feature = "engine"))]
+use crate::model::{EndReason, Topic};
 
 /// Subscription of a [`LocalHub`](crate::LocalHub): the events of its topics in the hub's order.
 ///
@@ -188,8 +190,8 @@ impl Subscription {
             && !matches!(&self.kind, Kind::Multi(multi) if multi.topics.iter().any(FollowedLog::has_gap))
     }
 
-    /// Begins a subscription that starts now. Returns it with the sequence of the newest event at its start: its cursor may be
-    /// before that, at the ends of topics that it delivers first.
+    /// Begins a subscription that continues another one. Returns it with the sequence after which it begins. It delivers no ends
+    /// of topics up to there.
     #[cfg(any(test, feature = "engine"))]
     pub(crate) fn begin(shared: &Arc<Shared>, now: &Subscribe) -> Result<(Self, u64), SubscribeError> {
         loop {
@@ -201,6 +203,12 @@ impl Subscription {
                 return Ok((this, start.max(before)));
             }
         }
+    }
+
+    /// Returns the sequence and the reason of the end of a topic, if it has ended.
+    #[cfg(any(test, feature = "engine"))]
+    pub(crate) fn end_of(&self, topic: &Topic) -> Option<(u64, EndReason)> {
+        self.shared.registry.end_of(topic)
     }
 
     /// Begins another subscription of the hub, see [`begin`](Self::begin).

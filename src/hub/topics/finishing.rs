@@ -58,6 +58,12 @@ impl Registry {
         topics.has_ended(topic)
     }
 
+    /// Returns the sequence and the reason of the end of a topic, if it has ended.
+    #[cfg(any(test, feature = "engine"))]
+    pub(crate) fn end_of(&self, topic: &Topic) -> Option<(u64, EndReason)> {
+        self.topics.read().ended.get(topic).map(|mark| (mark.sequence, mark.reason))
+    }
+
     /// Forgets the end of a topic that continues.
     #[cfg(any(test, feature = "engine"))]
     pub(crate) fn forget_end_of(&self, topic: &Topic) {
