@@ -179,12 +179,14 @@ pub(super) fn meta(view: &View, id: u32) -> Result<TopicMeta, DiskError> {
     TopicMeta::load(view, id)?.ok_or_else(|| DiskError::damaged(format!("topic {id} has no row")))
 }
 
+type TopicRows = Box<dyn Iterator<Item = Result<Row, DiskError>>>;
+
 /// Reader of one topic's records in a read of all topics. It has at most one row in memory.
 struct TopicReader {
     /// `None` if the topic is not read.
     meta: Option<TopicMeta>,
     /// Sequence of the first record, and the rows from it on. `None` before the first record.
-    rows: Option<(u64, Box<dyn Iterator<Item = Result<Row, DiskError>>>)>,
+    rows: Option<(u64, TopicRows)>,
     /// Records of the current row.
     row: VecDeque<Record>,
 }

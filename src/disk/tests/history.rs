@@ -9,7 +9,7 @@ use crate::disk::hub::DiskHub;
 use crate::disk::store::DiskError;
 use crate::disk::store::tests::support::Directory;
 use crate::hub::LocalHub;
-use crate::model::{Cursor, EndReason, Event, GapReason, Retention, Topic};
+use crate::model::{Cursor, EndReason, Event, GapReason, Retention};
 
 fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|number| number.to_string()).collect()
@@ -253,7 +253,7 @@ fn start_at_the_last_events_counts_the_same_events_as_in_memory() {
         memory.publish_now("over", event).unwrap();
     }
     wait(hub.finish("over", EndReason::Done)).unwrap();
-    memory.finish(&Topic::new("over").unwrap(), EndReason::Done).unwrap();
+    memory.finish("over", EndReason::Done).unwrap();
     hub.close();
     let hub = DiskHub::open(&directory.0).unwrap();
     for name in ["a", "over"] {
