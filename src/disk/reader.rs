@@ -82,7 +82,7 @@ impl DiskReader {
             None => {
                 let is_read = |topic: &Topic| page.range_of(topic).is_some();
                 let LogPage { records, up_to: end, trims, .. } = self.store.read_all(*after, *up_to, PAGE, is_read)?;
-                (records, self.store.trimmed(others, is_plain)?, end, trims)
+                (records, self.store.trimmed(others, page.topics().as_deref(), is_plain)?, end, trims)
             }
         };
         let mut lost_state = None;
@@ -118,6 +118,11 @@ impl Page<'_> {
         }
     }
 
+    /// Returns the topics of the read if it has no pattern with a wildcard.
+    fn topics(&self) -> Option<Vec<&Topic>> {
+        self.read.ranges.iter().map(|range| range.name.as_topic()).collect()
+    }
+
     fn range_of(&self, topic: &Topic) -> Option<&ReadRange> {
         self.read.ranges.iter().find(|range| range.name.matches(topic))
     }
@@ -129,7 +134,8 @@ impl Page<'_> {
             (Some(state), _) => Ok(state.after),
             (None, ReadFrom::Position) => Ok(range.after),
             (None, ReadFrom::Last(count)) => {
-                Ok(self.store.before_last(topic, self.read.since, count)?.max(range.after))
+                let now = milliseconds_since_1970();
+                Ok(self.store.before_last(topic, self.read.since, count, now)?.max(range.after))
             }
         }
     }
@@ -153,7 +159,7 @@ impl Page<'_> {
         let Some(first) = ranges.iter().filter_map(needed).min() else { return Ok(None) };
         let is_read = |topic: &Topic| self.range_of(topic).is_some();
         let mut lost: Option<LostEvents> = None;
-        for (topic, last) in self.store.forgotten(self.only(), first, is_read)? {
+        for (topic, last) in self.store.forgotten(self.topics().as_deref(), first, is_read)? {
             let is_needed = |topic| self.range_of(topic).and_then(needed).is_some_and(|needed| last > needed);
             if !topic.as_ref().is_none_or(is_needed) {
                 continue;

@@ -79,6 +79,20 @@ impl From<Error> for DiskError {
     }
 }
 
+impl From<DiskError> for Error {
+    /// Keeps the kind of an error of the operating system. The text is that of the [`DiskError`].
+    fn from(error: DiskError) -> Self {
+        let kind = match &error {
+            DiskError::Full(source) | DiskError::ReadOnly(source) | DiskError::Io(source) => source.kind(),
+            DiskError::InUse { .. } => ErrorKind::ResourceBusy,
+            DiskError::Damaged { .. } => ErrorKind::InvalidData,
+            DiskError::Settings(_) | DiskError::StateTooLarge { .. } => ErrorKind::InvalidInput,
+            DiskError::Closed => ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
 impl From<fjall::Error> for DiskError {
     fn from(error: fjall::Error) -> Self {
         match error {

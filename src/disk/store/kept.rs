@@ -101,7 +101,7 @@ impl Store {
     /// topic: it may be of each of them.
     pub(crate) fn forgotten(
         &self,
-        only: Option<&Topic>,
+        only: Option<&[&Topic]>,
         after: u64,
         filter: impl Fn(&Topic) -> bool,
     ) -> Result<Vec<(Option<Topic>, u64)>, DiskError> {
@@ -121,13 +121,12 @@ impl Store {
                 }
                 Ok(())
             };
-            if let Some(topic) = only {
+            for topic in only.into_iter().flatten() {
                 if let Some(id) = id_of(view, topic)? {
                     look(id, topic)?;
                 }
-                return Ok(found);
             }
-            for row in view.prefix(b"n") {
+            for row in only.is_none().then(|| view.prefix(b"n")).into_iter().flatten() {
                 let (key, value) = row?;
                 let id = keys::topic_of(&key).unwrap_or(0);
                 look(id, &TopicMeta::decode(&key, &value)?.topic)?;

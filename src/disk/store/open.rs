@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::io::{Error, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, RwLock};
 
 use crate::disk::store::epochs::EpochList;
@@ -48,12 +49,13 @@ impl Store {
     /// # Errors
     ///
     /// - [`DiskError::InUse`]: another store has the directory open.
+    /// - [`DiskError::Settings`]: the path is empty, or not one of a directory.
     /// - [`DiskError::Damaged`]: files cannot be read.
     /// - [`DiskError::Full`], [`DiskError::ReadOnly`], [`DiskError::Io`]: the new epoch cannot be written.
     pub(crate) fn open(path: &Path, options: &StoreOptions, epoch: u64) -> Result<(Self, Opened), DiskError> {
-        fs::create_dir_all(path)?;
-        let lock = LockFile::acquire(path)?;
-        no_panic(|| Self::open_locked(path, options, epoch, lock))
+        let path = create_directory(path)?;
+        let lock = LockFile::acquire(&path)?;
+        no_panic(|| Self::open_locked(&path, options, epoch, lock))
     }
 
     fn open_locked(
@@ -104,6 +106,25 @@ impl Store {
         };
         Ok((store, opened))
     }
+}
+
+/// Creates a directory, if there is none. Returns its absolute path, which is the same after the process has changed its working
+/// directory.
+fn create_directory(path: &Path) -> Result<PathBuf, DiskError> {
+    let wrong = |path: &Path, error: &Error| {
+        DiskError::Settings(format!("directory `{}` of the store cannot be created: {error}", path.display()))
+    };
+    let path = std::path::absolute(path).map_err(|error| wrong(path, &error))?;
+    fs::create_dir_all(&path).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+            DiskError::Settings(format!("`{}` or a part of this path is not a directory", path.display()))
+        }
+        kind => match DiskError::from(Error::new(kind, format!("{}: {error}", path.display()))) {
+            full_or_read_only @ (DiskError::Full(_) | DiskError::ReadOnly(_)) => full_or_read_only,
+            _ => wrong(&path, &error),
+        },
+    })?;
+    Ok(path)
 }
 
 /// Compares the head of the rows with the file beside them.

@@ -180,6 +180,14 @@ fn duration(value: &mut ValueReader<'_>) -> Option<Duration> {
 }
 
 impl RowEntry<'_> {
+    /// Returns whether the time to live of an event is over at a time in milliseconds since 1970.
+    pub(super) fn has_expired(&self, now: u64) -> bool {
+        match self.body {
+            Body::Event { ttl: Some(ttl), .. } => u128::from(now.saturating_sub(self.at)) >= ttl.as_millis(),
+            Body::Event { ttl: None, .. } | Body::End(_) => false,
+        }
+    }
+
     pub(super) fn record(&self, topic: &Topic) -> Record {
         let (sequence, topic, at) = (self.sequence, topic.clone(), self.at);
         match self.body {
@@ -201,13 +209,6 @@ impl<'a> Body<'a> {
     pub(super) fn key(&self) -> Option<&'a str> {
         match self {
             Self::Event { labels: [_, key, _], .. } => *key,
-            Self::End(_) => None,
-        }
-    }
-
-    pub(super) fn time_to_live(&self) -> Option<Duration> {
-        match self {
-            Self::Event { ttl, .. } => *ttl,
             Self::End(_) => None,
         }
     }

@@ -1,13 +1,13 @@
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 
 use crate::disk::store::error::DiskError;
 use crate::disk::store::keys;
 use crate::disk::store::meta::Head;
-use crate::disk::store::order;
+use crate::disk::store::order::{self, OrderEntry};
 use crate::disk::store::packed::{RowEntry, entries, last_entry};
 use crate::disk::store::record::Record;
-use crate::disk::store::rows::View;
+use crate::disk::store::rows::{Row, View};
 use crate::disk::store::store::Store;
 use crate::disk::store::topics::{TopicMeta, id_of};
 use crate::model::Topic;
@@ -93,8 +93,8 @@ impl Store {
             if after >= up_to {
                 return Ok(page);
             }
-            let mut topics = HashMap::new();
-            let (mut found, mut looked, mut last) = (0, 0, after);
+            let (mut topics, mut wanted) = (HashMap::new(), Vec::new());
+            let (mut looked, mut last) = (0, after);
             'rows: for row in view.range(keys::order(after + 1)..=keys::order(u64::MAX)) {
                 let (key, value) = row?;
                 for entry in order::decode(&key, &value)? {
@@ -104,31 +104,47 @@ impl Store {
                     if entry.sequence > up_to {
                         break 'rows;
                     }
-                    if looked == STEP || found == limit.events.max(1) {
+                    if looked == STEP || wanted.len() == limit.events.max(1) {
                         (page.has_more, page.up_to) = (true, last);
                         break 'rows;
                     }
                     looked += 1;
                     last = entry.sequence;
-                    let wanted = match topics.entry(entry.topic) {
+                    let topic = match topics.entry(entry.topic) {
                         Entry::Occupied(topic) => topic.into_mut(),
-                        Entry::Vacant(place) => place.insert(Wanted::load(view, entry.topic, &filter)?),
+                        Entry::Vacant(place) => place.insert(TopicReader::load(view, entry.topic, &filter)?),
                     };
-                    found += usize::from(wanted.add(entry.sequence, entry.is_end));
+                    if topic.has(entry.sequence) {
+                        wanted.push(entry);
+                    }
                 }
             }
-            for (id, wanted) in topics {
-                wanted.read(view, id, &mut page.records)?;
+            let mut sum = 0;
+            for OrderEntry { sequence, topic, is_end } in wanted {
+                let read =
+                    topics.get_mut(&topic).map(|reader| reader.read(view, topic, sequence, is_end)).transpose()?;
+                let Some(record) = read.flatten() else { continue };
+                if let Record::Event { event, .. } = &record {
+                    sum += event.weight();
+                }
+                if let Some(last) = page.records.last().filter(|_| sum > limit.bytes) {
+                    (page.has_more, page.up_to) = (true, last.sequence());
+                    break;
+                }
+                page.records.push(record);
             }
-            page.records.sort_unstable_by_key(Record::sequence);
-            cut_to_bytes(&mut page, limit.bytes);
             Ok(page)
         })
     }
 
     /// Returns the highest sequence that retention removed from the topics that `filter` accepts, if it is greater than
-    /// `after`, or else 0. It looks at all topics unless nothing after `after` was removed.
-    pub(crate) fn trimmed(&self, after: u64, filter: impl Fn(&Topic) -> bool) -> Result<u64, DiskError> {
+    /// `after`, or else 0: of the topics in `only`, or of all. It looks at these unless nothing after `after` was removed.
+    pub(crate) fn trimmed(
+        &self,
+        after: u64,
+        only: Option<&[&Topic]>,
+        filter: impl Fn(&Topic) -> bool,
+    ) -> Result<u64, DiskError> {
         self.with_view(|view| {
             let head = head(view)?;
             if head.trimmed.max(head.forgotten) <= after {
@@ -136,12 +152,19 @@ impl Store {
             }
             // A topic that was forgotten may have matched.
             let mut highest = head.forgotten;
-            for row in view.prefix(b"n") {
-                let (key, value) = row?;
-                let meta = TopicMeta::decode(&key, &value)?;
+            let mut look = |meta: TopicMeta| {
                 if meta.trimmed > highest && filter(&meta.topic) {
                     highest = meta.trimmed;
                 }
+            };
+            for topic in only.into_iter().flatten() {
+                if let Some(id) = id_of(view, topic)? {
+                    look(meta(view, id)?);
+                }
+            }
+            for row in only.is_none().then(|| view.prefix(b"n")).into_iter().flatten() {
+                let (key, value) = row?;
+                look(TopicMeta::decode(&key, &value)?);
             }
             Ok(if highest > after { highest } else { 0 })
         })
@@ -156,60 +179,55 @@ pub(super) fn meta(view: &View, id: u32) -> Result<TopicMeta, DiskError> {
     TopicMeta::load(view, id)?.ok_or_else(|| DiskError::damaged(format!("topic {id} has no row")))
 }
 
-/// Records of a topic that a read of all topics wants.
-struct Wanted {
+type TopicRows = Box<dyn Iterator<Item = Result<Row, DiskError>>>;
+
+/// Reader of one topic's records in a read of all topics. It has at most one row in memory.
+struct TopicReader {
     /// `None` if the topic is not read.
     meta: Option<TopicMeta>,
-    sequences: Vec<(u64, bool)>,
+    /// Sequence of the first record, and the rows from it on. `None` before the first record.
+    rows: Option<(u64, TopicRows)>,
+    /// Records of the current row.
+    row: VecDeque<Record>,
 }
 
-impl Wanted {
+impl TopicReader {
     fn load(view: &View, id: u32, filter: impl Fn(&Topic) -> bool) -> Result<Self, DiskError> {
         // A topic that was forgotten has only removed records.
         let meta = TopicMeta::load(view, id)?.filter(|meta| filter(&meta.topic));
-        Ok(Self { meta, sequences: Vec::new() })
+        Ok(Self { meta, rows: None, row: VecDeque::new() })
     }
 
-    /// Adds a record if it is read, and retained. Returns whether it is.
-    fn add(&mut self, sequence: u64, is_end: bool) -> bool {
-        let is_wanted = self.meta.as_ref().is_some_and(|meta| sequence > meta.trimmed);
-        if is_wanted {
-            self.sequences.push((sequence, is_end));
-        }
-        is_wanted
+    /// Returns whether a record is read, and retained.
+    fn has(&self, sequence: u64) -> bool {
+        self.meta.as_ref().is_some_and(|meta| sequence > meta.trimmed)
     }
 
-    /// Reads the records. An end may have been forgotten.
-    fn read(&self, view: &View, id: u32, records: &mut Vec<Record>) -> Result<(), DiskError> {
-        let (Some(meta), Some(&(first, _))) = (&self.meta, self.sequences.first()) else { return Ok(()) };
+    /// Returns the record of a sequence, in ascending order. `None` for an end that was forgotten.
+    fn read(&mut self, view: &View, id: u32, sequence: u64, is_end: bool) -> Result<Option<Record>, DiskError> {
+        let Some(TopicMeta { topic, .. }) = &self.meta else { return Ok(None) };
+        let rows = || view.range(keys::event(id, sequence)..=keys::event(id, u64::MAX));
+        let (first, rows) = self.rows.get_or_insert_with(|| (sequence, Box::new(rows())));
         let damaged =
-            |sequence, detail: &str| DiskError::Damaged { sequence: Some(sequence), detail: detail.to_owned() };
-        let mut wanted = self.sequences.iter().copied().peekable();
-        for row in view.range(keys::event(id, first)..=keys::event(id, u64::MAX)) {
-            let (key, value) = row?;
-            for entry in entries(&key, &value)? {
-                let entry = entry?;
-                if entry.sequence < first {
-                    continue;
-                }
-                while wanted.next_if(|&(sequence, is_end)| is_end && sequence < entry.sequence).is_some() {}
-                match wanted.peek() {
-                    Some(&(sequence, _)) if sequence == entry.sequence => records.push(entry.record(&meta.topic)),
-                    Some(&(sequence, _)) if sequence < entry.sequence => {
-                        return Err(damaged(sequence, "an event is missing"));
+            |sequence, detail: &str| Err(DiskError::Damaged { sequence: Some(sequence), detail: detail.to_owned() });
+        loop {
+            match self.row.front().map(Record::sequence) {
+                Some(next) if next == sequence => return Ok(self.row.pop_front()),
+                Some(next) if next < sequence => return damaged(next, "the order of an event is missing"),
+                None => {
+                    if let Some(row) = rows.next() {
+                        let (key, value) = row?;
+                        for entry in entries(&key, &value)? {
+                            self.row.extend(
+                                Some(entry?).filter(|entry| entry.sequence >= *first).map(|entry| entry.record(topic)),
+                            );
+                        }
+                        continue;
                     }
-                    Some(_) => return Err(damaged(entry.sequence, "the order of an event is missing")),
-                    None => return Ok(()),
                 }
-                wanted.next();
+                Some(_) => {}
             }
-            if wanted.peek().is_none() {
-                return Ok(());
-            }
-        }
-        match wanted.find(|&(_, is_end)| !is_end) {
-            Some((sequence, _)) => Err(damaged(sequence, "an event is missing")),
-            None => Ok(()),
+            return if is_end { Ok(None) } else { damaged(sequence, "an event is missing") };
         }
     }
 }
@@ -255,22 +273,4 @@ fn scan(
         }
     }
     Ok(())
-}
-
-/// Removes the records beyond a sum of weights, but the first.
-fn cut_to_bytes(page: &mut LogPage, bytes: usize) {
-    let mut sum = 0;
-    let fits = page.records.iter().take_while(|record| {
-        sum += match record {
-            Record::Event { event, .. } => event.weight(),
-            Record::End { .. } => 0,
-        };
-        sum <= bytes
-    });
-    let count = fits.count().max(1);
-    if count < page.records.len() {
-        page.records.truncate(count);
-        page.has_more = true;
-        page.up_to = page.records.last().map_or(page.up_to, Record::sequence);
-    }
 }

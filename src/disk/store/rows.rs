@@ -46,6 +46,9 @@ struct Merge {
     size: u64,
 }
 
+/// Key and value.
+pub(super) type Row = (UserKey, UserValue);
+
 /// Rows at one time.
 pub(super) struct View {
     snapshot: Snapshot,
@@ -184,15 +187,12 @@ impl View {
     pub(super) fn range<K: AsRef<[u8]>>(
         &self,
         range: RangeInclusive<K>,
-    ) -> impl DoubleEndedIterator<Item = Result<(UserKey, UserValue), DiskError>> + use<K> {
+    ) -> impl DoubleEndedIterator<Item = Result<Row, DiskError>> + use<K> {
         self.snapshot.range(&self.keyspace, range).map(|row| Ok(row.into_inner()?))
     }
 
     /// Returns the rows whose keys begin with a prefix, in order.
-    pub(super) fn prefix(
-        &self,
-        prefix: &[u8],
-    ) -> impl Iterator<Item = Result<(UserKey, UserValue), DiskError>> + use<> {
+    pub(super) fn prefix(&self, prefix: &[u8]) -> impl Iterator<Item = Result<Row, DiskError>> + use<> {
         self.snapshot.prefix(&self.keyspace, prefix).map(|row| Ok(row.into_inner()?))
     }
 }

@@ -232,7 +232,7 @@ impl Trimmed<'_> {
         number > count as u64
             || self.newest.weight.saturating_sub(before) > bytes as u64
             || now >= entry.at.saturating_add(milliseconds(age))
-            || entry.body.time_to_live().is_some_and(|ttl| now >= entry.at.saturating_add(milliseconds(ttl)))
+            || entry.has_expired(now)
     }
 }
 

@@ -215,3 +215,51 @@ fn last_handle_may_be_dropped_by_a_waker_on_the_thread_of_the_writer() {
     assert_eq!(texts(&mut client, 1), ["1"]);
     assert!(matches!(next(&mut client), Delivery::End(SubscriptionEnd::Closed)));
 }
+
+#[test]
+fn path_that_is_no_directory_is_an_error_of_the_settings() {
+    let directory = Directory::new();
+    std::fs::create_dir(&directory.0).unwrap();
+    let file = directory.0.join("file");
+    std::fs::write(&file, "content").unwrap();
+    for path in [file.clone(), file.join("below")] {
+        let error = DiskHub::open(&path).unwrap_err();
+        assert!(matches!(&error, DiskError::Settings(text) if text.contains(path.to_str().unwrap())), "{error}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "content");
+}
+
+#[test]
+fn empty_path_is_an_error_and_creates_no_file() {
+    let error = DiskHub::open("").unwrap_err();
+    assert!(matches!(error, DiskError::Settings(_)), "{error}");
+    assert!(!std::path::Path::new("lock").exists());
+}
+
+#[test]
+fn error_of_an_open_is_one_of_io() {
+    let directory = Directory::new();
+    let hub = open(&directory);
+    let main = || -> std::io::Result<()> {
+        DiskHub::open(&directory.0)?.close();
+        Ok(())
+    };
+    let error = main().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ResourceBusy);
+    assert!(error.to_string().contains("is in use by process"), "{error}");
+    hub.close();
+}
+
+#[test]
+fn relative_path_is_that_of_the_working_directory_at_open() {
+    let directory = Directory::new();
+    let up = std::env::current_dir().unwrap().components().skip(1).map(|_| "..").collect::<std::path::PathBuf>();
+    let relative = up.join(directory.0.strip_prefix("/").unwrap());
+    let hub = DiskHub::open(&relative).unwrap();
+    // The path that later checks of the directory use.
+    match DiskHub::open(&relative) {
+        Err(DiskError::InUse { path, .. }) => assert!(path.is_absolute(), "{}", path.display()),
+        other => panic!("{other:?}"),
+    }
+    hub.close();
+}

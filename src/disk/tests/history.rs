@@ -1,5 +1,6 @@
 use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 use super::support::{next, texts, wait};
 use crate::contract::{Delivery, PublishError, Start, Subscribe, Subscriber};
@@ -8,7 +9,7 @@ use crate::disk::hub::DiskHub;
 use crate::disk::store::DiskError;
 use crate::disk::store::tests::support::Directory;
 use crate::hub::LocalHub;
-use crate::model::{Cursor, EndReason, GapReason, Retention};
+use crate::model::{Cursor, EndReason, Event, GapReason, Retention};
 
 fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|number| number.to_string()).collect()
@@ -237,4 +238,33 @@ fn subscriber_that_falls_behind_an_end_gets_the_events_of_other_topics() {
     }
     assert_eq!(seen, numbers(0..50));
     assert!(ends > 0 || matches!(next(&mut slow), Delivery::TopicEnd(_)));
+}
+
+#[test]
+fn start_at_the_last_events_counts_the_same_events_as_in_memory() {
+    let directory = Directory::new();
+    let (hub, memory) = (DiskHub::open(&directory.0).unwrap(), LocalHub::new());
+    let expired = |text: &'static str| Event::text(text).with_ttl(Duration::ZERO);
+    let events = ["0", "1", "2", "3"].map(Event::text).into_iter().chain([expired("4"), expired("5")]);
+    for event in events {
+        wait(hub.publish("a", event.clone())).unwrap();
+        memory.publish_now("a", event.clone()).unwrap();
+        wait(hub.publish("over", event.clone())).unwrap();
+        memory.publish_now("over", event).unwrap();
+    }
+    wait(hub.finish("over", EndReason::Done)).unwrap();
+    memory.finish("over", EndReason::Done).unwrap();
+    hub.close();
+    let hub = DiskHub::open(&directory.0).unwrap();
+    for name in ["a", "over"] {
+        let last = || Subscribe::topics([name]).start(Start::Last(3));
+        let mut subscription = memory.subscribe(last()).unwrap();
+        let Poll::Ready(Delivery::Events(expected)) = subscription.poll_next(&mut Context::from_waker(Waker::noop()))
+        else {
+            panic!("the hub in memory has events");
+        };
+        let expected: Vec<_> = expected.iter().map(|event| event.event.as_str().unwrap().to_owned()).collect();
+        assert_eq!(expected, ["1", "2", "3"], "{name}");
+        assert_eq!(texts(&mut hub.subscribe(last()).unwrap(), 3), expected, "{name}");
+    }
 }

@@ -4,8 +4,8 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::support::{ALL, Directory, event, files, sequences, text, topic, written};
-use crate::disk::store::{DiskError, Durability, Store, StoreOptions, keys};
+use super::support::{ALL, Directory, event, files, read_pages, sequences, text, topic, written};
+use crate::disk::store::{DiskError, Durability, Limit, Store, StoreOptions, keys};
 use crate::model::{Event, Retention, StateLimits};
 
 fn open(directory: &Directory, retention: Retention) -> Store {
@@ -156,4 +156,35 @@ fn damaged_block_of_a_table_is_removed_when_its_time_comes() {
     trim(&store, 3_001);
     let page = store.read(&topic("a"), 0, u64::MAX, ALL).unwrap();
     assert_eq!(sequences(&page.records), (2_992..=3_001).collect::<Vec<_>>());
+}
+
+#[test]
+fn page_of_several_topics_reads_no_rows_beyond_its_bytes() {
+    let directory = Directory::new();
+    let store = open(&directory, Retention::count(999));
+    for sequence in 1..=40 {
+        store.write(&[event(sequence, ["a", "b"][sequence as usize % 2], text(sequence))]).unwrap();
+    }
+    damage(&store, &keys::event(1, 39));
+    // A read of all rows would find the damage.
+    let limit = Limit { events: 999, bytes: 10 * text(1).len() };
+    let page = store.read_all(0, 99, limit, |_| true).unwrap();
+    assert_eq!((sequences(&page.records), page.up_to, page.has_more), ((1..=10).collect(), 10, true));
+    assert!(is_damaged(&read_pages(|after| store.read_all(after, 99, limit, |_| true), 0)));
+}
+
+#[test]
+fn read_of_topics_by_name_looks_at_no_other_topic() {
+    let directory = Directory::new();
+    let store = open(&directory, Retention::count(1));
+    for (sequence, name) in (1..).zip(["a", "a", "b", "c"]) {
+        store.write(&[event(sequence, name, "x")]).unwrap();
+    }
+    trim(&store, 4);
+    damage(&store, &keys::topic(4));
+    let names = [topic("a"), topic("b"), topic("none")];
+    assert_eq!(store.trimmed(0, Some(&names.each_ref()), |_| true).unwrap(), 1);
+    assert_eq!(store.trimmed(1, Some(&names.each_ref()), |_| true).unwrap(), 0);
+    assert_eq!(store.trimmed(0, Some(&names.each_ref()), |topic| topic.as_str() != "a").unwrap(), 0);
+    assert!(is_damaged(&store.trimmed(0, None, |_| true)));
 }

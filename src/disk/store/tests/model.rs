@@ -210,7 +210,7 @@ impl Pair {
                 prop_assert!(read.iter().all(|record| expected.contains(record)));
                 let trimmed = names.iter().filter_map(|name| self.model.trimmed.get(*name)).copied().max().unwrap_or(0);
                 let expected = if trimmed > after { trimmed } else { 0 };
-                prop_assert_eq!(self.store.trimmed(after, filter).unwrap(), expected);
+                prop_assert_eq!(self.store.trimmed(after, None, filter).unwrap(), expected);
             }
             Step::Trim { work } => {
                 self.store.trim(self.model.head(), work).unwrap();
@@ -323,7 +323,7 @@ impl Pair {
             }
             prop_assert_eq!(&read, &expected);
             all.extend(expected);
-            let forgotten = self.store.forgotten(Some(&topic(name)), 0, |_| true).unwrap();
+            let forgotten = self.store.forgotten(Some(&[&topic(name)]), 0, |_| true).unwrap();
             prop_assert_eq!(forgotten.first().map(|(_, last)| last), self.model.forgotten.get(*name));
         }
         all.sort_by_key(Record::sequence);
