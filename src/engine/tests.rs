@@ -34,8 +34,13 @@ impl World {
     }
 
     fn on(log: SharedLog, node: usize) -> Self {
+        Self::with_pending(log, node, 1 << 20)
+    }
+
+    fn with_pending(log: SharedLog, node: usize, bytes: usize) -> Self {
         let memory = || LocalHub::builder().retain(Retention::count(4)).live_buffer(0);
-        let opened = ready(EngineHub::builder(Node { log: log.clone(), number: node }).memory(memory).open()).unwrap();
+        let builder = EngineHub::builder(Node { log: log.clone(), number: node }).memory(memory).max_pending(bytes);
+        let opened = ready(builder.open()).unwrap();
         Self { log, node, hub: opened.0, driver: opened.1 }
     }
 
@@ -265,4 +270,19 @@ fn herd_that_returns_reads_the_log_by_the_number_of_its_topics() {
     }
     let reads = world.log.lock().reads;
     assert!(reads < 3 * 40, "{reads} reads");
+}
+
+#[test]
+fn records_that_exceed_the_pending_bytes_are_read_when_the_last_of_them_is_complete() {
+    let mut world = World::with_pending(SharedLog::new(100, 1), 0, 300);
+    let mut reader = world.subscribe(&["a"], Start::Now);
+    world.settle();
+    (1..=6).for_each(|number| _ = world.publish("a", &number.to_string()));
+    // Two records fit. The fifth, the sixth and the fourth are pushed first, and dropped.
+    world.log.push(0, &[4, 4, 3], false);
+    assert!(world.drive().is_pending());
+    world.log.push(0, &[0], false);
+    assert!(world.drive().is_pending());
+    world.settle();
+    assert_eq!(all(&mut reader), ["1", "2", "3", "4", "5", "6"]);
 }
