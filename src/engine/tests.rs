@@ -277,6 +277,7 @@ fn records_that_exceed_the_pending_bytes_are_read_when_the_last_of_them_is_compl
     let mut world = World::with_pending(SharedLog::new(100, 1), 0, 300);
     let mut reader = world.subscribe(&["a"], Start::Now);
     world.settle();
+    assert!(poll(&mut reader).is_pending());
     (1..=6).for_each(|number| _ = world.publish("a", &number.to_string()));
     // Two records fit. The fifth, the sixth and the fourth are pushed first, and dropped.
     world.log.push(0, &[4, 4, 3], false);
