@@ -134,7 +134,7 @@ impl Log {
         let mut expires = None;
         match &body {
             AppendBody::End(reason) => state.end = Some((sequence, *reason)),
-            AppendBody::Event(event) => expires = event.time_to_live().map(|ttl| Instant::now() + ttl),
+            AppendBody::Event(event) => expires = event.ttl().map(|ttl| Instant::now() + ttl),
             _ => {}
         }
         let record = Record { sequence, previous, topic, body, expires };

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::disk::commands::commands;
+use crate::disk::commands::{QueueLimits, commands};
 use crate::disk::hub::{DiskHub, Handle, Threads};
 use crate::disk::reader::{DiskHistory, DiskReader};
 use crate::disk::stats::Failures;
@@ -15,14 +15,10 @@ use crate::hub::{ExceededLimit, LocalHub, LocalHubBuilder, Retentions, epoch_now
 use crate::model::{EndReason, Pattern, PatternError, Retention};
 use crate::time::milliseconds_since_1970;
 
-/// Maximum number of publishes that wait for the writer.
-const MOST_WRITES: usize = 65_536;
-/// Number of events of states that are read at once when the store is opened.
-const STATES: usize = 1_024;
-/// Number of topics that are listed at once when the store is opened.
-const TOPICS: usize = 1_024;
-/// Maximum number of reads that wait for the reader. Each subscription waits for at most one.
-const MOST_READS: usize = usize::MAX;
+/// Publishes that wait for the writer.
+const WRITES: QueueLimits = QueueLimits { commands: 65_536, bytes: 64 << 20 };
+/// Reads that wait for the reader.
+const READS: QueueLimits = QueueLimits { commands: 65_536, bytes: usize::MAX };
 
 /// Builder of a [`DiskHub`].
 ///
@@ -173,9 +169,9 @@ impl DiskHubBuilder {
             }
         }
         let failures = Arc::<Failures>::default();
-        let (writes, queue) = commands(MOST_WRITES);
+        let (writes, queue) = commands(WRITES);
         let writer = DiskWriter::new(hub.clone(), Arc::clone(&store), queue, Arc::clone(&failures));
-        let (reads, queue) = commands(MOST_READS);
+        let (reads, queue) = commands(READS);
         let reader = DiskReader { store: Arc::clone(&store), queue };
         let reads = Arc::new(DiskHistory(reads));
         let reader = thread::Builder::new().name("tidings-reader".to_owned()).spawn(|| reader.run())?;

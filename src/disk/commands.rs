@@ -3,19 +3,40 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-/// Queue of commands to a thread, with a limit.
+/// Command that holds memory while it waits.
+pub(super) trait Weighted {
+    /// Returns its bytes.
+    fn weight(&self) -> usize;
+}
+
+/// Limits of a queue.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct QueueLimits {
+    pub(super) commands: usize,
+    /// Sum of the weights. A command that waits alone may be larger.
+    pub(super) bytes: usize,
+}
+
+/// Commands in a queue, and their bytes.
+#[derive(Debug, Default)]
+struct Queued {
+    commands: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// Queue of commands to a thread, with limits.
 #[derive(Debug)]
 pub(super) struct Commands<C> {
     sender: Sender<C>,
-    queued: Arc<AtomicUsize>,
-    most: usize,
+    queued: Arc<Queued>,
+    limits: QueueLimits,
 }
 
 /// Receiving half of [`Commands`].
 #[derive(Debug)]
 pub(super) struct CommandQueue<C> {
     receiver: Receiver<C>,
-    queued: Arc<AtomicUsize>,
+    queued: Arc<Queued>,
 }
 
 /// Command that was not queued: the queue is full, or its thread has ended.
@@ -25,38 +46,50 @@ pub(super) enum NotQueued {
     Closed,
 }
 
-/// Returns both halves of a queue of at most `most` commands.
-pub(super) fn commands<C>(most: usize) -> (Commands<C>, CommandQueue<C>) {
-    let ((sender, receiver), queued) = (channel(), Arc::new(AtomicUsize::new(0)));
-    (Commands { sender, queued: Arc::clone(&queued), most }, CommandQueue { receiver, queued })
+/// Returns both halves of a queue.
+pub(super) fn commands<C>(limits: QueueLimits) -> (Commands<C>, CommandQueue<C>) {
+    let ((sender, receiver), queued) = (channel(), Arc::new(Queued::default()));
+    (Commands { sender, queued: Arc::clone(&queued), limits }, CommandQueue { receiver, queued })
 }
 
-impl<C> Commands<C> {
+impl Queued {
+    /// Adds a command. Returns the commands and the bytes that were there.
+    fn add(&self, bytes: usize) -> (usize, usize) {
+        (self.commands.fetch_add(1, Ordering::Relaxed), self.bytes.fetch_add(bytes, Ordering::Relaxed))
+    }
+
+    fn remove(&self, bytes: usize) {
+        self.commands.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl<C: Weighted> Commands<C> {
     /// Returns the number of commands in the queue.
     pub(super) fn len(&self) -> usize {
-        self.queued.load(Ordering::Relaxed)
+        self.queued.commands.load(Ordering::Relaxed)
     }
 
     /// Queues a command although the queue is full: the last one.
     pub(super) fn send_last(&self, command: C) {
-        self.queued.fetch_add(1, Ordering::Relaxed);
+        self.queued.add(command.weight());
         // A thread that has ended needs no end.
         let _ = self.sender.send(command);
     }
 
     pub(super) fn send(&self, command: C) -> Result<(), NotQueued> {
-        if self.queued.fetch_add(1, Ordering::Relaxed) >= self.most {
-            self.queued.fetch_sub(1, Ordering::Relaxed);
-            return Err(NotQueued::Full);
-        }
-        self.sender.send(command).map_err(|_| {
-            self.queued.fetch_sub(1, Ordering::Relaxed);
-            NotQueued::Closed
-        })
+        let weight = command.weight();
+        let (commands, bytes) = self.queued.add(weight);
+        let is_full = commands >= self.limits.commands || commands > 0 && bytes + weight > self.limits.bytes;
+        let sent = match is_full {
+            true => Err(NotQueued::Full),
+            false => self.sender.send(command).map_err(|_| NotQueued::Closed),
+        };
+        sent.inspect_err(|_| self.queued.remove(weight))
     }
 }
 
-impl<C> CommandQueue<C> {
+impl<C: Weighted> CommandQueue<C> {
     /// Returns the next command. Waits for it at most for a time. `Ok(None)` after that; `Err` if none follows.
     pub(super) fn wait(&self, time: Duration) -> Result<Option<C>, ()> {
         match self.receiver.recv_timeout(time) {
@@ -72,7 +105,7 @@ impl<C> CommandQueue<C> {
     }
 
     fn taken(&self, command: C) -> C {
-        self.queued.fetch_sub(1, Ordering::Relaxed);
+        self.queued.remove(command.weight());
         command
     }
 }

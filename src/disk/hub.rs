@@ -95,8 +95,9 @@ impl DiskHub {
     /// # Errors
     ///
     /// - The errors of [`LocalHub::publish_now`].
-    /// - [`PublishError::Unavailable`] if the disk does not accept the event, because it is full, for example, or if 65,536 publishes
-    ///   wait for it. Nothing was published. Publish again later: [`disk_stats`](Self::disk_stats) has the last error.
+    /// - [`PublishError::Unavailable`] if the disk does not accept the event, because it is full, for example, or if 65,536
+    ///   publishes or 64 MiB of events wait for it. Nothing was published. Publish again later:
+    ///   [`disk_stats`](Self::disk_stats) has the last error.
     ///
     /// # Cancel safety
     ///

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::disk::commands::{CommandQueue, Commands, NotQueued};
+use crate::disk::commands::{CommandQueue, Commands, NotQueued, Weighted};
 use crate::disk::reply::{Replier, reply};
 use crate::disk::store::{DiskError, Limit, LogPage, Record, Store};
 use crate::engine::history::{
@@ -24,6 +24,12 @@ pub(super) enum ReadCommand {
     },
     /// The reader carries out the commands before this one, and ends.
     Close,
+}
+
+impl Weighted for ReadCommand {
+    fn weight(&self) -> usize {
+        0
+    }
 }
 
 /// History in the store. Its reads are commands to the reader.
@@ -196,5 +202,5 @@ impl Page<'_> {
 
 fn has_expired(event: &Event, at: u64) -> bool {
     let age = milliseconds_since_1970().saturating_sub(at);
-    event.time_to_live().is_some_and(|ttl| u128::from(age) >= ttl.as_millis())
+    event.ttl().is_some_and(|ttl| u128::from(age) >= ttl.as_millis())
 }

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::contract::{PublishError, Receipt};
-use crate::disk::commands::CommandQueue;
+use crate::disk::commands::{CommandQueue, Weighted};
 use crate::disk::reply::Replier;
 use crate::disk::stats::Failures;
 use crate::disk::store::{DiskError, Record, Store};
@@ -50,6 +50,16 @@ pub(super) enum Write {
     },
     /// The writer carries out the commands before this one, and ends.
     Close,
+}
+
+impl Weighted for Write {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Publish { event, .. } => event.weight(),
+            Self::Batch { events, .. } => events.iter().map(|(_, event)| event.weight()).sum(),
+            Self::Finish { .. } | Self::Close => 0,
+        }
+    }
 }
 
 /// Event of a group.

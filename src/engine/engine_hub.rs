@@ -133,7 +133,8 @@ impl EngineHub {
         }
     }
 
-    /// Closes the hub: publishes are refused, subscriptions end after the events that the hub has, and the driver ends.
+    /// Closes the hub: publishes are refused, and the driver ends. Subscriptions end after the events that memory has, and those that
+    /// have not begun end at once: their clients resume at another hub.
     pub fn close(&self) {
         self.shared().close();
     }

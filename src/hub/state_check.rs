@@ -48,7 +48,7 @@ impl Shared {
                 (None, _) if event.is_removal() => return Err(PublishError::NotKeyed(topic.clone())),
                 (None, _) => {}
                 (Some(_), None) => return Err(PublishError::KeyRequired(topic.clone())),
-                (Some(_), Some(_)) if event.time_to_live().is_some() => {
+                (Some(_), Some(_)) if event.ttl().is_some() => {
                     return Err(PublishError::TtlUnsupported(topic.clone()));
                 }
                 (Some(limits), Some(key)) => {

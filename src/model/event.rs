@@ -293,7 +293,7 @@ impl Event {
 
     /// Returns the event's time to live, if it has one.
     #[must_use]
-    pub fn time_to_live(&self) -> Option<Duration> {
+    pub fn ttl(&self) -> Option<Duration> {
         self.extra.as_ref()?.ttl
     }
 
@@ -367,7 +367,7 @@ impl fmt::Debug for Event {
             .field("name", &self.name())
             .field("key", &self.key())
             .field("tag", &self.tag())
-            .field("ttl", &self.time_to_live())
+            .field("ttl", &self.ttl())
             .finish()
     }
 }

@@ -39,12 +39,12 @@ impl RowWriter {
         let labels = [event.name(), event.key(), event.tag()];
         let kind = KINDS.iter().position(|&kind| kind == event.kind()).unwrap_or(0) as u8;
         let flags = labels.iter().rev().fold(0, |flags, label| flags << 1 | u8::from(label.is_some()));
-        let flags = flags | u8::from(event.time_to_live().is_some()) << 3;
+        let flags = flags | u8::from(event.ttl().is_some()) << 3;
         self.begin(kind | flags << KIND_BITS, sequence, at);
         for label in labels.into_iter().flatten() {
             self.value.label(label);
         }
-        if let Some(ttl) = event.time_to_live() {
+        if let Some(ttl) = event.ttl() {
             self.value.number(ttl.as_secs());
             self.value.number(u64::from(ttl.subsec_nanos()));
         }

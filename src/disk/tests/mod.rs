@@ -5,4 +5,5 @@ mod history;
 mod keyed;
 mod keyed_client;
 mod keyed_sequences;
+mod queue;
 mod support;

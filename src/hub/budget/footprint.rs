@@ -20,8 +20,7 @@ const TOPIC: usize = 404;
 /// Returns the size of an event beyond its place in a segment. `topic` is set in a log of several topics, which stores
 /// the topic with each key.
 pub(crate) fn event(event: &Event, topic: Option<&Topic>) -> usize {
-    let labelled =
-        event.name().is_some() || event.key().is_some() || event.tag().is_some() || event.time_to_live().is_some();
+    let labelled = event.name().is_some() || event.key().is_some() || event.tag().is_some() || event.ttl().is_some();
     let remembered = |key: &str| key.len() + topic.map_or(0, |topic| topic.as_str().len());
     let labels = || LABELS + event.key().map_or(0, remembered);
     event.weight().saturating_add(PAYLOAD + if labelled { labels() } else { 0 })

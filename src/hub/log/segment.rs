@@ -338,7 +338,7 @@ impl Drop for FreedSegment {
 
 /// Returns the time at which an entry expires, in nanoseconds of its hub's clock.
 pub(crate) fn expires(entry: &Entry) -> Option<u64> {
-    entry.event.time_to_live().map(|ttl| entry.at.saturating_add(nanos(ttl)))
+    entry.event.ttl().map(|ttl| entry.at.saturating_add(nanos(ttl)))
 }
 
 /// Returns a duration in nanoseconds, at most 584 years.
