@@ -17,8 +17,12 @@ use crate::time::milliseconds_since_1970;
 
 /// Publishes that wait for the writer.
 const WRITES: QueueLimits = QueueLimits { commands: 65_536, bytes: 64 << 20 };
-/// Reads that wait for the reader.
-const READS: QueueLimits = QueueLimits { commands: 65_536, bytes: usize::MAX };
+/// Reads that wait for the reader. Each subscription waits for at most one.
+const READS: QueueLimits = QueueLimits { commands: usize::MAX, bytes: usize::MAX };
+/// Number of events of states that are read at once when the store is opened.
+const STATES: usize = 1_024;
+/// Number of topics that are listed at once when the store is opened.
+const TOPICS: usize = 1_024;
 
 /// Builder of a [`DiskHub`].
 ///
