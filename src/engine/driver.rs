@@ -114,7 +114,9 @@ impl Future for EngineDriver {
         let now = this.shared.clock.now();
         let mut left = ACTIONS;
         loop {
-            this.shared.lock().set_driver(cx);
+            let waker = cx.waker().clone();
+            let old = this.shared.lock().driver.replace(waker);
+            drop(old);
             this.poll_engine(cx);
             let mut acted = false;
             loop {

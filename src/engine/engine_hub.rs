@@ -59,7 +59,8 @@ impl EngineHub {
         }
     }
 
-    /// Publishes an event. The future is ready when the log has it. Subscribers of this process get it when the log pushes it.
+    /// Publishes an event. The future is ready when the log has it. Subscribers of this process get it when the log pushes it, so
+    /// the receipt counts none.
     ///
     /// # Errors
     ///
@@ -173,8 +174,8 @@ impl EngineHubBuilder {
     ///
     /// # Panics
     ///
-    /// If the hub in memory keeps the newest event of each key of a topic ([`Retention::latest_per_key`](crate::Retention::latest_per_key)): hubs on an engine have no such
-    /// topics yet.
+    /// If the hub in memory [keeps the newest event of each key](crate::Retention::latest_per_key) of a topic: hubs on an engine
+    /// have no such topics yet.
     pub async fn open(self) -> Result<(EngineHub, EngineDriver), HistoryError> {
         let Self { engine, memory, clock, max_pending } = self;
         assert!(

@@ -155,8 +155,7 @@ impl Subscriber for EngineSubscription {
                 join.place = self.place;
                 true
             }
-            State::Joining(_) => false,
-            State::Over(_) => false,
+            State::Joining(_) | State::Over(_) => false,
         }
     }
 

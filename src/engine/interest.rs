@@ -17,6 +17,8 @@ pub(crate) struct Interest {
     has_wanted: bool,
     /// Number of names without a subscription.
     idle: usize,
+    /// Time before which none of them is removed.
+    idle_until: Option<Instant>,
     /// Number of changes of a name's state.
     changes: u64,
 }
@@ -68,6 +70,7 @@ impl Interest {
             if known.subscriptions == 0 {
                 known.idle_since = Some(now);
                 self.idle += 1;
+                self.idle_until.get_or_insert(now + LINGER);
             }
         }
     }
@@ -119,7 +122,8 @@ impl Interest {
 
     /// Removes the names that were without a subscription for some time. Returns those of them that are followed.
     pub(crate) fn take_idle(&mut self, now: Instant) -> Vec<Pattern> {
-        if self.idle == 0 {
+        // The names are looked at when one is due, and not at each action.
+        if self.idle_until.is_none_or(|until| now < until) {
             return Vec::new();
         }
         let mut gone = Vec::new();
@@ -133,6 +137,7 @@ impl Interest {
             is_kept
         });
         self.idle -= gone.len();
+        self.idle_until = (self.idle > 0).then(|| now + LINGER / 5);
         self.changes += gone.len() as u64;
         gone.into_iter().filter(|(_, state)| *state != State::Wanted).map(|(name, _)| name).collect()
     }

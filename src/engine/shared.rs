@@ -32,7 +32,7 @@ pub(crate) struct EngineState {
     /// Greatest sequence of the log that is known.
     head: u64,
     pub(crate) checks: Checks,
-    driver: Option<Waker>,
+    pub(crate) driver: Option<Waker>,
     /// Subscriptions that wait to begin, by the number of each.
     waiting: BTreeMap<u64, Waker>,
     joins: u64,
@@ -155,8 +155,11 @@ impl EngineShared {
     pub(crate) fn follow(&self, names: &[Pattern]) -> Cursor {
         let mut state = self.lock();
         state.merge.interest.add(names);
-        state.wake_driver();
-        Cursor::new(state.memory.epoch, state.head.max(state.memory.published()))
+        let now = Cursor::new(state.memory.epoch, state.head.max(state.memory.published()));
+        let driver = state.driver.take();
+        drop(state);
+        driver.into_iter().for_each(Waker::wake);
+        now
     }
 
     /// Returns the beginning of a subscription.
@@ -191,16 +194,19 @@ impl EngineShared {
         names: &[Pattern],
         cx: &mut Context<'_>,
     ) -> Poll<Result<HistorySubscription, SubscribeError>> {
+        // Wakers are cloned, called and dropped without the lock.
+        let waker = cx.waker().clone();
         let mut state = self.lock();
         if state.is_closed {
             return Poll::Ready(Err(SubscribeError::Closed));
         }
         let is_known = state.is_known(join);
         let Some(since) = state.since(names).filter(|_| is_known) else {
-            let waker = cx.waker().clone();
             let old = state.waiting.insert(join.number, waker);
+            let driver = if state.checks.is_wanted { state.driver.take() } else { None };
             drop(state);
             drop(old);
+            driver.into_iter().for_each(Waker::wake);
             return Poll::Pending;
         };
         let memory = Arc::clone(&state.memory);
@@ -228,11 +234,12 @@ impl EngineShared {
         let mut state = self.lock();
         state.merge.state(pushed);
         let old = (pushed.epoch != state.memory.epoch).then(|| Arc::clone(&state.memory));
-        state.wake_driver();
+        let driver = state.driver.take();
         drop(state);
         if let Some(old) = old {
             old.reads.close();
         }
+        driver.into_iter().for_each(Waker::wake);
     }
 
     /// Notes the state of the log, or that it cannot be read. A state that was read before the log pushed another one is old.
@@ -249,16 +256,6 @@ impl EngineShared {
 }
 
 impl EngineState {
-    pub(crate) fn wake_driver(&mut self) {
-        if let Some(driver) = self.driver.take() {
-            driver.wake();
-        }
-    }
-
-    pub(crate) fn set_driver(&mut self, cx: &Context<'_>) {
-        self.driver = Some(cx.waker().clone());
-    }
-
     /// Returns the subscriptions that wait to begin.
     pub(crate) fn take_waiting(&mut self) -> Vec<Waker> {
         self.wake_at = u64::MAX;
@@ -308,11 +305,7 @@ impl EngineState {
             self.checks.is_wanted = true;
             self.checks.begun
         });
-        if self.checks.done <= asked {
-            self.wake_driver();
-            return false;
-        }
-        true
+        self.checks.done > asked
     }
 }
 

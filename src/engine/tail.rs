@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::task::Waker;
 
 use crate::engine::engine::LogState;
 use crate::engine::history::{StoredEnd, StoredEvent};
@@ -65,7 +66,9 @@ impl EngineShared {
     fn change(&self, change: impl FnOnce(&mut Merge)) {
         let mut state = self.lock();
         change(&mut state.merge);
-        state.wake_driver();
+        let driver = state.driver.take();
+        drop(state);
+        driver.into_iter().for_each(Waker::wake);
     }
 }
 
