@@ -205,7 +205,7 @@ impl Rejection {
             RunError::Subscribe(error) => Self::of_subscribe(error),
             RunError::Busy { .. } | RunError::Draining | RunError::Ended(_) => Self::Busy { retry_after: LATER },
             RunError::Gone(_) => Self::Gone,
-            RunError::NoSpawner => Self::internal(error.to_string()),
+            RunError::NoSpawner | RunError::NotForRuns(_) => Self::internal(error.to_string()),
         }
     }
 

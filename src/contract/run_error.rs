@@ -36,6 +36,9 @@ pub enum RunError {
     /// The topic has no run.
     #[error("topic `{0}` has no run; start one, or raise `RunsBuilder::linger` if it ended early")]
     Gone(Topic),
+    /// The hub on disk does not keep the history of the topic for runs.
+    #[error("topic `{0}` is not one of runs on this hub; give a pattern that matches it to `DiskHubBuilder::runs`")]
+    NotForRuns(Topic),
     /// There is no means to start a task.
     #[error(
         "run cannot start a task; call `start` inside a tokio runtime (feature `tokio`), set `RunsBuilder::spawn`, or \

@@ -1,19 +1,21 @@
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use crate::disk::commands::{QueueLimits, commands};
 use crate::disk::hub::{DiskHub, Handle, Threads};
 use crate::disk::reader::{DiskHistory, DiskReader};
+use crate::disk::run_topics::RunTopics;
 use crate::disk::stats::Failures;
-use crate::disk::store::{DiskError, Durability, Record, Store, StoreOptions, TopicRow};
+use crate::disk::store::{DiskError, Durability, Record, Store, StoreOptions};
 use crate::disk::writer::DiskWriter;
 use crate::engine::shared_reads::SharedReads;
 use crate::engine::start::KnownEpochs;
 use crate::hub::{ExceededLimit, LocalHub, LocalHubBuilder, Retentions, epoch_now};
-use crate::model::{EndReason, Pattern, PatternError, Retention};
-use crate::time::milliseconds_since_1970;
+#[cfg(doc)]
+use crate::model::EndReason;
+use crate::model::{Pattern, PatternError, Retention};
 
 /// Publishes that wait for the writer.
 const WRITES: QueueLimits = QueueLimits { commands: 65_536, bytes: 64 << 20 };
@@ -21,8 +23,6 @@ const WRITES: QueueLimits = QueueLimits { commands: 65_536, bytes: 64 << 20 };
 const READS: QueueLimits = QueueLimits { commands: usize::MAX, bytes: usize::MAX };
 /// Number of events of states that are read at once when the store is opened.
 const STATES: usize = 1_024;
-/// Number of topics that are listed at once when the store is opened.
-const TOPICS: usize = 1_024;
 
 /// Builder of a [`DiskHub`].
 ///
@@ -49,7 +49,7 @@ const TOPICS: usize = 1_024;
 /// | [`retain`](Self::retain), [`retain_for`](Self::retain_for) | events, bytes and age of each topic on disk | 1,000 events, 1 MiB, 1 hour |
 /// | [`max_bytes`](Self::max_bytes) | bytes of all topics on disk | 1 GiB |
 /// | [`durability`](Self::durability) | time at which a publish returns | [`Durability::Synced`] |
-/// | [`fail_interrupted`](Self::fail_interrupted) | topics that end when the directory is opened | none |
+/// | [`runs`](Self::runs) | topics of [`Runs`](crate::runs::Runs) | none |
 /// | [`memory`](Self::memory) | hub in memory: the newest events, and the states of keyed topics | [`LocalHub::builder`] |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `open` is called"]
@@ -57,7 +57,7 @@ pub struct DiskHubBuilder {
     path: PathBuf,
     memory: LocalHubBuilder,
     retentions: Retentions,
-    interrupted: Vec<Pattern>,
+    runs: Vec<Pattern>,
     options: StoreOptions,
 }
 
@@ -67,7 +67,7 @@ impl DiskHubBuilder {
             path: path.to_owned(),
             memory: LocalHub::builder(),
             retentions: Retentions::default(),
-            interrupted: Vec::new(),
+            runs: Vec::new(),
             options: StoreOptions::default(),
         }
     }
@@ -122,21 +122,27 @@ impl DiskHubBuilder {
         Self { memory, ..self }
     }
 
-    /// Ends the topics that match this topic or [`Pattern`] and have not ended when the directory is opened, with the reason
-    /// [`Failed`](EndReason::Failed). Default: none.
+    /// Sets the topics of [`Runs`](crate::runs::Runs): those that match this topic or [`Pattern`]. Default: none.
     ///
-    /// Use it for topics that are published by tasks of this process, such as the answers of a model: after a restart no event follows
-    /// in them, and their readers would wait for ever. A client that returns gets the events after its cursor, and then the end.
+    /// - Their events are kept until the runs drop them, within [`max_bytes`](Self::max_bytes). A
+    ///   [`retain_for`](Self::retain_for) of a narrower pattern precedes that.
+    /// - Topics without an end end with the reason [`Failed`](EndReason::Failed) when the directory is opened: the task that
+    ///   published to them has ended with its process, and their readers would wait for ever. A client that resumes gets the
+    ///   events after its cursor, and then the end.
+    ///
+    /// Publish nothing else to these topics.
     ///
     /// # Panics
     ///
     /// Panics if the text is not a pattern.
-    pub fn fail_interrupted<P>(mut self, pattern: P) -> Self
+    pub fn runs<P>(mut self, pattern: P) -> Self
     where
         P: TryInto<Pattern>,
         PatternError: From<P::Error>,
     {
-        self.interrupted.push(pattern_of("fail_interrupted", pattern));
+        let pattern = pattern_of("runs", pattern);
+        self.retentions.set(pattern.clone(), Retention::count(usize::MAX).bytes(usize::MAX).age(Duration::MAX));
+        self.runs.push(pattern);
         self
     }
 
@@ -150,7 +156,7 @@ impl DiskHubBuilder {
     /// - [`DiskError::StateTooLarge`] if the state of a topic exceeds a limit that was lowered.
     /// - [`DiskError::Full`], [`DiskError::ReadOnly`] and [`DiskError::Io`] if the directory cannot be written or read.
     pub fn open(self) -> Result<DiskHub, DiskError> {
-        let Self { path, memory, retentions, interrupted, mut options } = self;
+        let Self { path, memory, retentions, runs, mut options } = self;
         let memory = memory.with_states_of(&retentions).map_err(|name| {
             let text = "the hub in memory has a retention with a state for";
             DiskError::Settings(format!("{text} `{name}`: set it by `DiskHubBuilder::retain_for` or `retain`"))
@@ -162,9 +168,11 @@ impl DiskHubBuilder {
         options.retention = Arc::new(move |topic| Retention::clone(&retentions.of(topic)));
         let (store, opened) = Store::open(&path, &options, epoch_now())?;
         let store = Arc::new(store);
-        fail_interrupted(&store, &interrupted)?;
-        let (mut earlier, base) = (opened.epochs, store.head());
+        let mut earlier = opened.epochs;
         let epoch = earlier.pop().map_or(0, |(epoch, _)| epoch);
+        let epochs = KnownEpochs { earlier };
+        let runs = RunTopics::open(&store, runs, |sequence| epochs.cursor(sequence, epoch))?;
+        let base = store.head();
         let hub = memory.build_at(epoch, base);
         restore_states(&hub, &store)?;
         for end in store.ends()? {
@@ -184,8 +192,9 @@ impl DiskHubBuilder {
             hub,
             store,
             history: Arc::new(SharedReads::new(Arc::clone(&reads) as _)),
-            epochs: KnownEpochs { earlier },
+            epochs,
             epoch,
+            runs,
             base,
             lost: opened.lost,
             failures,
@@ -206,31 +215,6 @@ where
         Ok(pattern) => pattern,
         #[expect(clippy::panic, reason = "documented: the text is one of the program")]
         Err(why) => panic!("{method} takes a topic or a pattern: {why}"),
-    }
-}
-
-/// Ends the topics that these patterns match and that have not ended.
-fn fail_interrupted(store: &Store, patterns: &[Pattern]) -> Result<(), DiskError> {
-    if patterns.is_empty() {
-        return Ok(());
-    }
-    let ended: HashSet<_> = store.ends()?.into_iter().map(|end| end.topic().clone()).collect();
-    let mut last = None;
-    loop {
-        let rows = store.topics(last.as_ref(), TOPICS)?;
-        let Some(end) = rows.last() else { return Ok(()) };
-        last = Some(end.topic.clone());
-        let is_interrupted = |row: &TopicRow| {
-            // A topic of which retention has removed everything is as new.
-            row.last > row.trimmed
-                && !ended.contains(&row.topic)
-                && patterns.iter().any(|name| name.matches(&row.topic))
-        };
-        let at = milliseconds_since_1970();
-        let ends = (store.head() + 1..).zip(rows.into_iter().filter(is_interrupted));
-        let ends =
-            ends.map(|(sequence, row)| Record::End { sequence, topic: row.topic, at, reason: EndReason::Failed });
-        store.write(&ends.collect::<Vec<_>>())?;
     }
 }
 

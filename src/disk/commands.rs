@@ -70,10 +70,10 @@ impl<C: Weighted> Commands<C> {
         self.queued.commands.load(Ordering::Relaxed)
     }
 
-    /// Queues a command although the queue is full: the last one.
-    pub(super) fn send_last(&self, command: C) {
+    /// Queues a command although the queue is full.
+    pub(super) fn send_always(&self, command: C) {
         self.queued.add(command.weight());
-        // A thread that has ended needs no end.
+        // A thread that has ended carries out nothing.
         let _ = self.sender.send(command);
     }
 

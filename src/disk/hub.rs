@@ -9,9 +9,10 @@ use crate::disk::builder::DiskHubBuilder;
 use crate::disk::commands::{Commands, NotQueued};
 use crate::disk::reader::{DiskHistory, ReadCommand};
 use crate::disk::reply::{Reply, reply};
+use crate::disk::run_topics::{EndedRun, RunTopics};
 use crate::disk::stats::{DiskStats, Failures};
 use crate::disk::store::{DiskError, Loss, Store};
-use crate::disk::writer::Write;
+use crate::disk::writer::{Publish, Write};
 use crate::engine::history::History;
 use crate::engine::start::{Continued, KnownEpochs};
 use crate::engine::subscription::HistorySubscription;
@@ -56,6 +57,7 @@ pub(super) struct Handle {
     pub(super) epochs: KnownEpochs,
     pub(super) epoch: u64,
     pub(super) base: u64,
+    pub(super) runs: RunTopics,
     pub(super) lost: Option<Loss>,
     pub(super) failures: Arc<Failures>,
     pub(super) writes: Commands<Write>,
@@ -103,9 +105,9 @@ impl DiskHub {
     ///
     /// A future that is dropped before its first poll publishes nothing. After that the event is published, unless it is refused.
     pub async fn publish(&self, topic: impl IntoTopic, event: impl Into<Event>) -> Result<Receipt, PublishError> {
-        let (topic, event) = (Borrow::<Topic>::borrow(&topic.into_topic()?).clone(), event.into());
-        let (replier, done) = reply();
-        self.send(Write::Publish { topic, event, reply: replier }, done).await
+        let event = (Borrow::<Topic>::borrow(&topic.into_topic()?).clone(), event.into());
+        let (reply, done) = reply();
+        self.send(Write::Publish(Publish::One { event, reply }), done).await
     }
 
     /// Publishes events in this order when the future is polled, all or none, with one write and one wake of each subscriber.
@@ -129,8 +131,9 @@ impl DiskHub {
         });
         let events: Result<Vec<_>, PublishError> = events.collect();
         async move {
-            let (replier, done) = reply();
-            self.send(Write::Batch { events: events?, reply: replier }, done).await
+            let events = events?;
+            let (reply, done) = reply();
+            self.send(Write::Publish(Publish::Batch { events, reply }), done).await
         }
     }
 
@@ -141,8 +144,8 @@ impl DiskHub {
     /// See [`publish`](Self::publish).
     pub async fn finish(&self, topic: impl IntoTopic, reason: EndReason) -> Result<TopicEnd, PublishError> {
         let topic = Borrow::<Topic>::borrow(&topic.into_topic()?).clone();
-        let (replier, done) = reply();
-        self.send(Write::Finish { topic, reason, reply: replier }, done).await
+        let (reply, done) = reply();
+        self.send(Write::Finish { topic, reason, reply }, done).await
     }
 
     async fn send<T>(&self, command: Write, done: Reply<Result<T, PublishError>>) -> Result<T, PublishError> {
@@ -225,14 +228,38 @@ impl DiskHub {
     }
 }
 
+/// For runs.
+impl DiskHub {
+    /// Returns the hub in memory, for checks.
+    pub(crate) fn memory(&self) -> &LocalHub {
+        &self.handle.hub
+    }
+
+    /// Returns whether [`DiskHubBuilder::runs`] has a topic.
+    pub(crate) fn is_run_topic(&self, topic: &Topic) -> bool {
+        self.handle.runs.contains(topic)
+    }
+
+    /// Returns the runs that ended before the hub was opened, the one that ended first before the others. Later calls return
+    /// none.
+    pub(crate) fn take_ended_runs(&self) -> Vec<EndedRun> {
+        self.handle.runs.take_ended()
+    }
+
+    /// Drops the history of a topic on disk, before the publishes that follow.
+    pub(crate) fn drop_stored(&self, topic: &Topic) {
+        self.handle.writes.send_always(Write::Drop(topic.clone()));
+    }
+}
+
 impl Handle {
     fn close(&self) {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Threads { writer, reader }) = threads.take() else { return };
-        self.writes.send_last(Write::Close);
+        self.writes.send_always(Write::Close);
         join(writer);
         self.hub.close();
-        self.reads.0.send_last(ReadCommand::Close);
+        self.reads.0.send_always(ReadCommand::Close);
         join(reader);
         // Events that are not in tables yet are in the journal, which the next open reads.
         let _ = self.store.close();

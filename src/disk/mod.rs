@@ -46,6 +46,7 @@ mod commands;
 mod hub;
 mod reader;
 mod reply;
+mod run_topics;
 mod stats;
 mod store;
 mod writer;
@@ -55,5 +56,6 @@ mod tests;
 
 pub use builder::DiskHubBuilder;
 pub use hub::DiskHub;
+pub(crate) use run_topics::EndedRun;
 pub use stats::DiskStats;
 pub use store::{DiskError, Durability, Loss};

@@ -1,4 +1,5 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::slice;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -33,40 +34,59 @@ const LONGEST_GROUP_WAIT: Duration = Duration::from_millis(1);
 
 /// Command to the writer.
 pub(super) enum Write {
-    Publish {
-        topic: Topic,
-        event: Event,
-        reply: Replier<Result<Receipt, PublishError>>,
-    },
-    /// All events are published, or none.
-    Batch {
-        events: Vec<(Topic, Event)>,
-        reply: Replier<Result<Vec<Receipt>, PublishError>>,
-    },
+    Publish(Publish),
     Finish {
         topic: Topic,
         reason: EndReason,
         reply: Replier<Result<TopicEnd, PublishError>>,
     },
+    /// The history of the topic is dropped.
+    Drop(Topic),
     /// The writer carries out the commands before this one, and ends.
     Close,
+}
+
+/// Events of one call. All are published, or none.
+pub(super) enum Publish {
+    One { event: (Topic, Event), reply: Replier<Result<Receipt, PublishError>> },
+    Batch { events: Vec<(Topic, Event)>, reply: Replier<Result<Vec<Receipt>, PublishError>> },
+}
+
+impl Publish {
+    fn events(&self) -> &[(Topic, Event)] {
+        match self {
+            Self::One { event, .. } => slice::from_ref(event),
+            Self::Batch { events, .. } => events,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.events().iter().map(|(_, event)| event.weight()).sum()
+    }
+
+    /// Answers with the next receipts, one for each event.
+    fn accept(self, receipts: &mut impl Iterator<Item = Receipt>) {
+        match self {
+            Self::One { reply, .. } => reply.send(receipts.next().ok_or(PublishError::Closed)),
+            Self::Batch { events, reply } => reply.send(Ok(receipts.take(events.len()).collect())),
+        }
+    }
+
+    fn refuse(self, error: PublishError) {
+        match self {
+            Self::One { reply, .. } => reply.send(Err(error)),
+            Self::Batch { reply, .. } => reply.send(Err(error)),
+        }
+    }
 }
 
 impl Weighted for Write {
     fn weight(&self) -> usize {
         match self {
-            Self::Publish { event, .. } => event.weight(),
-            Self::Batch { events, .. } => events.iter().map(|(_, event)| event.weight()).sum(),
-            Self::Finish { .. } | Self::Close => 0,
+            Self::Publish(publish) => publish.bytes(),
+            Self::Finish { .. } | Self::Drop(_) | Self::Close => 0,
         }
     }
-}
-
-/// Event of a group.
-struct Publish {
-    topic: Topic,
-    event: Event,
-    reply: Replier<Result<Receipt, PublishError>>,
 }
 
 /// The thread that writes: to the store, and then to the hub in memory.
@@ -75,6 +95,8 @@ pub(super) struct DiskWriter {
     pub(super) store: Arc<Store>,
     pub(super) queue: CommandQueue<Write>,
     failures: Arc<Failures>,
+    /// Topics whose history is to be dropped, each up to a sequence.
+    dropped: Vec<(Topic, u64)>,
     /// Amount that was written since events were removed last.
     written: Written,
     /// Size of the last group.
@@ -99,7 +121,8 @@ impl Written {
 
 impl DiskWriter {
     pub(super) fn new(hub: LocalHub, store: Arc<Store>, queue: CommandQueue<Write>, failures: Arc<Failures>) -> Self {
-        Self { hub, store, queue, failures, written: Written::default(), last_group: 1, last_write: Duration::ZERO }
+        let (dropped, written) = (Vec::new(), Written::default());
+        Self { hub, store, queue, failures, dropped, written, last_group: 1, last_write: Duration::ZERO }
     }
 
     /// Carries out commands until one of them is to close, or none follows.
@@ -127,6 +150,9 @@ impl DiskWriter {
             }
             let work = TRIM_WORK + 2 * std::mem::take(&mut self.written).events;
             let now = milliseconds_since_1970();
+            if is_round && !self.dropped.is_empty() {
+                self.drop_topics();
+            }
             // The next write finds an error of the store, too.
             let trimmed = if is_round { self.store.trim(now, work) } else { self.store.trim_written(now, work) };
             has_more = self.failures.note(false, trimmed).unwrap_or(false);
@@ -150,33 +176,35 @@ impl DiskWriter {
 
     /// Carries out a command, and those that are queued behind it and can be written with it. Returns `false` at the end.
     fn take(&mut self, first: Write) -> bool {
-        let (mut group, mut bytes, mut next) = (Vec::new(), 0, Some(first));
+        let (mut group, mut size, mut next) = (Vec::new(), Written::default(), Some(first));
         let mut until = None;
         while let Some(command) = next {
             match command {
-                Write::Publish { topic, event, reply } => {
-                    bytes += event.weight();
-                    group.push(Publish { topic, event, reply });
-                    let is_full = group.len() == GROUP || bytes >= GROUP_BYTES;
+                Write::Publish(publish) => {
+                    size.events += publish.events().len();
+                    size.bytes += publish.bytes();
+                    group.push(publish);
+                    let is_full = size.events >= GROUP || size.bytes >= GROUP_BYTES;
                     next = if is_full { None } else { self.next(group.len(), &mut until) };
                 }
-                Write::Batch { events, reply } => {
-                    self.publish_group(std::mem::take(&mut group), bytes);
-                    reply.send(self.publish_batch(&events));
-                    return true;
-                }
                 Write::Finish { topic, reason, reply } => {
-                    self.publish_group(std::mem::take(&mut group), bytes);
+                    self.publish_group(group, &size);
                     reply.send(self.finish(topic, reason));
                     return true;
                 }
+                Write::Drop(topic) => {
+                    self.publish_group(group, &size);
+                    self.dropped.push((topic, self.hub.cursor().sequence()));
+                    self.drop_topics();
+                    return true;
+                }
                 Write::Close => {
-                    self.publish_group(group, bytes);
+                    self.publish_group(group, &size);
                     return false;
                 }
             }
         }
-        self.publish_group(group, bytes);
+        self.publish_group(group, &size);
         true
     }
 
@@ -197,27 +225,26 @@ impl DiskWriter {
         }
     }
 
-    fn publish_group(&mut self, group: Vec<Publish>, bytes: usize) {
+    fn publish_group(&mut self, group: Vec<Publish>, size: &Written) {
         if group.is_empty() {
             return;
         }
-        let Written { writes, events, bytes: sum } = &mut self.written;
-        (*writes, *events, *sum) = (*writes + 1, *events + group.len(), *sum + bytes);
+        self.written.writes += 1;
+        self.written.events += size.events;
+        self.written.bytes += size.bytes;
         self.last_group = group.len();
         let start = StdClock.now();
         self.publish(group);
         self.last_write = StdClock.now() - start;
     }
 
-    /// Publishes events that are written together, without those that the hub refuses.
+    /// Publishes events that are written together, without those of calls that the hub refuses.
     fn publish(&self, group: Vec<Publish>) {
-        let events = group.iter().map(|publish| (publish.topic.clone(), publish.event.clone())).collect();
+        let events = group.iter().flat_map(Publish::events).cloned().collect();
         match self.hub.prepare(events) {
             Ok(prepared) => self.write(prepared, group),
-            Err(error) if group.len() == 1 => {
-                group.into_iter().for_each(|publish| publish.reply.send(Err(error.clone())))
-            }
-            // A refused event costs the others no sync of their own: they stay together, in their order.
+            Err(error) if group.len() == 1 => group.into_iter().for_each(|publish| publish.refuse(error.clone())),
+            // A refused call costs the others no sync of their own: they stay together, in their order.
             Err(_) => {
                 let count = group.len();
                 let mut accepted: Vec<_> = group.into_iter().filter_map(|publish| self.accepted(publish)).collect();
@@ -233,34 +260,27 @@ impl DiskWriter {
         }
     }
 
-    /// Returns an event that the hub accepts by itself. Refuses another one.
+    /// Returns the events of a call that the hub accepts by themselves. Refuses others.
     fn accepted(&self, publish: Publish) -> Option<Publish> {
-        match self.hub.prepare(vec![(publish.topic.clone(), publish.event.clone())]) {
+        match self.hub.prepare(publish.events().to_vec()) {
             Ok(prepared) => {
                 prepared.refuse();
                 Some(publish)
             }
             Err(error) => {
-                publish.reply.send(Err(error));
+                publish.refuse(error);
                 None
             }
         }
     }
 
-    fn publish_batch(&mut self, events: &[(Topic, Event)]) -> Result<Vec<Receipt>, PublishError> {
-        let bytes: usize = events.iter().map(|(_, event)| event.weight()).sum();
-        let Written { writes, events: count, bytes: sum } = &mut self.written;
-        (*writes, *count, *sum) = (*writes + 1, *count + events.len(), *sum + bytes);
-        let prepared = self.hub.prepare(events.to_vec())?;
-        self.store_prepared(prepared, events.iter().map(|(topic, event)| (topic, event)))
-    }
-
     fn write(&self, prepared: Prepared<'_>, group: Vec<Publish>) {
-        match self.store_prepared(prepared, group.iter().map(|Publish { topic, event, .. }| (topic, event))) {
+        match self.store_prepared(prepared, group.iter().flat_map(Publish::events)) {
             Ok(receipts) => {
-                group.into_iter().zip(receipts).for_each(|(publish, receipt)| publish.reply.send(Ok(receipt)));
+                let mut receipts = receipts.into_iter();
+                group.into_iter().for_each(|publish| publish.accept(&mut receipts));
             }
-            Err(error) => group.into_iter().for_each(|publish| publish.reply.send(Err(error.clone()))),
+            Err(error) => group.into_iter().for_each(|publish| publish.refuse(error.clone())),
         }
     }
 
@@ -268,7 +288,7 @@ impl DiskWriter {
     fn store_prepared<'a>(
         &self,
         prepared: Prepared<'_>,
-        events: impl Iterator<Item = (&'a Topic, &'a Event)>,
+        events: impl Iterator<Item = &'a (Topic, Event)>,
     ) -> Result<Vec<Receipt>, PublishError> {
         let (at, last) = (milliseconds_since_1970(), self.hub.cursor());
         let records = (last.sequence() + 1..).zip(events).map(|(sequence, (topic, event))| Record::Event {
@@ -298,6 +318,12 @@ impl DiskWriter {
     /// Returns whether the store and the hub in memory have the same last sequence.
     fn is_consistent(&self) -> bool {
         self.store.head() == self.hub.cursor().sequence()
+    }
+
+    /// Drops the histories of topics. What the disk refuses is dropped with the next one, or in the next round.
+    fn drop_topics(&mut self) {
+        let Self { store, failures, dropped, .. } = self;
+        dropped.retain(|(topic, up_to)| failures.note(false, store.drop_topic(topic, *up_to)).is_err());
     }
 
     fn finish(&self, topic: Topic, reason: EndReason) -> Result<TopicEnd, PublishError> {

@@ -23,6 +23,13 @@ impl KnownEpochs {
     pub(crate) fn last(&self, epoch: u64) -> Option<u64> {
         self.earlier.iter().find(|(earlier, _)| *earlier == epoch).map(|(_, last)| *last)
     }
+
+    /// Returns the cursor of a sequence, in the first epoch that has it. `epoch` is the one after the earlier ones.
+    #[cfg(feature = "disk")]
+    pub(crate) fn cursor(&self, sequence: u64, epoch: u64) -> Cursor {
+        let found = self.earlier.iter().find(|(_, last)| *last >= sequence);
+        Cursor::new(found.map_or(epoch, |(earlier, _)| *earlier), sequence)
+    }
 }
 
 /// Hub in memory, and the history that it continues.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::failure::{FailureHook, RunFailure};
 use super::limits::RunLimits;
+use super::run_hub::RunHub;
 use super::runs::Runs;
 use super::shared::Shared;
 use super::spawner::SpawnFn;
-use crate::hub::LocalHub;
 use crate::time::Timer;
 
 const NO_TIMER: &str = "runs have no timer: enable the cargo feature `tokio`, or call `RunsBuilder::timer`";
@@ -43,7 +43,7 @@ const NO_TIMER: &str = "runs have no timer: enable the cargo feature `tokio`, or
 /// | events published at once | 64, or 64 KiB | fixed | the task lets other tasks run |
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct RunsBuilder {
-    hub: LocalHub,
+    hub: RunHub,
     limits: RunLimits,
     timer: Option<Arc<dyn Timer>>,
     spawn: Option<SpawnFn>,
@@ -51,8 +51,8 @@ pub struct RunsBuilder {
 }
 
 impl RunsBuilder {
-    pub(crate) fn new(hub: &LocalHub) -> Self {
-        Self { hub: hub.clone(), limits: RunLimits::default(), timer: None, spawn: None, hook: None }
+    pub(crate) fn new(hub: RunHub) -> Self {
+        Self { hub, limits: RunLimits::default(), timer: None, spawn: None, hook: None }
     }
 
     /// Sets the maximum number of events of a run. A run with more fails. Default: 100,000, more tokens than the answer of a

@@ -34,6 +34,8 @@ struct EntryState {
     waker: Option<Waker>,
     /// Reason of the end, if it has begun.
     reason: Option<EndReason>,
+    /// Instant at which the hub refused the end, if it is to be published again.
+    refused: Option<Instant>,
 }
 
 /// Phase of a run. It only advances.
@@ -54,15 +56,28 @@ pub(crate) struct Observed {
     pub(crate) phase: Phase,
     /// Instant at which the last reader left, if there is none.
     pub(crate) unwatched_since: Option<Instant>,
+    /// Instant at which the hub refused the end.
+    pub(crate) refused: Option<Instant>,
 }
 
 impl RunEntry {
+    /// Returns a live run.
     pub(crate) fn new(topic: Topic, now: Instant, start: Cursor) -> Self {
-        let state =
-            EntryState { phase: Phase::Live, readers: 0, holds: 0, unwatched_since: now, waker: None, reason: None };
+        Self::of(topic, now, start, Phase::Live, None)
+    }
+
+    /// Returns a run that ended at an instant.
+    #[cfg(feature = "disk")]
+    pub(crate) fn ended(topic: Topic, at: Instant, start: Cursor, reason: EndReason) -> Self {
+        Self::of(topic, at, start, Phase::Ended(at), Some(reason))
+    }
+
+    fn of(topic: Topic, began: Instant, start: Cursor, phase: Phase, reason: Option<EndReason>) -> Self {
+        let (unwatched_since, waker, refused) = (began, None, None);
+        let state = EntryState { phase, readers: 0, holds: 0, unwatched_since, waker, reason, refused };
         Self {
             topic,
-            began: now,
+            began,
             start,
             events: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
@@ -85,7 +100,7 @@ impl RunEntry {
             _ => state.waker.replace(cx.waker().clone()),
         };
         let unwatched_since = (state.readers == 0).then_some(state.unwatched_since);
-        let observed = Observed { phase: state.phase, unwatched_since };
+        let observed = Observed { phase: state.phase, unwatched_since, refused: state.refused };
         drop(state);
         drop(replaced);
         observed
@@ -104,6 +119,17 @@ impl RunEntry {
             (state.phase, state.reason) = (Phase::Ending, Some(reason));
         }
         is_live
+    }
+
+    /// Notes that the hub has refused the end.
+    pub(crate) fn refuse_end(&self, at: Instant) {
+        lock(&self.state).refused = Some(at);
+    }
+
+    /// Begins the end again if the hub has refused it. Returns its reason.
+    pub(crate) fn begin_end_again(&self) -> Option<EndReason> {
+        let mut state = lock(&self.state);
+        state.refused.take().and(state.reason)
     }
 
     /// Returns the reason of the end, if the end was published.

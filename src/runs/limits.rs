@@ -3,6 +3,9 @@ use std::time::{Duration, Instant};
 use super::source::SizeLimits;
 use crate::model::Retention;
 
+/// Time after which an end that the hub has refused is published again.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// Limits of the runs, see [`RunsBuilder`](crate::runs::RunsBuilder).
 #[derive(Debug, Clone)]
 pub(crate) struct RunLimits {
@@ -51,6 +54,11 @@ impl RunLimits {
     /// Returns the instant at which the history of a run that ended at `at` is dropped.
     pub(crate) fn linger_end(&self, at: Instant) -> Option<Instant> {
         at.checked_add(self.linger)
+    }
+
+    /// Returns the instant at which an end that the hub refused at `at` is published again.
+    pub(crate) fn retry(at: Instant) -> Option<Instant> {
+        at.checked_add(RETRY)
     }
 
     /// Returns the instant at which a run without a reader since `since` is stopped.

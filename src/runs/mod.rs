@@ -145,7 +145,7 @@
 //! | the stream yields an error | `failed` | [`Error`](FailureCause::Error) |
 //! | the closure, the stream or its drop panics | `failed` | [`Panic`](FailureCause::Panic) |
 //! | too many events or bytes, or the [lifetime](RunsBuilder::lifetime) is over | `failed` | [`Limit`](FailureCause::Limit) |
-//! | the hub accepts no event: it is closed or full, or the event is too large | `failed` | [`Hub`](FailureCause::Hub) |
+//! | the hub accepts no event: it is closed, its memory or disk is full, or the event is too large | `failed` | [`Hub`](FailureCause::Hub) |
 //! | a [drain](Runs::drain) is over | `failed` | [`Drain`](FailureCause::Drain) |
 //! | the runtime ends, or the task is aborted | `failed` | [`Dropped`](FailureCause::Dropped) |
 //!
@@ -166,15 +166,43 @@
 //!
 //! # Restart and shutdown
 //!
-//! Runs are in the memory of the process. After a restart every run is unknown, so a client that reconnects gets 410 in place
-//! of a stream that stays silent for ever. The page can show what it has, and offer to ask again.
+//! Runs of a [`LocalHub`](crate::LocalHub) are in the memory of the process. After a restart every run is unknown, so a client
+//! that reconnects gets 410 in place of a stream that stays silent for ever. The page can show what it has, and offer to ask
+//! again. A POST that is repeated after a restart starts a new run. Its `Last-Event-ID` is of another epoch, so the client gets
+//! a gap with the reason `epoch`, then the whole new answer. A page clears its text at a gap.
 //!
-//! A POST that is repeated after a restart starts a new run. Its `Last-Event-ID` is of another epoch, so the client gets a gap
-//! with the reason `epoch`, then the whole new answer. A page clears its text at a gap.
+//! Runs of a `DiskHub` (feature `disk`) outlive the process. [`Runs::new`] takes a reference to it, and
+//! `DiskHubBuilder::runs` the pattern of their topics:
 //!
-//! A `DiskHub` (feature `disk`) takes no runs. For a stream whose events must outlive the process, publish to a topic of it and
-//! [`finish`](crate::Hub::finish) the topic. With `DiskHubBuilder::fail_interrupted` topics without an end are ended as failed at the
-//! next start, so that no reader waits for ever.
+//! ```
+//! # #[cfg(all(feature = "disk", feature = "tokio"))] {
+//! use tidings::disk::DiskHub;
+//! use tidings::runs::Runs;
+//!
+//! # let directory = std::env::temp_dir().join(format!("tidings-doc-runs-{}", std::process::id()));
+//! # let path = &directory;
+//! let hub = DiskHub::builder(path).runs("runs/**").open()?;
+//! let runs = Runs::new(&hub);
+//! # drop(runs);
+//! # hub.close();
+//! # std::fs::remove_dir_all(&directory).ok();
+//! # }
+//! # #[cfg(all(feature = "disk", feature = "tokio"))]
+//! # Ok::<(), tidings::disk::DiskError>(())
+//! ```
+//!
+//! - An event reaches readers when it is on disk. Until then the stream is not polled. A stop and its reader's end wait for the
+//!   disk, too; the call does not.
+//! - A run that has ended is read and joined after a restart, until its linger time is over. The linger time counts from the end,
+//!   by the clock of the system.
+//! - A run that was live has the end `failed` after a restart: a crash takes its stream. Its readers get the rest of its stored
+//!   events and that end, and a POST that is repeated joins it. The page can show what it has, and offer to ask again with a new
+//!   topic. A run without a stored event is unknown.
+//! - If the disk refuses an event, the run fails. An end that the disk refuses is stored later: the task tries once a second,
+//!   and each [`subscribe`](Runs::subscribe) of the run.
+//! - The history of a run that ended before a restart is dropped by the first call of [`start`](Runs::start) or
+//!   [`subscribe`](Runs::subscribe) after its linger time. Use a linger time of at most 24 hours: a hub on disk remembers an end
+//!   for that long, and a run without it has failed at the next open.
 //!
 //! At a shutdown `events.drain_on(runs.drain_on(ctrl_c()))` waits for live runs, see [`Runs::drain_on`]. Without it the
 //! endpoint ends the readers' sessions while their runs are live, and the runs are lost with the process.
@@ -185,7 +213,7 @@
 //! runs of one user, see [`RunsBuilder::max_live`]. Create one [`Runs`] for a hub, and clone it.
 //!
 //! A publish never waits for a reader: the run's topic keeps all events of the run,
-//! whatever the hub's own [`Retention`](crate::Retention) is, and a slow reader reads on from there. If the hub's byte budget
+//! in memory or on disk, whatever the hub's own [`Retention`](crate::Retention) is, and a slow reader reads on from there. If the hub's byte budget
 //! evicts events of a run, readers get a [`Gap`](crate::Gap) in their place. Items that are ready at once are published as
 //! one batch of up to 64 events, with one wake of each reader. After a batch other tasks run.
 //!
@@ -196,6 +224,7 @@
 mod builder;
 mod catch;
 mod drain;
+mod end;
 mod entry;
 mod failure;
 mod info;
@@ -203,6 +232,7 @@ mod item;
 mod limits;
 mod lock;
 mod run;
+mod run_hub;
 #[expect(clippy::module_inception, reason = "the type gives the folder its name")]
 mod runs;
 mod shared;
@@ -217,6 +247,7 @@ pub use self::failure::{FailureCause, RunFailure};
 pub use self::info::RunInfo;
 pub use self::item::RunItem;
 pub use self::run::Run;
+pub use self::run_hub::RunHub;
 pub use self::runs::Runs;
 pub use self::subscription::RunSubscription;
 pub use self::task::RunTask;

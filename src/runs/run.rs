@@ -70,6 +70,7 @@ impl Run {
             start => start,
         };
         let reader = Reader::new(&self.shared, &self.entry);
+        self.shared.end_again(&self.entry);
         let subscribe = || self.shared.hub.subscribe(Subscribe::topics([self.topic()]).start(start));
         let ended = self.entry.end_reason();
         let mut subscription = subscribe()?;

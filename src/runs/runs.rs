@@ -11,6 +11,7 @@ use super::info::RunInfo;
 use super::item::RunItem;
 use super::lock::lock;
 use super::run::Run;
+use super::run_hub::RunHub;
 use super::shared::Shared;
 use super::source::BoxSource;
 use super::spawner::Spawner;
@@ -19,7 +20,6 @@ use super::task::RunTask;
 use crate::contract::{RunError, Start};
 #[cfg(feature = "http")]
 use crate::endpoint::request::SubscribeRequest;
-use crate::hub::LocalHub;
 use crate::model::{EndReason, IntoTopic, Topic};
 
 /// Runs of one hub: finite streams of events that are produced by tasks of their own, each with a topic of its own.
@@ -30,7 +30,7 @@ use crate::model::{EndReason, IntoTopic, Topic};
 pub struct Runs(Arc<Shared>);
 
 impl Runs {
-    /// Returns runs with the default settings.
+    /// Returns runs of a `&LocalHub` or a `&DiskHub` with the default settings.
     ///
     /// Create one `Runs` for a hub, and clone it. Two `Runs` of one hub do not know each other: both start a run of the same
     /// topic.
@@ -39,13 +39,13 @@ impl Runs {
     ///
     /// Panics without the feature `tokio`, because there is no timer, see [`RunsBuilder::build`].
     #[must_use]
-    pub fn new(hub: &LocalHub) -> Self {
+    pub fn new(hub: impl Into<RunHub>) -> Self {
         Self::builder(hub).build()
     }
 
     /// Returns a builder, which sets the limits, the hook for failures, the timer and the spawner.
-    pub fn builder(hub: &LocalHub) -> RunsBuilder {
-        RunsBuilder::new(hub)
+    pub fn builder(hub: impl Into<RunHub>) -> RunsBuilder {
+        RunsBuilder::new(hub.into())
     }
 
     pub(crate) fn of(shared: Shared) -> Self {
@@ -88,6 +88,7 @@ impl Runs {
     /// - [`RunError::Topic`] if the name is not a topic.
     /// - [`RunError::Busy`] if the number of live runs is at its [limit](RunsBuilder::max_live).
     /// - [`RunError::Draining`] after a [drain](Self::drain) has begun.
+    /// - [`RunError::NotForRuns`] if the hub is a `DiskHub`, and none of the patterns of `DiskHubBuilder::runs` matches the topic.
     /// - [`RunError::NoSpawner`] outside a tokio runtime, or without the feature `tokio`, if there is no
     ///   [`spawn`](RunsBuilder::spawn) function.
     ///
@@ -147,8 +148,8 @@ impl Runs {
     ///
     /// # Errors
     ///
-    /// - [`RunError::Gone`] if the topic has no run: none was started since the server was, or its history was dropped after
-    ///   the [linger](RunsBuilder::linger) time. As a [`Rejection`](crate::Rejection) it is 410, so that the client does not
+    /// - [`RunError::Gone`] if the topic has no run: none was started, or its history was dropped after the
+    ///   [linger](RunsBuilder::linger) time or, on a [`LocalHub`](crate::LocalHub), by a restart. As a [`Rejection`](crate::Rejection) it is 410, so that the client does not
     ///   wait for ever.
     /// - [`RunError::Topic`] if the name is not a topic.
     /// - [`RunError::Subscribe`] if the hub does not accept the subscription.

@@ -1,22 +1,28 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
+#[cfg(feature = "disk")]
+use std::time::Duration;
 use std::time::Instant;
 
-use super::catch::{catch_panic, wake};
+use super::catch::catch_panic;
 use super::entry::{Phase, RunEntry};
 use super::failure::{FailureCause, FailureHook, RunFailure};
 use super::limits::RunLimits;
 use super::lock::lock;
+use super::run_hub::RunHub;
 use super::spawner::SpawnFn;
 use super::table::RunTable;
 use crate::contract::RunError;
-use crate::hub::LocalHub;
+#[cfg(feature = "disk")]
+use crate::disk::EndedRun;
 use crate::model::{EndReason, Topic};
 use crate::time::Timer;
+#[cfg(feature = "disk")]
+use crate::time::milliseconds_since_1970;
 
 /// State that the handles, the tasks and the readers of the runs share.
 pub(crate) struct Shared {
-    pub(crate) hub: LocalHub,
+    pub(crate) hub: RunHub,
     pub(crate) limits: RunLimits,
     pub(crate) timer: Arc<dyn Timer>,
     pub(crate) spawn: Option<SpawnFn>,
@@ -26,13 +32,31 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(
-        hub: LocalHub,
+        hub: RunHub,
         limits: RunLimits,
         timer: Arc<dyn Timer>,
         spawn: Option<SpawnFn>,
         hook: Option<FailureHook>,
     ) -> Self {
-        Self { hub, limits, timer, spawn, hook, table: Mutex::default() }
+        let shared = Self { hub, limits, timer, spawn, hook, table: Mutex::default() };
+        #[cfg(feature = "disk")]
+        shared.add_ended();
+        shared
+    }
+
+    /// Adds the runs of an earlier process, whose ends are on disk.
+    #[cfg(feature = "disk")]
+    fn add_ended(&self) {
+        let (now, today) = (self.timer.now(), milliseconds_since_1970());
+        let mut table = lock(&self.table);
+        for EndedRun { topic, start, events, bytes, at, reason, .. } in self.hub.take_ended() {
+            let age = Duration::from_millis(today.saturating_sub(at));
+            // A platform whose instants begin with its start has none that is earlier.
+            let at = now.checked_sub(age).unwrap_or(now);
+            let entry = RunEntry::ended(topic, at, start, reason);
+            entry.add(usize::try_from(events).unwrap_or(usize::MAX), usize::try_from(bytes).unwrap_or(usize::MAX));
+            table.add_ended(Arc::new(entry));
+        }
     }
 
     /// Returns the run of a topic, and `true` if this call created it.
@@ -57,7 +81,9 @@ impl Shared {
             return Err(RunError::Ended(topic.clone()));
         }
         let entry = Arc::new(RunEntry::new(topic.clone(), now, self.hub.cursor()));
-        self.hub.retain_topic(topic, self.limits.retention());
+        if !self.hub.retain(topic, self.limits.retention()) {
+            return Err(RunError::NotForRuns(topic.clone()));
+        }
         table.begin(&entry);
         Ok((entry, true))
     }
@@ -66,32 +92,6 @@ impl Shared {
     pub(crate) fn find(&self, topic: &Topic) -> Option<Arc<RunEntry>> {
         self.forget_expired(self.timer.now());
         lock(&self.table).by_topic.get(topic).filter(|entry| entry.phase() != Phase::Forgotten).cloned()
-    }
-
-    /// Ends a run, unless it has ended. Returns whether this call ended it.
-    ///
-    /// Readers get the end before this returns. The task drops the stream when it is polled next.
-    pub(crate) fn end(&self, entry: &Arc<RunEntry>, reason: EndReason, failure: Option<(FailureCause, &str)>) -> bool {
-        let now = self.timer.now();
-        if !entry.begin_end(reason) {
-            return false;
-        }
-        let finished = catch_panic(|| self.hub.finish(&entry.topic, reason));
-        let refused = match finished {
-            Ok(Ok(_)) => None,
-            Ok(Err(error)) => Some((FailureCause::Hub, error.to_string())),
-            Err(text) => Some((FailureCause::Panic, text)),
-        };
-        if let Some((cause, text)) = failure {
-            self.report(&entry.topic, cause, text);
-        } else if let Some((cause, text)) = refused {
-            self.report(&entry.topic, cause, &text);
-        }
-        let drains = lock(&self.table).end(entry, now);
-        entry.wake();
-        drains.into_iter().for_each(wake);
-        self.forget_excess();
-        true
     }
 
     /// Publishes the end of an ended run again.

@@ -5,7 +5,7 @@ use futures_core::Stream;
 
 use super::failure::FailureCause;
 use super::item::RunItem;
-use crate::hub::LocalHub;
+use super::run_hub::RunHub;
 use crate::model::Event;
 
 /// Maximum number of events that a run publishes at once. After them the task lets other tasks run.
@@ -62,7 +62,7 @@ pub(crate) struct Size {
 pub(crate) fn take_ready(
     source: &mut BoxSource,
     cx: &mut Context<'_>,
-    hub: &LocalHub,
+    hub: &RunHub,
     limits: SizeLimits,
     size: &mut Size,
     batch: &mut Vec<Event>,
@@ -87,7 +87,7 @@ pub(crate) fn take_ready(
 }
 
 /// Returns the failure of a run by an event that is too large, or one too many.
-fn check(event: &Event, weight: usize, hub: &LocalHub, limits: SizeLimits, size: Size) -> Result<(), BatchEnd> {
+fn check(event: &Event, weight: usize, hub: &RunHub, limits: SizeLimits, size: Size) -> Result<(), BatchEnd> {
     if size.events >= limits.max_events {
         let text = format!("run has more than {} events; raise `RunsBuilder::max_events`", limits.max_events);
         return Err(BatchEnd::Failed(FailureCause::Limit, text));

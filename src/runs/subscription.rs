@@ -4,22 +4,21 @@ use std::task::{Context, Poll};
 
 use super::entry::RunEntry;
 use super::shared::Shared;
-use crate::contract::{Delivery, EncodedDelivery, Format, Subscriber, SubscriberInfo};
-use crate::hub::Subscription;
+use crate::contract::{BoxSubscriber, Delivery, EncodedDelivery, Format, Subscriber, SubscriberInfo};
 use crate::model::{Cursor, Pattern};
 
 /// Subscription of a run: its events, then the [end of its topic](crate::TopicEnd).
 ///
 /// [`Runs::subscribe`](crate::runs::Runs::subscribe) and [`Run::subscribe`](crate::runs::Run::subscribe) return it. It is a
-/// [`Subscription`] of the hub that counts as a reader of the run until it is dropped.
+/// subscription of the hub that counts as a reader of the run until it is dropped.
 pub struct RunSubscription {
-    subscription: Subscription,
+    subscription: BoxSubscriber,
     /// Declared last: the subscription is dropped before its reader is counted out.
     reader: Reader,
 }
 
 impl RunSubscription {
-    pub(crate) fn new(subscription: Subscription, reader: Reader) -> Self {
+    pub(crate) fn new(subscription: BoxSubscriber, reader: Reader) -> Self {
         Self { subscription, reader }
     }
 }

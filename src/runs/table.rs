@@ -39,6 +39,14 @@ impl RunTable {
         if self.live == 0 { self.drains.drain().map(|(_, waker)| waker).collect() } else { Vec::new() }
     }
 
+    /// Adds an ended run. Those that ended earlier precede it.
+    #[cfg(feature = "disk")]
+    pub(crate) fn add_ended(&mut self, entry: Arc<RunEntry>) {
+        self.ended_bytes += entry.bytes();
+        self.by_topic.insert(entry.topic.clone(), Arc::clone(&entry));
+        self.ended.push_back(entry);
+    }
+
     /// Removes the first ended run that may be forgotten and for which `is_meant` returns `true` from the ended ones. It keeps
     /// its topic until it is [removed](Self::remove).
     pub(crate) fn forget_first(&mut self, is_meant: impl Fn(&Arc<RunEntry>) -> bool) -> Option<Arc<RunEntry>> {

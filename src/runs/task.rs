@@ -8,9 +8,10 @@ use std::time::Instant;
 use super::catch::catch_panic;
 use super::entry::{Phase, RunEntry};
 use super::failure::FailureCause;
+use super::limits::RunLimits;
+use super::run_hub::HubReply;
 use super::shared::Shared;
 use super::source::{BatchEnd, BoxSource, Size, take_ready};
-use crate::contract::PublishError;
 use crate::model::{EndReason, Event};
 use crate::time::Sleep;
 
@@ -29,6 +30,8 @@ struct RunWorker {
     source: Option<BoxSource>,
     /// Events that are published next. Empty between two polls.
     batch: Vec<Event>,
+    /// Batch that the hub is storing, and what follows it.
+    publishing: Option<(HubReply, BatchEnd)>,
     sleep: Option<Pin<Box<dyn Sleep>>>,
     /// Instant of the sleep.
     due: Option<Instant>,
@@ -37,7 +40,7 @@ struct RunWorker {
 impl RunTask {
     /// Returns the task of a run. `source` is `None` if the run has ended.
     pub(crate) fn new(shared: Arc<Shared>, entry: Arc<RunEntry>, source: Option<BoxSource>) -> Self {
-        Self(Some(RunWorker { shared, entry, source, batch: Vec::new(), sleep: None, due: None }))
+        Self(Some(RunWorker { shared, entry, source, batch: Vec::new(), publishing: None, sleep: None, due: None }))
     }
 
     /// Returns a task that is ready at once.
@@ -95,7 +98,11 @@ impl RunWorker {
                     }
                 }
                 // The thread that ends the run wakes the task afterwards.
-                Phase::Ending => return Poll::Pending,
+                Phase::Ending => {
+                    let Some(at) = observed.refused else { return Poll::Pending };
+                    ready!(self.poll_sleep(cx, RunLimits::retry(at)));
+                    self.shared.end_again(&self.entry);
+                }
                 Phase::Ended(at) => {
                     let due = self.shared.limits.linger_end(at);
                     return self.poll_sleep(cx, due).map(|()| Next::Forget);
@@ -126,15 +133,22 @@ impl RunWorker {
 
     /// Publishes the events that are ready. Is ready if the run has ended.
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(source) = &mut self.source else { return Poll::Pending };
-        let before = Size { events: self.entry.events(), bytes: self.entry.bytes() };
-        let (limits, hub, batch) = (self.shared.limits.sizes(), &self.shared.hub, &mut self.batch);
-        let mut size = before;
-        let end = catch_panic(|| take_ready(source, cx, hub, limits, &mut size, batch));
-        let end = end.unwrap_or_else(|text| BatchEnd::Failed(FailureCause::Panic, text));
-        let end = match self.publish(before, size) {
-            Ok(()) => end,
-            Err(error) => BatchEnd::Failed(FailureCause::Hub, error.to_string()),
+        let (mut reply, end) = match self.publishing.take() {
+            Some(publishing) => publishing,
+            None => match self.publish_ready(cx) {
+                Some(publishing) => publishing,
+                None => return Poll::Pending,
+            },
+        };
+        let end = match Pin::new(&mut reply).poll(cx) {
+            Poll::Ready(Ok(())) => end,
+            Poll::Ready(Err(error)) => BatchEnd::Failed(FailureCause::Hub, error.to_string()),
+            Poll::Pending => {
+                // The stream may become ready meanwhile, so it is polled again.
+                let end = if matches!(end, BatchEnd::Pending) { BatchEnd::Full } else { end };
+                self.publishing = Some((reply, end));
+                return Poll::Pending;
+            }
         };
         match end {
             BatchEnd::Pending => return Poll::Pending,
@@ -151,21 +165,23 @@ impl RunWorker {
         Poll::Ready(())
     }
 
-    /// Publishes the batch, by which the run grows from `before` to `after`.
-    fn publish(&mut self, before: Size, after: Size) -> Result<(), PublishError> {
-        let (hub, topic, batch) = (&self.shared.hub, &self.entry.topic, &mut self.batch);
-        let published = catch_panic(|| match batch.len() {
-            0 => Ok(()),
-            1 => batch.pop().map_or(Ok(()), |event| hub.publish_now(topic, event).map(drop)),
-            _ => hub.publish_batch(batch.drain(..).map(|event| (topic, event))).map(drop),
-        });
-        match published {
-            Ok(published) => published?,
+    /// Begins to publish the events that are ready. Returns the reply of the hub, and what follows the events. `None` if the
+    /// run has no stream any more.
+    fn publish_ready(&mut self, cx: &mut Context<'_>) -> Option<(HubReply, BatchEnd)> {
+        let Self { shared, entry, batch, .. } = self;
+        let source = self.source.as_mut()?;
+        let before = Size { events: entry.events(), bytes: entry.bytes() };
+        let mut size = before;
+        let end = catch_panic(|| take_ready(source, cx, &shared.hub, shared.limits.sizes(), &mut size, batch));
+        let end = end.unwrap_or_else(|text| BatchEnd::Failed(FailureCause::Panic, text));
+        let reply = catch_panic(|| shared.hub.publish(&entry.topic, batch));
+        let reply = reply.unwrap_or_else(|text| {
             // The events are published. The panic is that of a reader's waker, or of a payload that the hub has evicted.
-            Err(text) => self.shared.report(topic, FailureCause::Panic, &text),
-        }
-        self.shared.add(&self.entry, after.events - before.events, after.bytes - before.bytes);
-        Ok(())
+            shared.report(&entry.topic, FailureCause::Panic, &text);
+            HubReply::now(Ok(()))
+        });
+        shared.add(entry, size.events - before.events, size.bytes - before.bytes);
+        Some((reply, end))
     }
 
     /// Polls the sleep until `due`.
@@ -187,7 +203,7 @@ impl RunWorker {
     /// Drops the stream. Returns the text of its panic.
     fn drop_source(&mut self) -> Result<(), String> {
         let source = self.source.take();
-        self.batch = Vec::new();
+        (self.batch, self.publishing) = (Vec::new(), None);
         catch_panic(|| drop(source))
     }
 

@@ -22,6 +22,7 @@ mod history;
 mod keyed;
 mod replaced;
 mod restarts;
+mod runs;
 
 use std::time::Duration;
 

@@ -147,6 +147,13 @@ impl Server {
         assert_eq!(status, StatusCode::NO_CONTENT, "{text}");
     }
 
+    /// Starts a run of that many events, or joins it. Returns whether it is new.
+    pub(crate) async fn start_run(&self, topic: &str, events: u64) -> bool {
+        let (status, text) = self.request("POST", &format!("/{topic}"), &events.to_string()).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        text == "true"
+    }
+
     pub(crate) async fn cursor(&self) -> String {
         self.request("GET", "/cursor", "").await.1
     }

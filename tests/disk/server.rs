@@ -10,17 +10,22 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, Request, State};
+use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
-use axum::routing::{get, post, put};
+use axum::routing::{any, get, post, put};
+use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tidings::disk::{DiskError, DiskHub};
-use tidings::{EndReason, EndpointBuilder, Event, LocalHub, PublishError, Retention};
+use tidings::endpoint::RefusalResponse;
+use tidings::runs::Runs;
+use tidings::{EndReason, Endpoint, EndpointBuilder, Event, LocalHub, PublishError, Retention, SubscribeRequest};
 use tokio::signal::unix::{SignalKind, signal};
+use tower_service::Service;
 
 use crate::files::Directory;
+use crate::load::text_of;
 use crate::process::Server;
 
 /// Variable with the options.
@@ -33,6 +38,8 @@ pub(crate) const REPORT: &str = "server: ";
 pub(crate) const REFUSED: i32 = 3;
 /// Time in which clients are sent away at the end.
 const DRAIN: Duration = Duration::from_millis(200);
+/// Time between two events of a run.
+const PACE: Duration = Duration::from_millis(2);
 
 /// Options of a server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -55,7 +62,7 @@ fn serve(options: &Options) -> i32 {
     let retain = |count| Retention::count(count).bytes(usize::MAX);
     let memory = LocalHub::builder().retain(retain(options.memory));
     let hub = DiskHub::builder(&options.directory).retain(retain(options.retain)).memory(memory);
-    let hub = match hub.retain_for("keyed/*", Retention::latest_per_key()).open() {
+    let hub = match hub.retain_for("keyed/*", Retention::latest_per_key()).runs("runs/*").open() {
         Ok(hub) => hub,
         Err(error) => {
             println!("\n{REPORT}{}", json!({ "error": error.to_string(), "kind": kind(&error) }));
@@ -85,8 +92,10 @@ async fn run(hub: DiskHub) {
         .route("/keyed/{topic}/{key}", put(set).delete(remove))
         .route("/finish/{topic}", post(finish))
         .route("/cursor", get(async |State(hub): State<DiskHub>| hub.cursor().to_string()))
-        .route_service("/events", events.clone())
-        .with_state(hub.clone());
+        .with_state(hub.clone())
+        .route("/runs/{id}", post(start))
+        .route("/events", any(follow))
+        .with_state((events.clone(), Runs::new(&hub)));
     let listener = tidings::server::bind("127.0.0.1:0").await.unwrap();
     let mut terminate = signal(SignalKind::terminate()).unwrap();
     let loss = hub.loss().map(|loss| format!("{loss:?}"));
@@ -121,6 +130,35 @@ async fn finish(State(hub): State<DiskHub>, Path(topic): Path<String>) -> Result
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Starts a run of numbered events, one every 2 ms, up to the number in the body. Answers whether the run is new.
+async fn start(State((_, runs)): State<(Endpoint, Runs)>, Path(id): Path<String>, last: String) -> String {
+    let last: u64 = last.parse().unwrap();
+    let stream = || {
+        let ticks = futures_util::stream::unfold(tokio::time::interval(PACE), async |mut ticks| {
+            ticks.tick().await;
+            Some(((), ticks))
+        });
+        futures_util::stream::iter(1..=last).zip(ticks).map(|(number, ())| text_of(number))
+    };
+    runs.start(format!("runs/{id}"), stream).unwrap().is_new().to_string()
+}
+
+/// Answers with the events of topics, or of a run.
+async fn follow(
+    State((mut events, runs)): State<(Endpoint, Runs)>,
+    request: Request,
+) -> Result<Response<tidings::Body>, RefusalResponse> {
+    let (parts, body) = request.into_parts();
+    let subscribe = SubscribeRequest::read(&parts)?;
+    match subscribe.topics() {
+        [topic] if topic.as_str().starts_with("runs/") => {
+            let reader = runs.subscribe(topic, &subscribe)?;
+            Ok(events.respond(parts, reader).await)
+        }
+        _ => Ok(events.call(Request::from_parts(parts, body)).await.unwrap_or_else(|never| match never {})),
+    }
+}
+
 /// Publishes each line: a topic, a space and a text. All publishes are in flight at once. The response has a line for each,
 /// with its cursor or its error, as soon as the publish has ended.
 async fn publish_lines(State(hub): State<DiskHub>, lines: String) -> impl IntoResponse {
@@ -149,7 +187,7 @@ async fn publish_lines(State(hub): State<DiskHub>, lines: String) -> impl IntoRe
         }
     });
     let lines = futures_util::stream::poll_fn(move |cx| receiver.poll_recv(cx));
-    Body::from_stream(futures_util::StreamExt::map(lines, |line| Ok::<_, Infallible>(Bytes::from(line))))
+    Body::from_stream(lines.map(|line| Ok::<_, Infallible>(Bytes::from(line))))
 }
 
 /// Returns the name of an error's variant.

@@ -155,7 +155,7 @@ fn budget_of_no_bytes_is_refused() {
 #[test]
 fn topics_that_were_interrupted_end_as_failed_at_the_next_open_and_their_readers_get_the_end() {
     let directory = Directory::new();
-    let builder = || DiskHub::builder(&directory.0).fail_interrupted("runs/**");
+    let builder = || DiskHub::builder(&directory.0).runs("runs/**");
     let hub = builder().open().unwrap();
     let first = wait(hub.publish("runs/1", "for")).unwrap().cursor().unwrap();
     wait(hub.publish_batch([("runs/1", "ty"), ("runs/2", "done"), ("news", "x")])).unwrap();

@@ -18,7 +18,7 @@ fn queue_is_limited_by_commands_and_by_their_bytes() {
     assert_eq!((sender.send(0), sender.send(0), sender.len()), (Ok(()), Err(NotQueued::Full), 3));
     assert_eq!((queue.next(), sender.send(60)), (Some(60), Ok(())));
     // The last command has no limit.
-    sender.send_last(500);
+    sender.send_always(500);
     let rest: Vec<_> = std::iter::from_fn(|| queue.next()).collect();
     assert_eq!((rest, sender.len()), (vec![40, 0, 60, 500], 0));
     drop(queue);

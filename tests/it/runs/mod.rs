@@ -7,6 +7,8 @@ mod ends;
 mod executor;
 mod failures;
 mod limits;
+#[cfg(feature = "disk")]
+mod on_disk;
 mod panics;
 mod readers;
 mod reentrancy;

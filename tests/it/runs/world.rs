@@ -1,18 +1,35 @@
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
+use std::thread;
 use std::time::Duration;
 
-use tidings::runs::{FailureCause, Run, RunError, RunSubscription, Runs, RunsBuilder};
+use tidings::runs::{FailureCause, Run, RunError, RunHub, RunSubscription, Runs, RunsBuilder};
 use tidings::subscriber::{Delivery, SubscriptionEnd};
-use tidings::{EndReason, LocalHub, Retention, Start};
+use tidings::{EndReason, LocalHub, Retention, Start, Subscriber};
 
 use super::executor::Executor;
 use super::script::Script;
 use crate::support::{VirtualTimer, poll, texts};
 
+/// Hub of a world.
+pub(super) trait WorldHub {
+    /// Waits until the hub has carried out all commands.
+    fn settle(&self) {}
+
+    /// Checks that nothing is in memory.
+    fn check_empty(&self);
+}
+
+impl WorldHub for LocalHub {
+    fn check_empty(&self) {
+        let stats = self.stats();
+        assert_eq!((stats.topics, stats.bytes), (0, 0), "the hub keeps nothing");
+    }
+}
+
 /// Runs of a hub with a history of one event a topic, in virtual time.
-pub(super) struct World {
-    pub(super) hub: LocalHub,
+pub(super) struct World<H = LocalHub> {
+    pub(super) hub: H,
     pub(super) timer: VirtualTimer,
     pub(super) tasks: Executor,
     pub(super) runs: Runs,
@@ -30,8 +47,13 @@ impl World {
         let hub = LocalHub::builder().retain(Retention::count(1)).live_buffer(0).clock(timer.clone()).build();
         Self::on(hub, timer, set)
     }
+}
 
-    pub(super) fn on(hub: LocalHub, timer: VirtualTimer, set: impl FnOnce(RunsBuilder) -> RunsBuilder) -> Self {
+impl<H: WorldHub> World<H> {
+    pub(super) fn on(hub: H, timer: VirtualTimer, set: impl FnOnce(RunsBuilder) -> RunsBuilder) -> Self
+    where
+        for<'a> RunHub: From<&'a H>,
+    {
         let (tasks, failures) = (Executor::default(), Arc::<Mutex<Vec<_>>>::default());
         let (spawned, failed) = (tasks.clone(), Arc::clone(&failures));
         let builder = Runs::builder(&hub)
@@ -42,6 +64,17 @@ impl World {
         Self { hub, timer, tasks, runs, failures }
     }
 
+    /// Polls the tasks until none is woken, also not by a reply of the hub.
+    pub(super) fn run(&self) {
+        loop {
+            self.tasks.run();
+            self.hub.settle();
+            if !self.tasks.round() {
+                return;
+            }
+        }
+    }
+
     /// Starts or joins a run of a script.
     pub(super) fn start(&self, topic: &str, script: &Script) -> Result<Run, RunError> {
         self.runs.start(topic, || script.stream())
@@ -50,7 +83,7 @@ impl World {
     /// Starts a run of a script and polls it until it waits.
     pub(super) fn started(&self, topic: &str, script: &Script) -> Run {
         let run = self.start(topic, script).unwrap();
-        self.tasks.run();
+        self.run();
         run
     }
 
@@ -72,7 +105,7 @@ impl World {
     /// Advances the time and polls the tasks that it wakes.
     pub(super) fn advance(&self, time: Duration) {
         self.timer.advance(time);
-        self.tasks.run();
+        self.run();
     }
 
     /// Returns the reported failures since the last call.
@@ -107,6 +140,7 @@ pub(super) fn read(reader: &mut RunSubscription) -> (Vec<String>, Option<EndReas
                 return (all, reason);
             }
             Poll::Ready(other) => panic!("unexpected {other:?}"),
+            Poll::Pending if reader.info().is_loading() => thread::yield_now(),
             Poll::Pending => return (all, reason),
         }
     }

@@ -1,0 +1,133 @@
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Instant;
+
+use super::catch::{catch_panic, wake};
+use super::entry::RunEntry;
+use super::failure::FailureCause;
+use super::lock::lock;
+use super::run_hub::HubReply;
+use super::shared::Shared;
+use crate::contract::PublishError;
+use crate::model::EndReason;
+
+/// End of a run that a hub on disk is storing. The reply of the hub completes it, on the hub's thread.
+struct StoredEnd {
+    shared: Arc<Shared>,
+    entry: Arc<RunEntry>,
+    /// Instant of the end.
+    at: Instant,
+    /// Whether the application has got a failure of the run.
+    is_reported: bool,
+    reply: Mutex<Option<HubReply>>,
+}
+
+impl Shared {
+    /// Ends a run, unless it has ended. Returns whether this call ended it.
+    ///
+    /// Readers get the end before this returns, or when the disk has stored it. The task drops the stream when it is polled
+    /// next.
+    pub(crate) fn end(
+        self: &Arc<Self>,
+        entry: &Arc<RunEntry>,
+        reason: EndReason,
+        failure: Option<(FailureCause, &str)>,
+    ) -> bool {
+        let now = self.timer.now();
+        let is_first = entry.begin_end(reason);
+        if is_first {
+            self.publish_end(entry, reason, now, failure);
+        }
+        is_first
+    }
+
+    /// Publishes the end of a run again if the hub has refused it.
+    pub(crate) fn end_again(self: &Arc<Self>, entry: &Arc<RunEntry>) {
+        let now = self.timer.now();
+        if let Some(reason) = entry.begin_end_again() {
+            self.publish_end(entry, reason, now, None);
+        }
+    }
+
+    fn publish_end(
+        self: &Arc<Self>,
+        entry: &Arc<RunEntry>,
+        reason: EndReason,
+        at: Instant,
+        failure: Option<(FailureCause, &str)>,
+    ) {
+        let finished = catch_panic(|| self.hub.finish(&entry.topic, reason));
+        if let Some((cause, text)) = failure {
+            self.report(&entry.topic, cause, text);
+        }
+        let end = StoredEnd {
+            shared: Arc::clone(self),
+            entry: Arc::clone(entry),
+            at,
+            is_reported: failure.is_some(),
+            reply: Mutex::new(None),
+        };
+        match finished {
+            Ok(reply) => end.begin(reply),
+            Err(text) => {
+                end.report(FailureCause::Panic, &text);
+                end.complete();
+            }
+        }
+    }
+}
+
+impl StoredEnd {
+    /// Completes the end now or by a later reply.
+    fn begin(mut self, mut reply: HubReply) {
+        match Pin::new(&mut reply).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(stored) => self.stored(stored),
+            Poll::Pending => {
+                self.reply = Mutex::new(Some(reply));
+                Arc::new(self).wake();
+            }
+        }
+    }
+
+    fn stored(&self, stored: Result<(), PublishError>) {
+        if let Err(error) = &stored {
+            self.report(FailureCause::Hub, &error.to_string());
+        }
+        match stored {
+            // The task publishes it again, or the next reader.
+            Err(PublishError::Unavailable(_)) => {
+                self.entry.refuse_end(self.at);
+                self.entry.wake();
+            }
+            // The subscriptions of a closed hub end, too.
+            Ok(()) | Err(_) => self.complete(),
+        }
+    }
+
+    fn report(&self, cause: FailureCause, text: &str) {
+        if !self.is_reported {
+            self.shared.report(&self.entry.topic, cause, text);
+        }
+    }
+
+    fn complete(&self) {
+        let drains = lock(&self.shared.table).end(&self.entry, self.at);
+        self.entry.wake();
+        drains.into_iter().for_each(wake);
+        self.shared.forget_excess();
+    }
+}
+
+impl Wake for StoredEnd {
+    fn wake(self: Arc<Self>) {
+        let waker = Waker::from(Arc::clone(&self));
+        let mut reply = lock(&self.reply);
+        let Some(waiting) = &mut *reply else { return };
+        if let Poll::Ready(stored) = Pin::new(waiting).poll(&mut Context::from_waker(&waker)) {
+            *reply = None;
+            drop(reply);
+            self.stored(stored);
+        }
+    }
+}
