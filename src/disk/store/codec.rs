@@ -1,7 +1,7 @@
 //! Values of the rows: a CRC-32 over key and value, a version, the fields.
 
-/// Version of all values.
-const VERSION: u8 = 1;
+/// Version of all values. A store with another one is refused when it is opened.
+const VERSION: u8 = 2;
 
 /// Value that is being written.
 pub(super) struct ValueWriter {

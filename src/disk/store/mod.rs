@@ -21,7 +21,7 @@
 //! | `e` topic id, sequence of the last record | successive events of one topic and one write, or an end |
 //! | `o` sequence of the last record | topic ids of successive records: the hub's order, for patterns and the byte budget |
 //! | `t` topic name | topic id |
-//! | `n` topic id | name, highest trimmed sequence with its number in the topic, sequence of the end |
+//! | `n` topic id | name, highest trimmed sequence with its number and weight in the topic, sequence of the end, dropped sequence |
 //! | `k` topic id, key | sequence of the newest event of the key, in topics with a state |
 //! | `k` topic id | sequence of the newest removal that was forgotten |
 //! | `r` topic id, sequence | empty: a removal among them |
@@ -46,6 +46,11 @@
 //!
 //! Each event has its number in the topic and the sum of the weights up to it. The events and bytes of a topic are
 //! therefore differences between two rows, and a write updates no counters of the topic.
+//!
+//! # Dropped topics
+//!
+//! A dropped topic keeps its row, with the sequence up to which it was dropped, and is as new after it (`drop_topic.rs`). The
+//! dropped sequence is at most the trimmed one, so readers find the loss as for every trim.
 //!
 //! # History
 //!
@@ -73,6 +78,7 @@
 
 mod codec;
 mod damage;
+mod drop_topic;
 mod epochs;
 mod error;
 mod files;

@@ -23,6 +23,13 @@ pub(crate) struct TopicRow {
     pub(crate) last: u64,
     /// Highest trimmed sequence, or 0.
     pub(crate) trimmed: u64,
+    /// Sequence up to which the history was dropped, or 0: the topic is as new after it.
+    pub(crate) dropped: u64,
+    /// Number of retained events. After damage of the last rows it is a lower bound until an event is written.
+    pub(crate) events: u64,
+    /// Sum of the payloads, names, keys and tags of the retained events, in bytes. After damage it is approximate, as
+    /// `events` is.
+    pub(crate) bytes: u64,
 }
 
 /// Row of a topic.
@@ -31,19 +38,28 @@ pub(super) struct TopicMeta {
     pub(super) topic: Topic,
     /// Highest trimmed sequence.
     pub(super) trimmed: u64,
-    /// Number of the event with that sequence.
+    /// Number of the last event up to that sequence.
     pub(super) number: u64,
+    /// Sum of the weights of the events up to that sequence.
+    pub(super) weight: u64,
     /// Sequence of the end that is remembered, or 0.
     pub(super) end: u64,
+    /// Sequence up to which the history was dropped: the topic is as new after it. It is at most the trimmed one.
+    pub(super) dropped: u64,
 }
 
 impl TopicMeta {
+    /// Creates the row of a topic that had no event after a sequence.
+    pub(super) fn new(topic: Topic, forgotten: u64) -> Self {
+        Self { topic, trimmed: forgotten, number: 0, weight: 0, end: 0, dropped: forgotten }
+    }
+
     pub(super) fn encode(&self, id: u32) -> Vec<u8> {
-        let mut value = ValueWriter::new(32 + self.topic.as_str().len());
+        let mut value = ValueWriter::new(48 + self.topic.as_str().len());
         value.label(self.topic.as_str());
-        value.number(self.trimmed);
-        value.number(self.number);
-        value.number(self.end);
+        for number in [self.trimmed, self.number, self.weight, self.end, self.dropped] {
+            value.number(number);
+        }
         value.seal(&keys::topic(id))
     }
 
@@ -62,7 +78,9 @@ impl TopicMeta {
             topic: Topic::new(value.label()?).ok()?,
             trimmed: value.number()?,
             number: value.number()?,
+            weight: value.number()?,
             end: value.number()?,
+            dropped: value.number()?,
         })
     }
 }
@@ -139,6 +157,10 @@ impl TopicCache {
         self.0.insert(known.meta.topic.clone(), known);
     }
 
+    pub(super) fn remove(&mut self, topic: &Topic) {
+        self.0.remove(topic);
+    }
+
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
@@ -149,7 +171,7 @@ impl TopicCache {
         let meta = TopicMeta::load(view, id)?.ok_or_else(|| DiskError::damaged(format!("topic {id} has no row")))?;
         let LastRecord { number, weight, .. } = last_record(view, id)?.unwrap_or_default();
         // The last row may be one that was trimmed, and is kept for the state.
-        Ok(Some(Known { id, number: number.max(meta.number), weight, meta, row: (0, 0) }))
+        Ok(Some(Known { id, number: number.max(meta.number), weight: weight.max(meta.weight), meta, row: (0, 0) }))
     }
 }
 
@@ -165,8 +187,15 @@ impl Store {
                 let id = decode_id(&key, &value)?;
                 let meta =
                     TopicMeta::load(view, id)?.ok_or_else(|| DiskError::damaged(format!("topic {id} has no row")))?;
-                let last = last_record(view, id)?.unwrap_or_default().sequence.max(meta.trimmed);
-                found.push(TopicRow { topic: meta.topic, last, trimmed: meta.trimmed });
+                let last = last_record(view, id)?.unwrap_or_default();
+                found.push(TopicRow {
+                    last: last.sequence.max(meta.trimmed),
+                    trimmed: meta.trimmed,
+                    dropped: meta.dropped,
+                    events: last.number.saturating_sub(meta.number),
+                    bytes: last.weight.saturating_sub(meta.weight),
+                    topic: meta.topic,
+                });
             }
             Ok(found)
         })

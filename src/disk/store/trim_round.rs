@@ -23,14 +23,14 @@ pub(super) struct TrimRound<'a> {
 }
 
 /// Topic that is being trimmed.
-struct Trimmed<'a> {
-    id: u32,
-    meta: &'a mut TopicMeta,
-    retention: Retention,
-    newest: LastRecord,
-    up_to: u64,
+pub(super) struct Trimmed<'a> {
+    pub(super) id: u32,
+    pub(super) meta: &'a mut TopicMeta,
+    pub(super) retention: Retention,
+    pub(super) newest: LastRecord,
+    pub(super) up_to: u64,
     /// Ends before the next event: their keys and the sizes of their values.
-    ends: Vec<([u8; 13], usize)>,
+    pub(super) ends: Vec<([u8; 13], usize)>,
 }
 
 impl TrimRound<'_> {
@@ -40,20 +40,25 @@ impl TrimRound<'_> {
         let retention = (self.options.retention)(&meta.topic);
         let Some(newest) = last_record(self.view, id)? else { return Ok(true) };
         let mut topic = Trimmed { id, meta, retention, newest, up_to, ends: Vec::new() };
-        let mut is_done = loop {
-            match self.trim_rows(&mut topic) {
-                Err(error) if is_damage(&error) => {
-                    if !self.trim_damage(&mut topic)? {
-                        break true;
-                    }
-                }
-                result => break result?,
-            }
-        };
+        let mut is_done = self.trim_records(&mut topic)?;
         if let Some(limits) = topic.retention.state {
             is_done &= self.forget_removals(id, topic.meta.trimmed, limits)?;
         }
         Ok(is_done)
+    }
+
+    /// Removes the oldest events, and rows between them that cannot be read. Returns whether nothing is left to remove.
+    pub(super) fn trim_records(&mut self, topic: &mut Trimmed<'_>) -> Result<bool, DiskError> {
+        loop {
+            match self.trim_rows(topic) {
+                Err(error) if is_damage(&error) => {
+                    if !self.trim_damage(topic)? {
+                        return Ok(true);
+                    }
+                }
+                result => return result,
+            }
+        }
     }
 
     fn trim_rows(&mut self, topic: &mut Trimmed<'_>) -> Result<bool, DiskError> {
@@ -79,6 +84,7 @@ impl TrimRound<'_> {
                 *self.left -= 1;
                 self.head.retained = self.head.retained.saturating_sub(1);
                 (topic.meta.trimmed, topic.meta.number) = (entry.sequence, entry.number);
+                topic.meta.weight = entry.weight;
                 self.head.trimmed = self.head.trimmed.max(entry.sequence);
                 self.trim_ends(topic);
             }
@@ -95,7 +101,7 @@ impl TrimRound<'_> {
     }
 
     /// Removes the ends before an event that was removed. The end that is remembered has no event after it.
-    fn trim_ends(&mut self, topic: &mut Trimmed<'_>) {
+    pub(super) fn trim_ends(&mut self, topic: &mut Trimmed<'_>) {
         for (key, value) in topic.ends.drain(..) {
             self.head.retained = self.head.retained.saturating_sub(1);
             self.head.bytes = self.head.bytes.saturating_sub(row_bytes(value));
@@ -146,7 +152,11 @@ impl TrimRound<'_> {
         }
         self.batch.remove(keys::event(id, damage.last));
         topic.meta.trimmed = damage.last;
-        topic.meta.number = damage.next.map_or(topic.newest.number, |next| next.number);
+        // Rows that are kept for a state may be the last readable ones.
+        let LastRecord { number, weight, .. } = topic.newest;
+        let before = damage.next.map_or((number, weight), |next| (next.number, next.weight));
+        topic.meta.number = topic.meta.number.max(before.0);
+        topic.meta.weight = topic.meta.weight.max(before.1);
         self.head.trimmed = self.head.trimmed.max(damage.last);
         Ok(true)
     }

@@ -212,7 +212,7 @@ impl WriteRound<'_> {
         self.head.last_topic = id;
         self.head.topics += 1;
         // A topic of this name may have been forgotten.
-        let meta = TopicMeta { topic: topic.clone(), trimmed: self.head.forgotten, number: 0, end: 0 };
+        let meta = TopicMeta::new(topic.clone(), self.head.forgotten);
         let name = keys::topic_name(topic.as_str());
         self.batch.put(&name, encode_id(&name, id));
         self.batch.put(keys::topic(id), meta.encode(id));

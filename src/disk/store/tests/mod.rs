@@ -1,5 +1,6 @@
 mod damage;
 mod damaged_rows;
+mod dropped;
 mod failed;
 mod files;
 #[cfg(target_os = "linux")]
