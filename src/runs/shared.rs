@@ -40,7 +40,10 @@ impl Shared {
     ) -> Self {
         let shared = Self { hub, limits, timer, spawn, hook, table: Mutex::default() };
         #[cfg(feature = "disk")]
-        shared.add_ended();
+        {
+            shared.add_ended();
+            shared.forget_excess();
+        }
         shared
     }
 

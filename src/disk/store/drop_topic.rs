@@ -26,7 +26,6 @@ impl Store {
     /// - [`DiskError::Damaged`]: the row of the topic cannot be read. Rows of events that cannot be read are removed.
     /// - [`DiskError::Full`], [`DiskError::ReadOnly`], [`DiskError::Io`]: the disk refused.
     /// - [`DiskError::Closed`]: the store was closed.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the hub calls it when it has topics of runs"))]
     pub(crate) fn drop_topic(&self, topic: &Topic, up_to: u64) -> Result<(), DiskError> {
         let mut writer = self.ready_writer()?;
         let dropped = self.drop_from_rows(&mut writer, topic, up_to);

@@ -10,7 +10,7 @@ use crate::disk::hub::DiskHub;
 use crate::disk::store::DiskError;
 use crate::disk::store::tests::support::Directory;
 use crate::hub::LocalHub;
-use crate::model::{EndReason, Retention};
+use crate::model::{EndReason, GapReason, Retention, Topic};
 
 fn open(directory: &Directory) -> DiskHub {
     let memory = LocalHub::builder().retain(Retention::count(2)).live_buffer(0);
@@ -178,6 +178,29 @@ fn topics_that_were_interrupted_end_as_failed_at_the_next_open_and_their_readers
     }
     let hub = builder().open().unwrap();
     wait(hub.publish("news", "y")).unwrap();
+}
+
+/// The topic continues with another run before a reader has got the end of the first.
+#[test]
+fn reader_of_a_run_that_is_dropped_gets_its_end_and_nothing_of_the_next_run() {
+    let directory = Directory::new();
+    let memory = LocalHub::builder().retain(Retention::count(0)).live_buffer(0);
+    let hub = DiskHub::builder(&directory.0).runs("runs/*").memory(memory).open().unwrap();
+    let start = hub.cursor();
+    wait(hub.publish_batch([("runs/1", "for"), ("runs/1", "ty")])).unwrap();
+    wait(hub.finish("runs/1", EndReason::Done)).unwrap();
+    let mut reader = hub.subscribe(Subscribe::topics(["runs/1"]).start(Start::After(start))).unwrap();
+    let topic = Topic::new("runs/1").unwrap();
+    drop(hub.memory().drop_history(&topic));
+    hub.drop_stored(&topic);
+    wait(hub.publish("runs/1", "new")).unwrap();
+    assert!(matches!(next(&mut reader), Delivery::Gap(gap) if gap.reason == GapReason::Evicted));
+    assert!(matches!(next(&mut reader), Delivery::TopicEnd(end) if end.is_last && end.reason == EndReason::Done));
+    for _ in 0..2 {
+        assert!(matches!(next(&mut reader), Delivery::End(SubscriptionEnd::Finished)));
+    }
+    let mut new = hub.subscribe(Subscribe::topics(["runs/1"]).start(Start::Oldest)).unwrap();
+    assert_eq!(texts(&mut new, 1), ["new"]);
 }
 
 /// Waker that drops a handle of the hub after the test has dropped its own.
