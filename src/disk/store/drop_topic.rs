@@ -50,6 +50,7 @@ impl Store {
                 options: &self.options,
                 now: 0,
                 left: &mut left,
+                has_damage: false,
             };
             round.drop_records(id, &mut meta, up_to)?;
             if meta != before {

@@ -96,10 +96,17 @@ impl Store {
         now: u64,
         left: &mut usize,
     ) -> Result<Vec<u32>, DiskError> {
-        let (head, metas, unfinished) = self.with_rows(|rows| {
+        let (head, metas, unfinished, has_damage) = self.with_rows(|rows| {
             let view = rows.view();
-            let mut round =
-                TrimRound { view: &view, batch: rows.batch(), head: writer.head, options: &self.options, now, left };
+            let mut round = TrimRound {
+                view: &view,
+                batch: rows.batch(),
+                head: writer.head,
+                options: &self.options,
+                now,
+                left,
+                has_damage: false,
+            };
             let mut unfinished = Vec::new();
             let mut metas = Vec::new();
             for &id in ids {
@@ -122,15 +129,15 @@ impl Store {
                     round.forget_if_empty(id, &meta)?;
                 }
             }
-            let TrimRound { mut batch, mut head, .. } = round;
+            let TrimRound { mut batch, mut head, has_damage, .. } = round;
             if !batch.is_empty() {
                 head.trims += 1;
                 batch.put(keys::HEAD, head.encode());
                 rows.commit(batch, Durability::Written)?;
             }
-            Ok((head, metas, unfinished))
+            Ok((head, metas, unfinished, has_damage))
         })?;
-        if head.topics < writer.head.topics {
+        if head.topics < writer.head.topics || has_damage {
             writer.topics.clear();
         }
         writer.head = head;

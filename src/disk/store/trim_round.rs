@@ -20,6 +20,8 @@ pub(super) struct TrimRound<'a> {
     pub(super) options: &'a StoreOptions,
     pub(super) now: u64,
     pub(super) left: &'a mut usize,
+    /// Whether rows that cannot be read were removed. The numbers of events in a cache are not those of the rows then.
+    pub(super) has_damage: bool,
 }
 
 /// Topic that is being trimmed.
@@ -136,6 +138,12 @@ impl TrimRound<'_> {
             return Ok(false);
         }
         *self.left -= 1;
+        self.has_damage = true;
+        // Rows with a readable key.
+        for row in self.view.range(keys::event(id, from)..=keys::event(id, damage.last)) {
+            let Ok((key, _)) = row else { break };
+            self.batch.remove(key);
+        }
         // The order has the sequences that the rows may have as keys.
         for row in self.view.range(keys::order(from)..=keys::order(u64::MAX)) {
             let (key, value) = row?;

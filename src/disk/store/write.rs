@@ -133,7 +133,7 @@ impl WriteRound<'_> {
             topics.insert(known);
         }
         let Some(known) = topics.get_mut(record.topic()) else { return Err(DiskError::Closed) };
-        self.end_is_over(known);
+        self.end_is_over(known)?;
         let is_end = match record {
             Record::Event { sequence, topic, at, event } => {
                 let key = event.key().filter(|_| (options.retention)(topic).state.is_some());
@@ -263,13 +263,18 @@ impl WriteRound<'_> {
     }
 
     /// Forgets the end of a topic that continues.
-    fn end_is_over(&mut self, known: &mut Known) {
+    fn end_is_over(&mut self, known: &mut Known) -> Result<(), DiskError> {
         if known.meta.end > 0 {
-            self.batch.remove(keys::end(known.meta.end));
-            self.head.ends -= 1;
+            let key = keys::end(known.meta.end);
+            // One that was damaged may have been forgotten since.
+            if known.meta.end >= self.id || self.view.get(key)?.is_some() {
+                self.batch.remove(key);
+                self.head.ends = self.head.ends.saturating_sub(1);
+            }
             known.meta.end = 0;
             self.batch.put(keys::topic(known.id), known.meta.encode(known.id));
         }
+        Ok(())
     }
 }
 

@@ -4,23 +4,12 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::support::{ALL, Directory, event, files, read_pages, sequences, text, topic, written};
-use crate::disk::store::{DiskError, Durability, Limit, Store, StoreOptions, keys};
-use crate::model::{Event, Retention, StateLimits};
+use super::support::{ALL, Directory, damage, event, files, read_pages, sequences, text, topic, written};
+use crate::disk::store::{DiskError, Limit, Record, Store, StoreOptions, keys};
+use crate::model::{EndReason, Event, Retention, StateLimits};
 
 fn open(directory: &Directory, retention: Retention) -> Store {
     Store::open(&directory.0, &written(retention), 1).unwrap().0
-}
-
-/// Replaces the value of a row.
-fn damage(store: &Store, key: &[u8]) {
-    store
-        .with_rows(|rows| {
-            let mut batch = rows.batch();
-            batch.put(key, b"damaged".to_vec());
-            rows.commit(batch, Durability::Written)
-        })
-        .unwrap();
 }
 
 fn trim(store: &Store, now: u64) {
@@ -187,4 +176,49 @@ fn read_of_topics_by_name_looks_at_no_other_topic() {
     assert_eq!(store.trimmed(1, Some(&names.each_ref()), |_| true).unwrap(), 0);
     assert_eq!(store.trimmed(0, Some(&names.each_ref()), |topic| topic.as_str() != "a").unwrap(), 0);
     assert!(is_damaged(&store.trimmed(0, None, |_| true)));
+}
+
+#[test]
+fn events_after_damaged_rows_that_the_byte_budget_removed_are_readable() {
+    let directory = Directory::new();
+    let options = StoreOptions { max_bytes: 15_000, ..written(Retention::count(999)) };
+    let (store, _) = Store::open(&directory.0, &options, 1).unwrap();
+    store.write(&[event(1, "a", "x")]).unwrap();
+    store.write(&[event(2, "a", "x"), event(3, "a", "x"), event(4, "a", "x")]).unwrap();
+    damage(&store, &keys::event(1, 4));
+    for sequence in 5..=300 {
+        store.write(&[event(sequence, "b", text(sequence))]).unwrap();
+    }
+    trim(&store, 300);
+    store.write(&[event(301, "a", "x"), event(302, "a", "x")]).unwrap();
+    let page = store.read(&topic("a"), 0, 999, ALL).unwrap();
+    assert_eq!((sequences(&page.records), page.trimmed), (vec![301, 302], 4));
+}
+
+#[test]
+fn topic_continues_after_its_end_was_damaged_and_forgotten() {
+    let directory = Directory::new();
+    let store = open(&directory, Retention::count(9));
+    let end = Record::End { sequence: 2, topic: topic("a"), at: 2, reason: EndReason::Done };
+    store.write(&[event(1, "a", "x"), end]).unwrap();
+    damage(&store, &keys::end(2));
+    trim(&store, 2);
+    store.write(&[event(3, "a", "x")]).unwrap();
+    assert_eq!((store.writer().head.ends, store.ends().unwrap()), (0, vec![]));
+}
+
+#[test]
+fn damaged_row_whose_order_is_damaged_is_removed() {
+    let directory = Directory::new();
+    let store = open(&directory, Retention::count(1));
+    for sequence in 1..=3 {
+        store.write(&[event(sequence, "a", "x")]).unwrap();
+    }
+    for key in [&keys::event(1, 1)[..], &keys::event(1, 2), &keys::order(1)] {
+        damage(&store, key);
+    }
+    trim(&store, 3);
+    assert_eq!(sequences(&store.read(&topic("a"), 0, 9, ALL).unwrap().records), [3]);
+    let rows = store.with_view(|view| Ok(view.prefix(&keys::event(1, 0)[..5]).count()));
+    assert_eq!(rows.unwrap(), 1);
 }

@@ -1,8 +1,10 @@
 //! Topics whose history was dropped.
 
-use super::support::{ALL, Directory, copy_killed, event, sequences, topic};
-use crate::disk::store::{Record, Store, TopicRow};
-use crate::model::EndReason;
+use super::support::{ALL, Directory, copy_killed, damage, event, sequences, text, topic, written};
+use crate::disk::store::codec::crc;
+use crate::disk::store::damage::is_damage;
+use crate::disk::store::{Durability, Record, Store, StoreOptions, TopicRow, keys};
+use crate::model::{EndReason, Event, Retention, StateLimits};
 
 fn open(directory: &Directory) -> Store {
     directory.open(1).0
@@ -96,4 +98,137 @@ fn drop_of_an_unknown_topic_changes_nothing() {
     store.drop_topic(&topic("unknown"), 9).unwrap();
     assert_eq!(store.writer().head, head);
     assert_eq!(store.topics(None, 9).unwrap().len(), 1);
+}
+
+/// Returns a store with two topics: three rows of one event in each, and the end of `a`.
+fn with_rows(directory: &Directory) -> Store {
+    let store = open(directory);
+    for sequence in 1..=6 {
+        store.write(&[event(sequence, ["b", "a"][sequence as usize % 2], text(sequence))]).unwrap();
+    }
+    store.write(&[end(7, "a")]).unwrap();
+    store
+}
+
+#[test]
+fn damaged_rows_are_dropped() {
+    let rows = [1, 3, 5, 7].map(|sequence| keys::event(1, sequence).to_vec());
+    let (end, order) = (keys::end(7).to_vec(), keys::order(3).to_vec());
+    let all = [&rows[..], &[end.clone(), order.clone()]].concat();
+    let cases = rows.iter().map(|row| vec![row.clone()]);
+    let cases = cases.chain([rows[1..3].to_vec(), rows[2..].to_vec(), rows.to_vec(), vec![end], vec![order], all]);
+    for (case, damaged) in cases.enumerate() {
+        for is_reopened in [false, true] {
+            let directory = Directory::new();
+            let mut store = with_rows(&directory);
+            damaged.iter().for_each(|key| damage(&store, key));
+            if is_reopened {
+                store.close().unwrap();
+                store = directory.open(2).0;
+            }
+            store.drop_topic(&topic("a"), 7).unwrap();
+            assert_eq!(read(&store, "a"), (vec![], 7), "{case}");
+            let TopicRow { last, dropped, events, bytes, .. } = row(&store, "a");
+            assert_eq!((last, dropped, events, bytes), (7, 7, 0, 0), "{case}");
+            assert_eq!((store.ends().unwrap(), store.writer().head.ends), (vec![], 0), "{case}");
+            store.write(&[event(8, "a", "x"), event(9, "a", "x")]).unwrap();
+            assert_eq!(read(&store, "a"), (vec![8, 9], 7), "{case}");
+            assert_eq!((row(&store, "a").events, row(&store, "a").bytes), (2, 2), "{case}");
+            assert_eq!(read(&store, "b"), (vec![2, 4, 6], 0), "{case}");
+            store
+                .with_view(|view| {
+                    assert_eq!(view.prefix(&keys::event(1, 0)[..5]).count(), 1, "{case}: no row is left");
+                    Ok(())
+                })
+                .unwrap();
+        }
+    }
+}
+
+#[test]
+fn readable_events_after_damaged_rows_stay() {
+    for up_to in 1..=5 {
+        let directory = Directory::new();
+        let store = with_rows(&directory);
+        damage(&store, &keys::event(1, 3));
+        store.drop_topic(&topic("a"), up_to).unwrap();
+        if up_to < 3 {
+            let error = store.read(&topic("a"), 0, 9, ALL).unwrap_err();
+            assert!(is_damage(&error), "the damaged row stays");
+            assert_eq!(row(&store, "a").dropped, 1);
+            continue;
+        }
+        let expected = if up_to < 5 { (vec![5, 7], 3) } else { (vec![7], 5) };
+        assert_eq!(read(&store, "a"), expected, "{up_to}");
+        assert_eq!(row(&store, "a").events, u64::from(up_to < 5), "{up_to}");
+        assert_eq!(store.ends().unwrap().len(), 1);
+        store.write(&[event(8, "a", "x")]).unwrap();
+        assert_eq!(read(&store, "a").0, [&expected.0[..], &[8]].concat(), "{up_to}");
+    }
+}
+
+#[test]
+fn damaged_row_of_the_topic_itself_is_an_error() {
+    let directory = Directory::new();
+    let store = with_rows(&directory);
+    damage(&store, &keys::topic(1));
+    let head = store.writer().head;
+    assert!(is_damage(&store.drop_topic(&topic("a"), 9).unwrap_err()));
+    assert_eq!(store.writer().head, head);
+    store.drop_topic(&topic("b"), 9).unwrap();
+    assert_eq!(read(&store, "b"), (vec![], 6));
+}
+
+#[test]
+fn newest_event_of_each_key_is_kept_when_history_is_dropped() {
+    let directory = Directory::new();
+    let keyed = written(Retention::count(9).state_limits(StateLimits::default()));
+    let (store, _) = Store::open(&directory.0, &keyed, 1).unwrap();
+    let of = |sequence, key: &str| event(sequence, "s", Event::text("x").with_key(key).unwrap());
+    store.write(&[of(1, "one"), of(2, "two"), of(3, "one"), event(4, "s", "x")]).unwrap();
+    store.drop_topic(&topic("s"), 4).unwrap();
+    assert_eq!(read(&store, "s"), (vec![], 4));
+    assert_eq!(sequences(&store.kept(None, 0, 9, ALL, |_| true).unwrap().records), [2, 3]);
+    store.write(&[of(5, "two")]).unwrap();
+    assert_eq!(read(&store, "s"), (vec![5], 4));
+    assert_eq!((row(&store, "s").events, row(&store, "s").bytes), (1, 4));
+}
+
+#[test]
+fn dropped_topic_is_forgotten_when_there_are_too_many_and_begins_after_it() {
+    let directory = Directory::new();
+    let options = StoreOptions { max_topics: 1, ..written(Retention::count(9)) };
+    let (store, _) = Store::open(&directory.0, &options, 1).unwrap();
+    store.write(&[event(1, "a", "x"), event(2, "b", "x"), end(3, "a")]).unwrap();
+    store.drop_topic(&topic("a"), 3).unwrap();
+    while store.trim(3, 99).unwrap() {}
+    assert_eq!(store.topics(None, 9).unwrap().len(), 1);
+    store.write(&[event(4, "a", "x")]).unwrap();
+    let TopicRow { trimmed, dropped, events, .. } = row(&store, "a");
+    assert_eq!((trimmed, dropped, events), (3, 3, 1));
+    // A drop forgets a topic that was empty before.
+    store.drop_topic(&topic("a"), 4).unwrap();
+    store.drop_topic(&topic("a"), 4).unwrap();
+    assert_eq!(store.topics(None, 9).unwrap().len(), 1);
+    assert_eq!(read(&store, "a"), (vec![], 4));
+}
+
+#[test]
+fn store_of_an_earlier_format_is_refused_with_a_clear_error() {
+    let directory = Directory::new();
+    let store = with_rows(&directory);
+    store
+        .with_rows(|rows| {
+            let mut value = rows.view().get(keys::HEAD)?.unwrap().to_vec();
+            value[4] = 1;
+            let crc = crc(keys::HEAD, &value[4..]);
+            value[..4].copy_from_slice(&crc.to_le_bytes());
+            let mut batch = rows.batch();
+            batch.put(keys::HEAD, value);
+            rows.commit(batch, Durability::Written)
+        })
+        .unwrap();
+    store.close().unwrap();
+    let error = Store::open(&directory.0, &written(Retention::default()), 2).unwrap_err();
+    assert!(error.to_string().contains("written by another version"), "{error}");
 }

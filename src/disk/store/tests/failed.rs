@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::support::{ALL, Directory, copy_killed, topic, written};
+use super::support::{ALL, Directory, copy_killed, fail, topic, written};
 use crate::disk::store::{Record, Store, StoreOptions};
 use crate::model::{EndReason, Event, Retention, StateLimits, Topic};
 
@@ -45,18 +45,6 @@ fn contents(store: &Store) -> (Vec<Vec<Record>>, Vec<Record>, Vec<Record>, u64) 
     let mut all = store.read_all(0, u64::MAX, ALL, |_| true).unwrap().records;
     all.extend(store.ends().unwrap());
     (of_topics.collect(), all, store.next_states(&mut states, usize::MAX).unwrap(), store.head())
-}
-
-/// Writes records that are in the rows, and that the writer takes for failed.
-fn fail(store: &Store, records: &[Record]) {
-    let (head, replaced) = {
-        let writer = store.writer();
-        (writer.head, writer.replaced.clone())
-    };
-    store.write(records).unwrap();
-    let mut writer = store.writer();
-    writer.file.write(head.epoch, head.sequence).unwrap();
-    (writer.head, writer.replaced, writer.has_failed) = (head, replaced, true);
 }
 
 proptest! {

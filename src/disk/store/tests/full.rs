@@ -86,3 +86,33 @@ fn directory_that_cannot_be_written_is_an_error() {
     let error = Store::open(&disk.0.0, &options, 2).unwrap_err();
     assert!(matches!(error, DiskError::ReadOnly(_)), "{error:?}");
 }
+
+#[test]
+fn drop_on_a_full_disk_leaves_the_topic_as_it_was_and_succeeds_when_there_is_space() {
+    let Some(disk) = Tmpfs::mount("size=160m") else { return };
+    let (directory, ballast) = (disk.0.0.join("store"), disk.0.0.join("ballast"));
+    let options = written(Retention::count(usize::MAX).bytes(usize::MAX));
+    let (store, _) = Store::open(&directory, &options, 1).unwrap();
+    // Each event has a row of its own, so that the changes of the drop need a new page of the journal.
+    for sequence in 1..=600 {
+        store.write(&[event(sequence, ["a", "b"][usize::from(sequence > 500)], "x")]).unwrap();
+    }
+    let (head, row) = (store.writer().head, store.topics(None, 1).unwrap());
+    let error = fs::write(&ballast, vec![1; 200 << 20]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    let error = store.drop_topic(&topic("a"), 600).unwrap_err();
+    assert!(matches!(error, DiskError::Full(_)), "{error:?}");
+    assert_eq!((store.writer().head, store.topics(None, 1).unwrap()), (head, row));
+    assert_eq!(store.read(&topic("a"), 0, u64::MAX, ALL).unwrap().records.len(), 500);
+    fs::remove_file(ballast).unwrap();
+    store.drop_topic(&topic("a"), 600).unwrap();
+    let page = store.read(&topic("a"), 0, u64::MAX, ALL).unwrap();
+    assert_eq!((page.records, page.trimmed), (vec![], 500));
+    store.write(&[event(601, "a", "x")]).unwrap();
+    store.close().unwrap();
+    let (store, opened) = Store::open(&directory, &options, 2).unwrap();
+    assert_eq!((opened.head, opened.lost), (601, None));
+    let page = store.read(&topic("a"), 0, u64::MAX, ALL).unwrap();
+    assert_eq!((super::support::sequences(&page.records), page.trimmed), (vec![601], 500));
+    assert_eq!(store.read(&topic("b"), 0, u64::MAX, ALL).unwrap().records.len(), 100);
+}

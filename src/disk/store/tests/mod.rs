@@ -1,6 +1,7 @@
 mod damage;
 mod damaged_rows;
 mod dropped;
+mod expected;
 mod failed;
 mod files;
 #[cfg(target_os = "linux")]

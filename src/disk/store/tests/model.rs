@@ -5,14 +5,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::support::{ALL, Directory, copy_killed, read_pages, sequences, topic, written};
+use super::expected::{Model, REMOVALS, TOPICS, counters, is_removal, record, retention};
+use super::support::{ALL, Directory, copy_killed, fail, read_pages, sequences, topic, written};
 use crate::disk::store::open::Opened;
 use crate::disk::store::{Limit, Record, Store, StoreOptions};
-use crate::model::{EndReason, Event, Retention, StateLimits, Topic};
-
-const TOPICS: [&str; 4] = ["a", "b/c", "states/x", "states/y"];
-/// Removals that a state keeps after they have left history.
-const REMOVALS: usize = 2;
+use crate::model::{Retention, Topic};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -34,121 +31,36 @@ enum Step {
         work: usize,
     },
     TrimAll,
+    /// Records of a write that fails before the history is dropped.
+    Drop {
+        failed: Vec<(usize, u8, u8)>,
+        topic: usize,
+        up_to: u64,
+    },
     Reopen {
         is_closed: bool,
     },
 }
 
 fn steps() -> impl Strategy<Value = Step> {
+    let records = |count| proptest::collection::vec((0..4_usize, 0..16_u8, 0..60_u8), count);
     let limit = || (1..9_usize, 1..300_usize);
     prop_oneof![
-        5 => proptest::collection::vec((0..4_usize, 0..16_u8, 0..60_u8), 1..12).prop_map(Step::Write),
+        5 => records(1..12).prop_map(Step::Write),
         2 => (0..5_usize, 0..80_u64, 0..120_u64, limit())
             .prop_map(|(topic, after, up_to, limit)| Step::Read { topic, after, up_to, limit }),
         2 => (0..80_u64, 0..120_u64, limit(), 0..16_u8)
             .prop_map(|(after, up_to, limit, topics)| Step::ReadAll { after, up_to, limit, topics }),
         1 => (1..20_usize).prop_map(|work| Step::Trim { work }),
         1 => Just(Step::TrimAll),
+        2 => (prop_oneof![2 => Just(Vec::new()), 1 => records(1..12)], 0..5_usize, prop_oneof![0..120_u64, Just(u64::MAX)])
+            .prop_map(|(failed, topic, up_to)| Step::Drop { failed, topic, up_to }),
         1 => any::<bool>().prop_map(|is_closed| Step::Reopen { is_closed }),
     ]
 }
 
-/// Retention of the tests: `a` by count, `b/c` by bytes, the states by count.
-fn retention(topic: &Topic) -> Retention {
-    match topic.as_str() {
-        "a" => Retention::count(5),
-        "b/c" => Retention::count(1_000).bytes(200),
-        _ => Retention::count(3).state_limits(StateLimits::default().removals(REMOVALS)),
-    }
-}
-
 fn options(max_bytes: u64) -> StoreOptions {
     StoreOptions { retention: Arc::new(retention), max_bytes, ..written(Retention::default()) }
-}
-
-/// Everything that was ever written.
-#[derive(Default)]
-struct Model {
-    records: Vec<Record>,
-    /// Highest trimmed sequence of each topic, as the store reported it.
-    trimmed: BTreeMap<String, u64>,
-    /// Newest event of each key of each topic with a state, without the removals that the store reported as forgotten.
-    newest: BTreeMap<(String, String), Record>,
-    /// Newest forgotten removal of each topic, as the store reported it.
-    forgotten: BTreeMap<String, u64>,
-    epochs: Vec<(u64, u64)>,
-}
-
-impl Model {
-    fn head(&self) -> u64 {
-        self.records.last().map_or(0, Record::sequence)
-    }
-
-    fn of(&self, name: &str) -> impl Iterator<Item = &Record> {
-        self.records.iter().filter(move |record| record.topic().as_str() == name)
-    }
-
-    /// Returns the retained records of a topic after a sequence.
-    fn retained(&self, name: &str, after: u64) -> Vec<Record> {
-        let from = self.trimmed.get(name).copied().unwrap_or(0).max(after);
-        self.of(name).filter(|record| record.sequence() > from).cloned().collect()
-    }
-
-    /// Adds a record. A removal of a key without an event, of one whose removal was forgotten, or of one that is removed, is
-    /// not in the state.
-    fn write(&mut self, record: Record) {
-        let key = match &record {
-            Record::Event { event, .. } if record.topic().as_str().starts_with("states") => event.key(),
-            _ => None,
-        };
-        if let Some(key) = key {
-            let place = (record.topic().to_string(), key.to_owned());
-            if !is_removal(&record) || self.newest.get(&place).is_some_and(|newest| !is_removal(newest)) {
-                self.newest.insert(place, record.clone());
-            }
-        }
-        self.records.push(record);
-    }
-
-    /// Returns the sequences of the removals in the state of a topic.
-    fn removals(&self, name: &str) -> Vec<u64> {
-        let removals = self.newest.values().filter(|record| record.topic().as_str() == name && is_removal(record));
-        let mut removals = removals.map(Record::sequence).collect::<Vec<_>>();
-        removals.sort_unstable();
-        removals
-    }
-
-    /// Returns the newest event of each key, in the order of the hub.
-    fn states(&self) -> Vec<Record> {
-        let mut states = self.newest.values().cloned().collect::<Vec<_>>();
-        states.sort_by_key(Record::sequence);
-        states
-    }
-
-    /// Returns the last end of each topic that has no event after it.
-    fn ends(&self) -> Vec<Record> {
-        let last = TOPICS.iter().filter_map(|name| self.of(name).last().cloned());
-        let mut ends = last.filter(|record| matches!(record, Record::End { .. })).collect::<Vec<_>>();
-        ends.sort_by_key(Record::sequence);
-        ends
-    }
-}
-
-fn is_removal(record: &Record) -> bool {
-    matches!(record, Record::Event { event, .. } if event.is_removal())
-}
-
-fn record(sequence: u64, (place, kind, bytes): (usize, u8, u8)) -> Record {
-    let topic = topic(TOPICS[place]);
-    if kind == 0 {
-        return Record::End { sequence, topic, at: sequence, reason: EndReason::ALL[usize::from(bytes) % 3] };
-    }
-    let key = format!("key {}", kind % 4);
-    let event = match kind % 3 {
-        0 if place >= 2 => Event::removal(&key).unwrap(),
-        _ => Event::text("x".repeat(usize::from(bytes))).with_key(&key).unwrap(),
-    };
-    Record::Event { sequence, topic, at: sequence, event }
 }
 
 struct Pair {
@@ -239,6 +151,19 @@ impl Pair {
                     prop_assert!(removals.len() <= REMOVALS || old == 0, "{name} {removals:?}, {old} of them old");
                 }
             }
+            Step::Drop { failed, topic: place, up_to } => {
+                // An event after an end forgets the end, which a failed write does not bring back.
+                let ends = self.model.ends();
+                let failed = (self.model.head() + 1..).zip(failed).map(|(sequence, parts)| record(sequence, parts));
+                let failed =
+                    failed.filter(|record| ends.iter().all(|end| end.topic() != record.topic())).collect::<Vec<_>>();
+                if !failed.is_empty() {
+                    fail(&self.store, &failed);
+                }
+                let name = TOPICS.get(place).copied().unwrap_or("unknown");
+                self.store.drop_topic(&topic(name), up_to).unwrap();
+                self.model.drop_topic(name, up_to);
+            }
             Step::Reopen { is_closed } => self.reopen(is_closed)?,
         }
         Ok(())
@@ -249,7 +174,7 @@ impl Pair {
     fn note_trimmed(&mut self) -> Result<(), TestCaseError> {
         for row in self.store.topics(None, usize::MAX).unwrap() {
             let name = row.topic.as_str();
-            prop_assert_eq!(Some(row.last), self.model.of(name).last().map(Record::sequence));
+            prop_assert_eq!(row.last, self.model.of(name).last().map_or(0, Record::sequence));
             let before = self.model.trimmed.get(name).copied().unwrap_or(0);
             prop_assert!(row.trimmed >= before);
             // With a large budget only the retention of the topic removes its events.
@@ -335,8 +260,14 @@ impl Pair {
         Ok(())
     }
 
-    /// Checks states and ends.
+    /// Checks rows of topics, counters, states and ends.
     fn check(&self) -> Result<(), TestCaseError> {
+        for row in self.store.topics(None, usize::MAX).unwrap() {
+            let expected = self.model.row(row.topic.clone());
+            prop_assert_eq!(row, expected);
+        }
+        let (head, rows) = counters(&self.store);
+        prop_assert_eq!(head, rows, "bytes, retained, ends, topics");
         self.check_kept()?;
         prop_assert_eq!(self.store.ends().unwrap(), self.model.ends());
         let mut states = self.store.states().unwrap();

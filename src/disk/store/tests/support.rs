@@ -40,6 +40,29 @@ pub(crate) fn text(sequence: u64) -> String {
     format!("{sequence:>64}")
 }
 
+/// Writes records that are in the rows, and that the writer takes for failed.
+pub(crate) fn fail(store: &Store, records: &[Record]) {
+    let (head, replaced) = {
+        let writer = store.writer();
+        (writer.head, writer.replaced.clone())
+    };
+    store.write(records).unwrap();
+    let mut writer = store.writer();
+    writer.file.write(head.epoch, head.sequence).unwrap();
+    (writer.head, writer.replaced, writer.has_failed) = (head, replaced, true);
+}
+
+/// Replaces the value of a row.
+pub(crate) fn damage(store: &Store, key: &[u8]) {
+    store
+        .with_rows(|rows| {
+            let mut batch = rows.batch();
+            batch.put(key, b"damaged".to_vec());
+            rows.commit(batch, Durability::Written)
+        })
+        .unwrap();
+}
+
 pub(crate) const ALL: Limit = Limit { events: usize::MAX, bytes: usize::MAX };
 
 /// Reads a topic in pages.
