@@ -19,6 +19,13 @@
 //! no run of that name. A second POST to the same path joins the answer, and does not ask the model again: `GET /asked` is
 //! the number of times that it was asked. Five minutes after the end, or after a restart, the same POST asks the model again. A
 //! client that repeats a cut POST then gets a gap and the whole new answer, and the page clears its text at a gap.
+//!
+//! With the feature `disk` and a directory the answers outlive the process. End it in the middle of an answer and start it
+//! again: the page gets the rest that is stored, and the end `failed`; an answer that was complete is complete.
+//!
+//! ```text
+//! cargo run --example axum_ai_answer --features full,disk -- 127.0.0.1:3000 /tmp/answers
+//! ```
 
 mod model;
 
@@ -31,7 +38,7 @@ use axum::response::{Html, Response};
 use axum::routing::get;
 use model::Model;
 use tidings::endpoint::RefusalResponse;
-use tidings::runs::Runs;
+use tidings::runs::{RunHub, Runs};
 use tidings::server::{bind, serve};
 use tidings::{Endpoint, LocalHub, Rejection, SubscribeRequest, Topic};
 use tokio::signal::ctrl_c;
@@ -76,10 +83,18 @@ fn user(parts: &Parts) -> Option<&str> {
     cookies.split("; ").find_map(|cookie| cookie.strip_prefix("user="))
 }
 
+/// Returns the hub of the answers: on disk if the second argument is a directory.
+fn hub() -> std::io::Result<RunHub> {
+    #[cfg(feature = "disk")]
+    if let Some(directory) = std::env::args().nth(2) {
+        return Ok(RunHub::from(&tidings::disk::DiskHub::builder(directory).runs("runs/**").open()?));
+    }
+    Ok(RunHub::from(&LocalHub::new()))
+}
+
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let hub = LocalHub::new();
-    let runs = Runs::builder(&hub).on_failure(|failure| eprintln!("{failure}")).build();
+    let runs = Runs::builder(hub()?).on_failure(|failure| eprintln!("{failure}")).build();
     let app = App { events: Endpoint::new(()), runs: runs.clone(), model: Model::default() };
     let events = app.events.clone();
     let page = ([(SET_COOKIE, "user=ann; HttpOnly; SameSite=Strict")], Html(include_str!("page.html")));

@@ -58,10 +58,15 @@ impl Registry {
         topics.has_ended(topic)
     }
 
-    /// Returns the sequence and the reason of the end of a topic, if it has ended.
+    /// Returns the sequence and the reason of the end of a topic, if it has ended. An end that is forgotten counts while a
+    /// subscription has not read it.
     #[cfg(any(test, feature = "engine"))]
     pub(crate) fn end_of(&self, topic: &Topic) -> Option<(u64, EndReason)> {
-        self.topics.read().ended.get(topic).map(|mark| (mark.sequence, mark.reason))
+        let topics = self.topics.read();
+        let log = topics.named(topic);
+        let state = log.as_ref().map(|log| log.state());
+        let mark = state.as_ref().and_then(|state| state.end_mark()).or_else(|| topics.ended.get(topic))?;
+        Some((mark.sequence, mark.reason))
     }
 
     /// Forgets the end of a topic that continues.

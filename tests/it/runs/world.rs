@@ -13,6 +13,11 @@ use crate::support::{VirtualTimer, poll, texts};
 
 /// Hub of a world.
 pub(super) trait WorldHub {
+    /// Number of ended runs that a model keeps.
+    const MAX_ENDED: usize;
+    /// Whether readers may read from a disk.
+    const READS_DISK: bool;
+
     /// Waits until the hub has carried out all commands.
     fn settle(&self) {}
 
@@ -21,6 +26,9 @@ pub(super) trait WorldHub {
 }
 
 impl WorldHub for LocalHub {
+    const MAX_ENDED: usize = 2;
+    const READS_DISK: bool = false;
+
     fn check_empty(&self) {
         let stats = self.stats();
         assert_eq!((stats.topics, stats.bytes), (0, 0), "the hub keeps nothing");
