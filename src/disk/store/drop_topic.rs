@@ -11,15 +11,15 @@ use crate::disk::store::trim_round::{TrimRound, Trimmed};
 use crate::model::{Retention, Topic};
 
 impl Store {
-    /// Removes the events and ends of a topic up to a sequence, whatever its retention. The topic is as new after the last of
-    /// them: readers behind it have a loss up to it, and an end that was removed is not remembered. Records after the
-    /// sequence stay. The call does nothing if the store does not have the topic.
+    /// Removes the events and ends of a topic up to a sequence, also those that its retention keeps. The topic is as new after
+    /// the last of them: readers behind it have a loss up to it, and an end that was removed is not remembered. Records
+    /// after the sequence stay. The call does nothing if the store does not have the topic.
     ///
     /// In a topic with a state the newest event of each key is kept, as by [`Store::trim`].
     ///
-    /// All changes are one batch, which is as durable as [`Durability::Written`] says: after a power loss the topic may be
-    /// as before the call. After an error the topic is as before, and the next call opens the database again if that
-    /// is needed.
+    /// All changes are one batch with [`Durability::Written`]: after a power loss the topic may be as before the call. After
+    /// an error readers find the topic as before, and the next call that writes opens the database again if that is
+    /// needed.
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
 //! Topics whose history was dropped.
 
+use super::expected::counters;
 use super::support::{ALL, Directory, copy_killed, damage, event, sequences, text, topic, written};
 use crate::disk::store::codec::crc;
 use crate::disk::store::damage::is_damage;
@@ -50,6 +51,8 @@ fn dropped_topic_is_as_new_also_after_a_reopen() {
     store.write(&[event(6, "a", "four"), event(7, "a", "fifth")]).unwrap();
     assert_eq!(read(&store, "a"), (vec![6, 7], 5));
     assert_eq!(row(&store, "a"), TopicRow { last: 7, events: 2, bytes: 9, ..dropped });
+    let (head, rows) = counters(&store);
+    assert_eq!(head, rows, "bytes, retained, ends, topics");
 }
 
 #[test]

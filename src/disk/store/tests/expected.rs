@@ -84,8 +84,8 @@ impl Model {
 
     /// Drops the records of a topic up to a sequence. The newest events of its keys stay.
     pub(super) fn drop_topic(&mut self, name: &str, up_to: u64) {
-        let last = self.of(name).map(Record::sequence).take_while(|&sequence| sequence <= up_to).last();
-        let Some(last) = last else { return };
+        let of_topic = self.of(name).map(Record::sequence);
+        let last = of_topic.take_while(|&sequence| sequence <= up_to).last().unwrap_or(0);
         let trimmed = self.trimmed.entry(name.to_owned()).or_default();
         *trimmed = last.max(*trimmed);
         let dropped = self.dropped.entry(name.to_owned()).or_default();
