@@ -73,6 +73,7 @@
 
 mod codec;
 mod damage;
+mod directory;
 mod epochs;
 mod error;
 mod files;

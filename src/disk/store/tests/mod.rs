@@ -1,5 +1,6 @@
 mod damage;
 mod damaged_rows;
+mod directory;
 mod failed;
 mod files;
 #[cfg(target_os = "linux")]
