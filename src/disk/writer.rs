@@ -323,7 +323,11 @@ impl DiskWriter {
     /// Drops the histories of topics. What the disk refuses is dropped with the next one, or in the next round.
     fn drop_topics(&mut self) {
         let Self { store, failures, dropped, .. } = self;
-        dropped.retain(|(topic, up_to)| failures.note(false, store.drop_topic(topic, *up_to)).is_err());
+        dropped.retain(|(topic, up_to)| match failures.note(false, store.drop_topic(topic, *up_to)) {
+            // A row that is damaged stays so.
+            Ok(()) | Err(DiskError::Damaged { .. } | DiskError::Closed) => false,
+            Err(_) => true,
+        });
     }
 
     fn finish(&self, topic: Topic, reason: EndReason) -> Result<TopicEnd, PublishError> {

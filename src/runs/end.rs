@@ -82,7 +82,7 @@ impl StoredEnd {
     /// Completes the end now or by a later reply.
     fn begin(mut self, mut reply: HubReply) {
         match Pin::new(&mut reply).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(stored) => self.stored(stored),
+            Poll::Ready(stored) => self.stored(&stored),
             Poll::Pending => {
                 self.reply = Mutex::new(Some(reply));
                 Arc::new(self).wake();
@@ -90,8 +90,8 @@ impl StoredEnd {
         }
     }
 
-    fn stored(&self, stored: Result<(), PublishError>) {
-        if let Err(error) = &stored {
+    fn stored(&self, stored: &Result<(), PublishError>) {
+        if let Err(error) = stored {
             self.report(FailureCause::Hub, &error.to_string());
         }
         match stored {
@@ -127,7 +127,7 @@ impl Wake for StoredEnd {
         if let Poll::Ready(stored) = Pin::new(waiting).poll(&mut Context::from_waker(&waker)) {
             *reply = None;
             drop(reply);
-            self.stored(stored);
+            self.stored(&stored);
         }
     }
 }

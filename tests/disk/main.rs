@@ -16,6 +16,7 @@ mod load;
 mod process;
 mod server;
 
+mod begins;
 mod damaged;
 mod full;
 mod history;

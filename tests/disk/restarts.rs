@@ -31,7 +31,7 @@ async fn under_load(rng: &mut Rng, end: impl AsyncFn(Server)) {
     let mut server = Server::start(&options).await.unwrap();
     let followers = Followers::begin(server.address, &[&TOPICS, &["b"]]).await;
     let load = Load::default();
-    let (mut busy, mut ending, mut opening) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+    let [mut busy, mut ending, mut joining, mut opening] = [Duration::ZERO; 4];
     for _ in 0..rounds(5, 50) {
         let time = Duration::from_millis(rng.u64(100..600));
         busy += time;
@@ -41,21 +41,28 @@ async fn under_load(rng: &mut Rng, end: impl AsyncFn(Server)) {
         let began = Instant::now();
         end(server).await;
         ending += began.elapsed();
+        let began = Instant::now();
         publishing.join_all().await;
+        joining += began.elapsed();
         let began = Instant::now();
         server = Server::start(&options).await.unwrap();
         opening += began.elapsed();
         assert_eq!(server.loss, None);
         followers.connect(server.address);
     }
+    let began = Instant::now();
     finish(&load, &server, &followers).await;
+    let finishing = began.elapsed();
+    let began = Instant::now();
     let unknown = check(&load, &followers);
+    let checking = began.elapsed();
     server.stop().await;
-    let outcomes = load.outcomes();
+    let acknowledged = load.outcomes().acknowledged.len();
     println!(
-        "{} ends: {} events acknowledged in {busy:?}, and {unknown} that were not are delivered; {ending:?} to end, \
-         {opening:?} to open",
+        "{} ends: {acknowledged} events acknowledged in {busy:.1?}, {:.0} a second, and {unknown} that were not are delivered; \
+         {ending:.1?} to end, {joining:.1?} until the publishers see it, {opening:.1?} to open, {finishing:.1?} until the clients \
+         have read all, {checking:.1?} to check",
         rounds(5, 50),
-        outcomes.acknowledged.len()
+        acknowledged as f64 / busy.as_secs_f64(),
     );
 }

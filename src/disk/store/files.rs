@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::disk::store::codec::crc;
 use crate::disk::store::error::DiskError;
 
-const MAGIC: &[u8; 8] = b"tidings1";
+/// First bytes of a [`HeadFile`].
+pub(super) const MAGIC: &[u8; 8] = b"tidings1";
 
 /// Lock of the directory. It is released when the process ends, in whatever way.
 #[derive(Debug)]
@@ -88,10 +89,7 @@ impl HeadFile {
     pub(super) fn sync(&self) -> Result<(), DiskError> {
         self.file.set_len(28)?;
         self.file.sync_all()?;
-        if cfg!(unix) {
-            File::open(self.path.parent().unwrap_or(&self.path))?.sync_all()?;
-        }
-        Ok(())
+        Ok(sync_directory(self.path.parent().unwrap_or(&self.path))?)
     }
 
     /// Returns an error if the file was removed or replaced, since a write to a removed directory would be lost.
@@ -102,6 +100,11 @@ impl HeadFile {
         }
         Err(DiskError::damaged(format!("{} or its directory was removed while it was open", self.path.display())))
     }
+}
+
+/// Syncs the entries of a directory, where the operating system can.
+pub(super) fn sync_directory(path: &Path) -> std::io::Result<()> {
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(unix)]

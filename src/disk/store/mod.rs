@@ -78,6 +78,7 @@
 
 mod codec;
 mod damage;
+mod directory;
 mod drop_topic;
 mod epochs;
 mod error;

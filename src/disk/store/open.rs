@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::{Error, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::Path;
 use std::sync::{Mutex, RwLock};
 
+use crate::disk::store::directory::create_directory;
 use crate::disk::store::epochs::EpochList;
 use crate::disk::store::error::{DiskError, no_panic};
 use crate::disk::store::files::{HeadFile, HighWater, LockFile};
@@ -43,13 +43,25 @@ pub enum Loss {
     Unverified,
 }
 
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tail { stored, acknowledged } => {
+                write!(f, "events after sequence {stored}, up to {acknowledged}, are missing")
+            }
+            Self::Journal => f.write_str("a journal was damaged, and its events are missing"),
+            Self::Unverified => f.write_str("the file `head` is missing or damaged, so events may be missing"),
+        }
+    }
+}
+
 impl Store {
     /// Opens the store of a directory, or creates it, and begins an epoch. The log is not scanned.
     ///
     /// # Errors
     ///
     /// - [`DiskError::InUse`]: another store has the directory open.
-    /// - [`DiskError::Settings`]: the path is empty, or not one of a directory.
+    /// - [`DiskError::Settings`]: the path is empty, or not one of a directory, or the directory has files and is not one of a store.
     /// - [`DiskError::Damaged`]: files cannot be read.
     /// - [`DiskError::Full`], [`DiskError::ReadOnly`], [`DiskError::Io`]: the new epoch cannot be written.
     pub(crate) fn open(path: &Path, options: &StoreOptions, epoch: u64) -> Result<(Self, Opened), DiskError> {
@@ -106,25 +118,6 @@ impl Store {
         };
         Ok((store, opened))
     }
-}
-
-/// Creates a directory, if there is none. Returns its absolute path, which is the same after the process has changed its working
-/// directory.
-fn create_directory(path: &Path) -> Result<PathBuf, DiskError> {
-    let wrong = |path: &Path, error: &Error| {
-        DiskError::Settings(format!("directory `{}` of the store cannot be created: {error}", path.display()))
-    };
-    let path = std::path::absolute(path).map_err(|error| wrong(path, &error))?;
-    fs::create_dir_all(&path).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
-            DiskError::Settings(format!("`{}` or a part of this path is not a directory", path.display()))
-        }
-        kind => match DiskError::from(Error::new(kind, format!("{}: {error}", path.display()))) {
-            full_or_read_only @ (DiskError::Full(_) | DiskError::ReadOnly(_)) => full_or_read_only,
-            _ => wrong(&path, &error),
-        },
-    })?;
-    Ok(path)
 }
 
 /// Compares the head of the rows with the file beside them.

@@ -50,7 +50,12 @@ impl Store {
     /// Opens the database again, and writes the records if fjall had stopped before for another reason. A full disk is
     /// not tried again: the database stays open for reads until the next write.
     #[cold]
-    fn after_failure(&self, writer: &mut Writer, records: &[Record], error: DiskError) -> Result<(), DiskError> {
+    pub(super) fn after_failure(
+        &self,
+        writer: &mut Writer,
+        records: &[Record],
+        error: DiskError,
+    ) -> Result<(), DiskError> {
         writer.has_failed = true;
         writer.topics.clear();
         if matches!(error, DiskError::Full(_) | DiskError::ReadOnly(_)) {

@@ -1,5 +1,6 @@
 mod damage;
 mod damaged_rows;
+mod directory;
 mod dropped;
 mod expected;
 mod failed;
