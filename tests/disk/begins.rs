@@ -18,11 +18,11 @@ use crate::files::Directory;
 /// Events that are published before a subscription begins, and while it begins.
 const EVENTS: usize = 6;
 
-type Action = Box<dyn FnOnce()>;
+type ClockAction = Option<Box<dyn FnOnce()>>;
 
 thread_local! {
     /// Calls of the clock on this thread before an action, and the action.
-    static ACTION: RefCell<(usize, Option<Action>)> = RefCell::default();
+    static ACTION: RefCell<(usize, ClockAction)> = RefCell::default();
 }
 
 /// Clock that carries out [`ACTION`]. A hub reads its clock while a subscription begins, and holds no lock then.

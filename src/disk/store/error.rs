@@ -41,7 +41,8 @@ pub enum DiskError {
         /// Value of the setting.
         value: usize,
     },
-    /// Settings of the builder contradict each other, or one of them is not possible.
+    /// Settings of the builder contradict each other, or one of them is not possible: the path is not one of a directory, for
+    /// example, or the directory has files of others and no history.
     #[error("{0}")]
     Settings(String),
     /// The hub was closed, or its files could not be opened again after an error. A publish tries that again.
