@@ -91,7 +91,8 @@ impl Continued<'_> {
                 live
             }
             Resume::Live if !ranges.iter().any(is_past) && (self.now.is_none() || is_unreadable) => {
-                Some(self.hub.subscribe(what)?)
+                // Events that were published meanwhile may have left memory.
+                Some(self.hub.subscribe(what)?).filter(|live| options.start() != Start::Now || live.is_complete())
             }
             Resume::Live | Resume::Lost | Resume::Nowhere => None,
         };

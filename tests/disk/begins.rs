@@ -149,3 +149,20 @@ fn subscription_that_is_too_slow_for_memory_while_more_events_leave_it_has_no_ga
         }
     }
 }
+
+#[test]
+fn start_now_while_events_leave_memory_has_no_gap() {
+    for names in [&["b"][..], &["a", "b"], &["*"]] {
+        for call in 0.. {
+            let directory = Directory::new();
+            let hub = open(&directory);
+            let before = publish(&hub, "before");
+            let Some(subscription) = during(&hub, call, || hub.subscribe(Subscribe::patterns(names)).unwrap()) else {
+                assert!(call > 0 || names == ["*"], "{names:?}: a subscription reads the clock");
+                break;
+            };
+            let read = read_all(&hub, subscription);
+            assert!(expected(names, before).ends_with(&read), "{names:?}, call {call}: {read:?}");
+        }
+    }
+}
