@@ -128,6 +128,8 @@ pub mod endpoint;
 #[cfg(any(test, feature = "engine"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "engine")))]
 pub mod engine;
+#[cfg(all(doc, feature = "full", feature = "disk"))]
+pub mod guide;
 mod hub;
 mod model;
 pub mod runs;
@@ -173,7 +175,3 @@ pub mod stats {
 #[cfg(all(doctest, feature = "full", feature = "conformance"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
-
-#[cfg(all(doctest, feature = "full", feature = "disk"))]
-#[doc = include_str!("../docs/disk.md")]
-struct HistoryOnDisk;
