@@ -200,6 +200,7 @@ impl DiskHubBuilder {
             failures,
             writes,
             reads,
+            thread_ids: [writer.thread().id(), reader.thread().id()],
             threads: Mutex::new(Some(Threads { writer, reader })),
         }))
     }

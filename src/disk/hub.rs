@@ -1,8 +1,8 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::thread::{self, JoinHandle, ThreadId};
 
 use crate::contract::{Hub, PublishError, Receipt, Subscribe, SubscribeError};
 use crate::disk::builder::DiskHubBuilder;
@@ -62,6 +62,7 @@ pub(super) struct Handle {
     pub(super) failures: Arc<Failures>,
     pub(super) writes: Commands<Write>,
     pub(super) reads: Arc<DiskHistory>,
+    pub(super) thread_ids: [ThreadId; 2],
     /// `None` once the hub was closed.
     pub(super) threads: Mutex<Option<Threads>>,
 }
@@ -222,7 +223,8 @@ impl DiskHub {
     /// opened again. Later publishes are refused with [`PublishError::Closed`].
     ///
     /// Blocks until that is done, for as long as the waiting publishes take to be stored. An async application calls it after its
-    /// server has ended, or by `tokio::task::spawn_blocking`. The drop of the last handle does the same.
+    /// server has ended, or by `tokio::task::spawn_blocking`. The drop of the last handle does the same. A call on a thread of the
+    /// hub, as by a waker, does not block.
     pub fn close(&self) {
         self.handle.close();
     }
@@ -254,7 +256,12 @@ impl DiskHub {
 
 impl Handle {
     fn close(&self) {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut threads = match self.threads.try_lock() {
+            Ok(threads) => threads,
+            // The thread that closes the hub waits for the threads of the hub.
+            Err(TryLockError::WouldBlock) if self.thread_ids.contains(&thread::current().id()) => return,
+            Err(_) => self.threads.lock().unwrap_or_else(PoisonError::into_inner),
+        };
         let Some(Threads { writer, reader }) = threads.take() else { return };
         self.writes.send_always(Write::Close);
         join(writer);
