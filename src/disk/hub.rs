@@ -248,6 +248,22 @@ impl DiskHub {
         self.handle.runs.take_ended()
     }
 
+    /// Queues events although the queue is full, and returns the reply. They are published all or none.
+    ///
+    /// `queue` calls its argument to queue them, or does not call it. It may hold a lock: events that are not queued are dropped
+    /// after it. Then the reply is [`PublishError::Closed`].
+    pub(crate) fn queue_batch(
+        &self,
+        events: Vec<(Topic, Event)>,
+        queue: &dyn Fn(&mut dyn FnMut()),
+    ) -> impl Future<Output = Result<(), PublishError>> + Send + use<> {
+        let (reply, done) = reply();
+        let mut command = Some(Write::Publish(Publish::Batch { events, reply }));
+        queue(&mut || command = command.take().and_then(|command| self.handle.writes.send_always(command)));
+        drop(command);
+        async move { done.await.unwrap_or(Err(PublishError::Closed)).map(drop) }
+    }
+
     /// Drops the history of a topic on disk, before the publishes that follow.
     pub(crate) fn drop_stored(&self, topic: &Topic) {
         self.handle.writes.send_always(Write::Drop(topic.clone()));
