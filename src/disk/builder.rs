@@ -125,7 +125,8 @@ impl DiskHubBuilder {
     /// Sets the topics of [`Runs`](crate::runs::Runs): those that match this topic or [`Pattern`]. Default: none.
     ///
     /// - Their events are kept until the runs drop them, within [`max_bytes`](Self::max_bytes). A
-    ///   [`retain_for`](Self::retain_for) of a narrower pattern precedes that.
+    ///   [`retain_for`](Self::retain_for) of a narrower pattern precedes that. It may not be
+    ///   [`latest_per_key`](Retention::latest_per_key).
     /// - Topics without an end end with the reason [`Failed`](EndReason::Failed) when the directory is opened: the task that
     ///   published to them has ended with its process, and their readers would wait for ever. A client that resumes gets the
     ///   events after its cursor, and then the end.
@@ -164,6 +165,10 @@ impl DiskHubBuilder {
         if options.max_bytes == 0 {
             return Err(DiskError::Settings("`DiskHubBuilder::max_bytes` is 0: no event could be kept".to_owned()));
         }
+        if let Some(name) = runs.iter().find_map(|pattern| retentions.keyed_in(pattern)) {
+            let text = "topics of `DiskHubBuilder::runs` may not keep the newest event of each key, as";
+            return Err(DiskError::Settings(format!("{text} `DiskHubBuilder::retain_for` of `{name}` does")));
+        }
         let retentions = Arc::new(retentions);
         options.retention = Arc::new(move |topic| Retention::clone(&retentions.of(topic)));
         let (store, opened) = Store::open(&path, &options, epoch_now())?;
@@ -200,6 +205,7 @@ impl DiskHubBuilder {
             failures,
             writes,
             reads,
+            thread_ids: [writer.thread().id(), reader.thread().id()],
             threads: Mutex::new(Some(Threads { writer, reader })),
         }))
     }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel};
 use std::time::Duration;
 
 /// Command that holds memory while it waits.
@@ -70,11 +70,13 @@ impl<C: Weighted> Commands<C> {
         self.queued.commands.load(Ordering::Relaxed)
     }
 
-    /// Queues a command although the queue is full.
-    pub(super) fn send_always(&self, command: C) {
-        self.queued.add(command.weight());
-        // A thread that has ended carries out nothing.
-        let _ = self.sender.send(command);
+    /// Queues a command although the queue is full. Returns it if the thread has ended, which carries out nothing.
+    pub(super) fn send_always(&self, command: C) -> Option<C> {
+        let weight = command.weight();
+        self.queued.add(weight);
+        let SendError(command) = self.sender.send(command).err()?;
+        self.queued.remove(weight);
+        Some(command)
     }
 
     pub(super) fn send(&self, command: C) -> Result<(), NotQueued> {

@@ -1,8 +1,8 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::thread::{self, JoinHandle, ThreadId};
 
 use crate::contract::{Hub, PublishError, Receipt, Subscribe, SubscribeError};
 use crate::disk::builder::DiskHubBuilder;
@@ -62,6 +62,7 @@ pub(super) struct Handle {
     pub(super) failures: Arc<Failures>,
     pub(super) writes: Commands<Write>,
     pub(super) reads: Arc<DiskHistory>,
+    pub(super) thread_ids: [ThreadId; 2],
     /// `None` once the hub was closed.
     pub(super) threads: Mutex<Option<Threads>>,
 }
@@ -222,7 +223,8 @@ impl DiskHub {
     /// opened again. Later publishes are refused with [`PublishError::Closed`].
     ///
     /// Blocks until that is done, for as long as the waiting publishes take to be stored. An async application calls it after its
-    /// server has ended, or by `tokio::task::spawn_blocking`. The drop of the last handle does the same.
+    /// server has ended, or by `tokio::task::spawn_blocking`. The drop of the last handle does the same. A call on a thread of the
+    /// hub, as by a waker, does not block.
     pub fn close(&self) {
         self.handle.close();
     }
@@ -246,6 +248,22 @@ impl DiskHub {
         self.handle.runs.take_ended()
     }
 
+    /// Queues events although the queue is full, and returns the reply. They are published all or none.
+    ///
+    /// `queue` calls its argument to queue them, or does not call it. It may hold a lock: events that are not queued are dropped
+    /// after it. Then the reply is [`PublishError::Closed`].
+    pub(crate) fn queue_batch(
+        &self,
+        events: Vec<(Topic, Event)>,
+        queue: &dyn Fn(&mut dyn FnMut()),
+    ) -> impl Future<Output = Result<(), PublishError>> + Send + use<> {
+        let (reply, done) = reply();
+        let mut command = Some(Write::Publish(Publish::Batch { events, reply }));
+        queue(&mut || command = command.take().and_then(|command| self.handle.writes.send_always(command)));
+        drop(command);
+        async move { done.await.unwrap_or(Err(PublishError::Closed)).map(drop) }
+    }
+
     /// Drops the history of a topic on disk, before the publishes that follow.
     pub(crate) fn drop_stored(&self, topic: &Topic) {
         self.handle.writes.send_always(Write::Drop(topic.clone()));
@@ -254,7 +272,12 @@ impl DiskHub {
 
 impl Handle {
     fn close(&self) {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut threads = match self.threads.try_lock() {
+            Ok(threads) => threads,
+            // The thread that closes the hub waits for the threads of the hub.
+            Err(TryLockError::WouldBlock) if self.thread_ids.contains(&thread::current().id()) => return,
+            Err(_) => self.threads.lock().unwrap_or_else(PoisonError::into_inner),
+        };
         let Some(Threads { writer, reader }) = threads.take() else { return };
         self.writes.send_always(Write::Close);
         join(writer);

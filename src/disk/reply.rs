@@ -54,8 +54,9 @@ impl<T> Future for Reply<T> {
     type Output = Option<T>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let mut state = lock(&self.0);
+        // Cloned without a lock, as it is code of the executor.
         let waker = cx.waker().clone();
+        let mut state = lock(&self.0);
         let (next, result) = match std::mem::replace(&mut *state, State::Gone) {
             State::Waiting(old) => {
                 *state = State::Waiting(Some(waker));

@@ -14,7 +14,7 @@ pub struct DiskStats {
     pub table_bytes: u64,
     /// Number of events and ends of topics that were stored since the directory was opened.
     pub stored: u64,
-    /// Number of publishes that wait for the disk, at most 65,536.
+    /// Number of publishes that wait for the disk, at most 65,536 and one of each live run.
     pub queued_publishes: usize,
     /// Number of reads that wait for the disk, at most one for each subscription.
     pub queued_reads: usize,

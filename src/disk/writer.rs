@@ -323,10 +323,17 @@ impl DiskWriter {
     /// Drops the histories of topics. What the disk refuses is dropped with the next one, or in the next round.
     fn drop_topics(&mut self) {
         let Self { store, failures, dropped, .. } = self;
-        dropped.retain(|(topic, up_to)| match failures.note(false, store.drop_topic(topic, *up_to)) {
-            // A row that is damaged stays so.
-            Ok(()) | Err(DiskError::Damaged { .. } | DiskError::Closed) => false,
-            Err(_) => true,
+        let mut is_refused = false;
+        dropped.retain(|(topic, up_to)| {
+            // The disk would refuse the others, too, each after the database is opened again.
+            if !is_refused {
+                is_refused = match failures.note(false, store.drop_topic(topic, *up_to)) {
+                    // A row that is damaged stays so.
+                    Ok(()) | Err(DiskError::Damaged { .. } | DiskError::Closed) => return false,
+                    Err(_) => true,
+                };
+            }
+            true
         });
     }
 

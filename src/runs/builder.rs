@@ -135,8 +135,9 @@ impl RunsBuilder {
     ///
     /// It is the only place where the text appears: clients get an end with the reason `failed`. A panic of a stream that is
     /// dropped because its run was stopped, or of a reader's waker that is called by a publish, is reported, too, although
-    /// that run has not failed. The hook is called under no lock, in the task of the run or by the call that ends it. A panic
-    /// of the hook is caught.
+    /// that run has not failed. So is an end that a disk refuses, once. The hook is called under no lock, in the task of the run,
+    /// by the call that ends it, or on the thread of a `DiskHub` that writes. There it must not wait for a publish to that hub,
+    /// which the same thread stores. A panic of the hook is caught.
     pub fn on_failure(mut self, hook: impl Fn(&RunFailure<'_>) + Send + Sync + 'static) -> Self {
         self.hook = Some(Box::new(hook));
         self

@@ -15,6 +15,9 @@ impl Runs {
     /// The drain begins with the call, not with the first poll of the future. From then on [`start`](Self::start) joins runs,
     /// but returns [`RunError::Draining`](crate::runs::RunError::Draining) for a new one. Readers are still accepted, so that
     /// a client whose connection breaks gets the rest of its answer. A future that is dropped does not end the runs.
+    ///
+    /// A `DiskHub` may store the ends of the runs that were live after `drain_timeout` later: the drain takes no longer if the disk
+    /// does not respond. `DiskHub::close` waits for them.
     pub fn drain(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         let shared = Arc::clone(self.shared());
         let drain = WaitingDrain { number: lock(&shared.table).begin_drain(), shared: Arc::clone(&shared) };

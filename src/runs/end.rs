@@ -16,11 +16,22 @@ use crate::model::EndReason;
 struct StoredEnd {
     shared: Arc<Shared>,
     entry: Arc<RunEntry>,
-    /// Instant of the end.
-    at: Instant,
-    /// Whether the application has got a failure of the run.
-    is_reported: bool,
+    kind: EndKind,
     reply: Mutex<Option<HubReply>>,
+}
+
+/// Kind of an end that is stored.
+enum EndKind {
+    /// The end of a run.
+    First {
+        /// Instant of the end.
+        at: Instant,
+        /// Whether the application has got a failure of the run.
+        is_reported: bool,
+    },
+    /// The end of an ended run, which the hub has forgotten. The run is [held](RunEntry::hold) until the reply, so that it is
+    /// not forgotten, and another run of the topic does not get this end.
+    Again,
 }
 
 impl Shared {
@@ -37,7 +48,11 @@ impl Shared {
         let now = self.timer.now();
         let is_first = entry.begin_end(reason);
         if is_first {
-            self.publish_end(entry, reason, now, failure);
+            let finished = catch_panic(|| self.hub.finish(&entry.topic, reason));
+            if let Some((cause, text)) = failure {
+                self.report(&entry.topic, cause, text);
+            }
+            self.complete_end(entry, EndKind::First { at: now, is_reported: failure.is_some() }, finished);
         }
         is_first
     }
@@ -46,28 +61,24 @@ impl Shared {
     pub(crate) fn end_again(self: &Arc<Self>, entry: &Arc<RunEntry>) {
         let now = self.timer.now();
         if let Some(reason) = entry.begin_end_again() {
-            self.publish_end(entry, reason, now, None);
+            let finished = catch_panic(|| self.hub.finish(&entry.topic, reason));
+            // The refusal was reported.
+            self.complete_end(entry, EndKind::First { at: now, is_reported: true }, finished);
         }
     }
 
-    fn publish_end(
-        self: &Arc<Self>,
-        entry: &Arc<RunEntry>,
-        reason: EndReason,
-        at: Instant,
-        failure: Option<(FailureCause, &str)>,
-    ) {
-        let finished = catch_panic(|| self.hub.finish(&entry.topic, reason));
-        if let Some((cause, text)) = failure {
-            self.report(&entry.topic, cause, text);
+    /// Publishes the end of an ended run again.
+    pub(crate) fn finish_again(self: &Arc<Self>, entry: &Arc<RunEntry>, reason: EndReason) {
+        if entry.hold() {
+            // Under no lock, because wakers and payloads of the application are called and dropped.
+            let finished = catch_panic(|| self.hub.finish(&entry.topic, reason));
+            self.complete_end(entry, EndKind::Again, finished);
         }
-        let end = StoredEnd {
-            shared: Arc::clone(self),
-            entry: Arc::clone(entry),
-            at,
-            is_reported: failure.is_some(),
-            reply: Mutex::new(None),
-        };
+    }
+
+    /// Completes an end when the hub has stored it. `finished` is the reply of the hub, or the text of a panic.
+    fn complete_end(self: &Arc<Self>, entry: &Arc<RunEntry>, kind: EndKind, finished: Result<HubReply, String>) {
+        let end = StoredEnd { shared: Arc::clone(self), entry: Arc::clone(entry), kind, reply: Mutex::new(None) };
         match finished {
             Ok(reply) => end.begin(reply),
             Err(text) => {
@@ -94,27 +105,40 @@ impl StoredEnd {
         if let Err(error) = stored {
             self.report(FailureCause::Hub, &error.to_string());
         }
-        match stored {
+        match (stored, &self.kind) {
             // The task publishes it again, or the next reader.
-            Err(PublishError::Unavailable(_)) => {
-                self.entry.refuse_end(self.at);
+            (Err(PublishError::Unavailable(_)), EndKind::First { at, .. }) => {
+                self.entry.refuse_end(*at);
                 self.entry.wake();
             }
             // The subscriptions of a closed hub end, too.
-            Ok(()) | Err(_) => self.complete(),
+            _ => self.complete(),
         }
     }
 
     fn report(&self, cause: FailureCause, text: &str) {
-        if !self.is_reported {
+        let is_reported = match self.kind {
+            EndKind::First { is_reported, .. } => is_reported,
+            // The run has not failed. A panic is that of a reader's waker.
+            EndKind::Again => cause != FailureCause::Panic,
+        };
+        if !is_reported {
             self.shared.report(&self.entry.topic, cause, text);
         }
     }
 
     fn complete(&self) {
-        let drains = lock(&self.shared.table).end(&self.entry, self.at);
-        self.entry.wake();
-        drains.into_iter().for_each(wake);
+        match self.kind {
+            EndKind::First { at, .. } => {
+                let drains = lock(&self.shared.table).end(&self.entry, at);
+                self.entry.wake();
+                drains.into_iter().for_each(wake);
+            }
+            EndKind::Again => {
+                self.entry.release();
+                self.shared.forget_expired(self.shared.timer.now());
+            }
+        }
         self.shared.forget_excess();
     }
 }

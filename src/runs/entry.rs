@@ -121,6 +121,15 @@ impl RunEntry {
         is_live
     }
 
+    /// Calls a function unless the end of the run has begun. Until it returns, the end does not begin.
+    #[cfg(feature = "disk")]
+    pub(crate) fn if_live(&self, call: &mut dyn FnMut()) {
+        let state = lock(&self.state);
+        if state.phase == Phase::Live {
+            call();
+        }
+    }
+
     /// Notes that the hub has refused the end.
     pub(crate) fn refuse_end(&self, at: Instant) {
         lock(&self.state).refused = Some(at);

@@ -3,6 +3,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::entry::RunEntry;
 use crate::contract::{BoxSubscriber, PublishError, Subscribe, SubscribeError};
 #[cfg(feature = "disk")]
 use crate::disk::DiskHub;
@@ -70,8 +71,10 @@ impl RunHub {
         }
     }
 
-    /// Begins to publish all events, or none. They precede those of later calls.
-    pub(crate) fn publish(&self, topic: &Topic, events: &mut Vec<Event>) -> HubReply {
+    /// Begins to publish all events of a run, or none. They precede those of later calls. If the run has begun to end they are
+    /// refused.
+    pub(crate) fn publish(&self, run: &RunEntry, events: &mut Vec<Event>) -> HubReply {
+        let topic = &run.topic;
         match &self.0 {
             Kind::Local(hub) => HubReply::now(match events.len() {
                 0 => Ok(()),
@@ -82,10 +85,10 @@ impl RunHub {
             Kind::Disk(_) if events.is_empty() => HubReply::now(Ok(())),
             #[cfg(feature = "disk")]
             Kind::Disk(hub) => {
-                let (hub, topic, events) = (hub.clone(), topic.clone(), std::mem::take(events));
-                HubReply::begin(async move {
-                    hub.publish_batch(events.into_iter().map(|event| (&topic, event))).await.map(drop)
-                })
+                let events = events.drain(..).map(|event| (topic.clone(), event)).collect();
+                // Behind the end in the hub's queue they could be published after the history was dropped. The queue has at most
+                // one batch of a run, which waits for it, so a full queue does not refuse it.
+                HubReply::begin(hub.queue_batch(events, &|queue| run.if_live(queue)))
             }
         }
     }

@@ -33,7 +33,7 @@ impl Runs {
     /// Returns runs of a `&LocalHub` or a `&DiskHub` with the default settings.
     ///
     /// Create one `Runs` for a hub, and clone it. Two `Runs` of one hub do not know each other: both start a run of the same
-    /// topic.
+    /// topic. Of a `DiskHub` only the first one has the runs of earlier processes.
     ///
     /// # Panics
     ///

@@ -15,7 +15,7 @@ use super::table::RunTable;
 use crate::contract::RunError;
 #[cfg(feature = "disk")]
 use crate::disk::EndedRun;
-use crate::model::{EndReason, Topic};
+use crate::model::Topic;
 use crate::time::Timer;
 #[cfg(feature = "disk")]
 use crate::time::milliseconds_since_1970;
@@ -97,23 +97,6 @@ impl Shared {
         lock(&self.table).by_topic.get(topic).filter(|entry| entry.phase() != Phase::Forgotten).cloned()
     }
 
-    /// Publishes the end of an ended run again.
-    pub(crate) fn finish_again(&self, entry: &RunEntry, reason: EndReason) {
-        // A run that is held is not forgotten meanwhile, so another run of the topic does not get this end.
-        if !entry.hold() {
-            return;
-        }
-        // Under no lock, because wakers and payloads of the application are called and dropped. Without an end only if the hub
-        // is closed. Then its subscriptions end, too.
-        let finished = catch_panic(|| drop(self.hub.finish(&entry.topic, reason)));
-        entry.release();
-        if let Err(text) = finished {
-            self.report(&entry.topic, FailureCause::Panic, &text);
-        }
-        self.forget_expired(self.timer.now());
-        self.forget_excess();
-    }
-
     /// Reports a failure to the application.
     pub(crate) fn report(&self, topic: &Topic, cause: FailureCause, text: &str) {
         if let Some(hook) = &self.hook {
@@ -142,7 +125,7 @@ impl Shared {
     }
 
     /// Forgets the runs that ended longer ago than readers may still come.
-    fn forget_expired(&self, now: Instant) {
+    pub(crate) fn forget_expired(&self, now: Instant) {
         let is_over = |entry: &Arc<RunEntry>| match entry.phase() {
             Phase::Ended(at) => self.limits.linger_end(at).is_some_and(|end| end <= now),
             _ => false,

@@ -174,7 +174,7 @@ impl RunWorker {
         let mut size = before;
         let end = catch_panic(|| take_ready(source, cx, &shared.hub, shared.limits.sizes(), &mut size, batch));
         let end = end.unwrap_or_else(|text| BatchEnd::Failed(FailureCause::Panic, text));
-        let reply = catch_panic(|| shared.hub.publish(&entry.topic, batch));
+        let reply = catch_panic(|| shared.hub.publish(entry, batch));
         let reply = reply.unwrap_or_else(|text| {
             // The events are published. The panic is that of a reader's waker, or of a payload that the hub has evicted.
             shared.report(&entry.topic, FailureCause::Panic, &text);

@@ -40,6 +40,13 @@ impl Retentions {
         of_pattern.map(|(pattern, _)| pattern.as_str()).or_else(|| self.otherwise.state.map(|_| "**"))
     }
 
+    /// Returns the first topic or pattern with a state of those that a pattern covers.
+    #[cfg(feature = "disk")]
+    pub(crate) fn keyed_in(&self, pattern: &Pattern) -> Option<&str> {
+        let mut keyed = self.by_pattern.iter().filter(|(_, retention)| retention.state.is_some());
+        keyed.find(|(narrower, _)| pattern.covers(narrower)).map(|(narrower, _)| narrower.as_str())
+    }
+
     /// Returns these retentions with the states of others.
     #[cfg(feature = "disk")]
     pub(crate) fn with_states_of(&self, others: &Self) -> Self {

@@ -9,6 +9,10 @@ mod failures;
 mod limits;
 #[cfg(feature = "disk")]
 mod on_disk;
+#[cfg(feature = "disk")]
+mod on_disk_held;
+#[cfg(feature = "disk")]
+mod on_disk_settings;
 mod panics;
 mod readers;
 mod reentrancy;

@@ -20,24 +20,24 @@ use super::world::{World, WorldHub, read};
 use crate::support::{VirtualTimer, cases};
 
 /// Directory of a hub, removed at the end.
-struct Directory(PathBuf);
+pub(super) struct Directory(PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("tidings-runs-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         Self(std::env::temp_dir().join(name))
     }
 
     /// Returns a builder of a hub whose topics without runs retain nothing.
-    fn builder(&self) -> DiskHubBuilder {
+    pub(super) fn builder(&self) -> DiskHubBuilder {
         let memory = LocalHub::builder().retain(Retention::count(1)).live_buffer(0);
         let builder = DiskHub::builder(&self.0).retain(Retention::count(0)).memory(memory);
         builder.durability(Durability::Written).runs("runs/**").runs("*")
     }
 
     /// Opens the hub, as a process does that starts.
-    fn open(&self, watches: bool) -> World<DiskHub> {
+    pub(super) fn open(&self, watches: bool) -> World<DiskHub> {
         World::on(self.builder().open().unwrap(), VirtualTimer::new(), |runs| limits(runs, DiskHub::MAX_ENDED, watches))
     }
 }
@@ -84,7 +84,7 @@ impl WorldHub for DiskHub {
 }
 
 /// Ends the process, and starts another one.
-fn restart(world: World<DiskHub>, directory: &Directory, watches: bool) -> World<DiskHub> {
+pub(super) fn restart(world: World<DiskHub>, directory: &Directory, watches: bool) -> World<DiskHub> {
     // The virtual time has passed, and that of the system has not: runs whose linger time is over are dropped.
     world.is_gone("runs/none");
     world.tasks.abort();
@@ -93,7 +93,7 @@ fn restart(world: World<DiskHub>, directory: &Directory, watches: bool) -> World
     directory.open(watches)
 }
 
-fn texts(texts: &[&str]) -> Vec<String> {
+pub(super) fn texts(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
