@@ -4,8 +4,12 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 use super::catch::{catch_panic, wake};
+#[cfg(feature = "disk")]
+use super::entry::Phase;
 use super::entry::RunEntry;
 use super::failure::FailureCause;
+#[cfg(feature = "disk")]
+use super::limits::RunLimits;
 use super::lock::lock;
 use super::run_hub::HubReply;
 use super::shared::Shared;
@@ -65,6 +69,28 @@ impl Shared {
             // The refusal was reported.
             self.complete_end(entry, EndKind::First { at: now, is_reported: true }, finished);
         }
+    }
+
+    /// Notes that the task of a run was dropped: later calls publish its end again if the hub refuses it.
+    #[cfg(feature = "disk")]
+    pub(crate) fn leave_end(&self, entry: &Arc<RunEntry>) {
+        if entry.phase() == Phase::Ending {
+            lock(&self.table).without_task.push(Arc::clone(entry));
+        }
+    }
+
+    /// Publishes the ends of runs without a task again that the hub has refused.
+    #[cfg(feature = "disk")]
+    pub(crate) fn retry_ends(self: &Arc<Self>, now: Instant) {
+        let is_due = |at| RunLimits::retry(at).is_some_and(|due| due <= now);
+        let mut due = Vec::new();
+        lock(&self.table).without_task.retain(|entry| {
+            if entry.refused().is_some_and(is_due) {
+                due.push(Arc::clone(entry));
+            }
+            entry.phase() == Phase::Ending
+        });
+        due.iter().for_each(|entry| self.end_again(entry));
     }
 
     /// Publishes the end of an ended run again.

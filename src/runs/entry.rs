@@ -135,6 +135,12 @@ impl RunEntry {
         lock(&self.state).refused = Some(at);
     }
 
+    /// Returns the instant at which the hub refused the end.
+    #[cfg(feature = "disk")]
+    pub(crate) fn refused(&self) -> Option<Instant> {
+        lock(&self.state).refused
+    }
+
     /// Begins the end again if the hub has refused it. Returns its reason.
     pub(crate) fn begin_end_again(&self) -> Option<EndReason> {
         let mut state = lock(&self.state);

@@ -199,7 +199,8 @@
 //!   events and that end, and a POST that is repeated joins it. The page can show what it has, and offer to ask again with a new
 //!   topic. A run without a stored event is unknown.
 //! - If the disk refuses an event, the run fails. An end that the disk refuses is stored later: the task tries once a second,
-//!   and each [`subscribe`](Runs::subscribe) of the run.
+//!   and each [`subscribe`](Runs::subscribe) of the run. If the task was dropped, each [`start`](Runs::start) or `subscribe` of any
+//!   run tries, at most once a second.
 //! - The history of a run that ended before a restart is dropped by the first call of [`start`](Runs::start) or
 //!   [`subscribe`](Runs::subscribe) after its linger time. Use a linger time of at most 24 hours: a hub on disk remembers an end
 //!   for that long, and a run without it has failed at the next open.

@@ -63,9 +63,9 @@ impl Shared {
     }
 
     /// Returns the run of a topic, and `true` if this call created it.
-    pub(crate) fn begin(&self, topic: &Topic) -> Result<(Arc<RunEntry>, bool), RunError> {
+    pub(crate) fn begin(self: &Arc<Self>, topic: &Topic) -> Result<(Arc<RunEntry>, bool), RunError> {
         let now = self.timer.now();
-        self.forget_expired(now);
+        self.prepare(now);
         let mut table = lock(&self.table);
         if let Some(entry) = table.by_topic.get(topic) {
             return match entry.phase() {
@@ -92,9 +92,16 @@ impl Shared {
     }
 
     /// Returns the run of a topic, if it is live or its history is kept.
-    pub(crate) fn find(&self, topic: &Topic) -> Option<Arc<RunEntry>> {
-        self.forget_expired(self.timer.now());
+    pub(crate) fn find(self: &Arc<Self>, topic: &Topic) -> Option<Arc<RunEntry>> {
+        self.prepare(self.timer.now());
         lock(&self.table).by_topic.get(topic).filter(|entry| entry.phase() != Phase::Forgotten).cloned()
+    }
+
+    /// Does what is due for runs that have no task.
+    fn prepare(self: &Arc<Self>, now: Instant) {
+        #[cfg(feature = "disk")]
+        self.retry_ends(now);
+        self.forget_expired(now);
     }
 
     /// Reports a failure to the application.

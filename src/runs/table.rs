@@ -16,6 +16,9 @@ pub(crate) struct RunTable {
     pub(crate) ended_bytes: usize,
     /// Number of runs that have not ended.
     pub(crate) live: usize,
+    /// Runs whose task was dropped while their end was being published.
+    #[cfg(feature = "disk")]
+    pub(crate) without_task: Vec<Arc<RunEntry>>,
     /// Whether new runs are refused.
     pub(crate) is_draining: bool,
     /// Wakers of drains that wait for the last live run, by the number of the drain.

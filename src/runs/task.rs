@@ -235,6 +235,8 @@ impl Drop for RunWorker {
             // A panic of the timer must not become an abort.
             let _panicked = catch_panic(|| self.end_as_failed(FailureCause::Dropped, text));
         }
+        #[cfg(feature = "disk")]
+        self.shared.leave_end(&self.entry);
     }
 }
 

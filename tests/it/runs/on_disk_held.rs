@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use tidings::disk::DiskHub;
-use tidings::runs::{FailureCause, Runs};
+use tidings::runs::{FailureCause, RunError, Runs};
 use tidings::{EndReason, LocalHub, Retention};
 
 use super::on_disk::{Directory, texts};
@@ -154,6 +154,26 @@ fn end_that_the_disk_refuses_is_reported_once_and_stored_later() {
     world.advance(Duration::from_secs(1));
     assert_eq!(world.read("runs/1"), (texts(&["one"]), Some(EndReason::Done)));
     assert_eq!(world.causes(), []);
+}
+
+#[test]
+fn end_that_the_disk_refuses_to_a_run_whose_task_was_dropped_is_stored_by_a_later_start() {
+    let directory = Directory::new();
+    let world = World::on(directory.builder().open().unwrap(), VirtualTimer::new(), |runs| runs.max_live(1));
+    let script = Script::default();
+    script.say("one");
+    world.started("runs/1", &script);
+    let hold = Hold::of(&world.hub);
+    Hold::fill(&world.hub);
+    world.tasks.abort();
+    hold.release(&world.hub);
+    world.timer.advance(Duration::from_secs(1));
+    let busy = world.start("runs/2", &Script::default()).unwrap_err();
+    assert_eq!(busy, RunError::Busy { limit: 1 });
+    world.run();
+    assert!(world.start("runs/2", &Script::default()).unwrap().is_new());
+    assert_eq!(world.read("runs/1"), (texts(&["one"]), Some(EndReason::Failed)));
+    assert_eq!(world.causes(), [FailureCause::Dropped]);
 }
 
 #[test]
