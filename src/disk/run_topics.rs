@@ -44,11 +44,11 @@ impl RunTopics {
         let ends: HashMap<_, _> = store.ends()?.into_iter().filter_map(end_of).collect();
         let (mut ended, mut last, now) = (Vec::new(), None, milliseconds_since_1970());
         loop {
-            let rows = store.topics(last.as_ref(), TOPICS)?;
-            let Some(end) = rows.last() else { break };
-            last = Some(end.topic.clone());
+            let rows = store.stored_topics(last, TOPICS)?;
+            let Some((end, _)) = rows.last() else { break };
+            last = Some(*end);
             let mut interrupted = Vec::new();
-            for row in rows.into_iter().filter(|row| runs.contains(&row.topic)) {
+            for (_, row) in rows.into_iter().filter(|(_, row)| runs.contains(&row.topic)) {
                 let TopicRow { topic, dropped, events, bytes, .. } = row;
                 let (sequence, at, reason) = match ends.get(&topic) {
                     Some(end) => *end,

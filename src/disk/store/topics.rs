@@ -14,7 +14,7 @@ use crate::model::Topic;
 /// Maximum number of topics in the cache. It is emptied when it is full.
 const CACHED: usize = 65_536;
 
-/// Topic of a store, as listed by [`Store::topics`].
+/// Topic of a store, as listed by [`Store::stored_topics`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TopicRow {
     /// Name.
@@ -176,28 +176,46 @@ impl TopicCache {
 }
 
 impl Store {
-    /// Returns the topics after a name, in the order of their names, at most `limit`.
-    pub(crate) fn topics(&self, after: Option<&Topic>, limit: usize) -> Result<Vec<TopicRow>, DiskError> {
+    /// Returns the topics with records after an id, in the order of their ids, at most `limit`, each with its id. Topics without
+    /// records cost nothing. Topics whose row is damaged are left out.
+    pub(crate) fn stored_topics(&self, after: Option<u32>, limit: usize) -> Result<Vec<(u32, TopicRow)>, DiskError> {
         self.with_view(|view| {
-            let mut from = keys::topic_name(after.map_or("", Topic::as_str));
-            from.extend(after.map(|_| 0));
-            let mut found = Vec::new();
-            for row in view.range(from..=b"u".to_vec()).take(limit) {
-                let (key, value) = row?;
-                let id = decode_id(&key, &value)?;
-                let meta =
-                    TopicMeta::load(view, id)?.ok_or_else(|| DiskError::damaged(format!("topic {id} has no row")))?;
-                let last = last_record(view, id)?.unwrap_or_default();
-                found.push(TopicRow {
-                    last: last.sequence.max(meta.trimmed),
-                    trimmed: meta.trimmed,
-                    dropped: meta.dropped,
-                    events: last.number.saturating_sub(meta.number),
-                    bytes: last.weight.saturating_sub(meta.weight),
-                    topic: meta.topic,
-                });
+            let (mut found, mut next) = (Vec::new(), after.map_or(Some(0), |id| id.checked_add(1)));
+            while let Some(from) = next.filter(|_| found.len() < limit) {
+                let mut rows = view.range(keys::event(from, 0)..=keys::event(u32::MAX, u64::MAX));
+                let Some(row) = rows.next() else { break };
+                let id = keys::topic_of(&row?.0).unwrap_or(u32::MAX);
+                match topic_row(view, id) {
+                    Err(error) if is_damage(&error) => {}
+                    row => found.push((id, row?)),
+                }
+                next = id.checked_add(1);
             }
             Ok(found)
         })
     }
+
+    /// Returns the topics after a name, in the order of their names, at most `limit`.
+    #[cfg(test)]
+    pub(crate) fn topics(&self, after: Option<&Topic>, limit: usize) -> Result<Vec<TopicRow>, DiskError> {
+        self.with_view(|view| {
+            let mut from = keys::topic_name(after.map_or("", Topic::as_str));
+            from.extend(after.map(|_| 0));
+            let rows = view.range(from..=b"u".to_vec()).take(limit);
+            rows.map(|row| row.and_then(|(key, value)| topic_row(view, decode_id(&key, &value)?))).collect()
+        })
+    }
+}
+
+fn topic_row(view: &View, id: u32) -> Result<TopicRow, DiskError> {
+    let meta = TopicMeta::load(view, id)?.ok_or_else(|| DiskError::damaged(format!("topic {id} has no row")))?;
+    let last = last_record(view, id)?.unwrap_or_default();
+    Ok(TopicRow {
+        last: last.sequence.max(meta.trimmed),
+        trimmed: meta.trimmed,
+        dropped: meta.dropped,
+        events: last.number.saturating_sub(meta.number),
+        bytes: last.weight.saturating_sub(meta.weight),
+        topic: meta.topic,
+    })
 }

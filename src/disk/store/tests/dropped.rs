@@ -235,3 +235,25 @@ fn store_of_an_earlier_format_is_refused_with_a_clear_error() {
     let error = Store::open(&directory.0, &written(Retention::default()), 2).unwrap_err();
     assert!(error.to_string().contains("written by another version"), "{error}");
 }
+
+/// The open of a hub lists them: runs leave a topic each.
+#[test]
+fn topics_without_records_and_those_whose_row_is_damaged_are_not_listed() {
+    let directory = Directory::new();
+    let store = open(&directory);
+    let names = ["a", "b", "c", "d"];
+    for (sequence, name) in (1..).zip(names) {
+        store.write(&[event(sequence, name, "x")]).unwrap();
+    }
+    store.write(&[end(5, "e")]).unwrap();
+    store.drop_topic(&topic("b"), 9).unwrap();
+    let listed = |store: &Store, after, limit| -> Vec<_> {
+        let rows = store.stored_topics(after, limit).unwrap();
+        rows.into_iter().map(|(id, row)| (id, row.topic.to_string(), row.events)).collect()
+    };
+    let row = |id, name: &str, events| (id, name.to_owned(), events);
+    assert_eq!(listed(&store, None, 2), [row(1, "a", 1), row(3, "c", 1)]);
+    assert_eq!(listed(&store, Some(3), 9), [row(4, "d", 1), row(5, "e", 0)]);
+    damage(&store, &keys::topic(3));
+    assert_eq!(listed(&store, None, 9), [row(1, "a", 1), row(4, "d", 1), row(5, "e", 0)]);
+}
