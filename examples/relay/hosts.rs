@@ -44,7 +44,7 @@ impl Hosts {
         match self.0.is_empty() || self.0.iter().any(is) {
             true => Ok(()),
             false => {
-                let why = "this host is not served here; relay --host adds it";
+                let why = "this host is not served here; relay --host adds it; proxies must keep Host";
                 Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, why))
             }
         }

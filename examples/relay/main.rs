@@ -24,6 +24,8 @@
 //! cargo run --release --example relay --features full,disk -- --disk /var/lib/relay
 //! ```
 //!
+//! It takes a socket that systemd passes (`LISTEN_FDS`), so that connections wait while it restarts: see docs/proxies.md.
+//!
 //! Every client that can connect may follow all topics and publish to them. Run it where only your own programs can
 //! connect, or behind a proxy that authenticates.
 
@@ -34,6 +36,7 @@ mod finish;
 mod hosts;
 mod hub;
 mod lines;
+mod listen;
 mod options;
 mod origins;
 mod pace;
@@ -115,10 +118,7 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 async fn run(options: Box<Options>, hub: Arc<RelayHub>) -> io::Result<()> {
-    let listener = tidings::server::bind(&options.listen).await.map_err(|error| {
-        let why = format!("cannot listen on {}: {error}; choose another address with --listen", options.listen);
-        io::Error::new(error.kind(), why)
-    })?;
+    let listener = listen::listen(&options.listen).await?;
     hub.notifier().map(tokio::spawn);
     let address = listener.local_addr()?;
     let hosts = Hosts::new(address, &options);

@@ -18,7 +18,8 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N]
              [--new-topics N] [--drain-delay SECONDS] [--log]
              [--disk DIR [--disk-max-bytes N] [--durability WHEN]]
 
-  --listen ADDRESS  address to listen on; port 0 takes a free one (default 127.0.0.1:7071)
+  --listen ADDRESS  address to listen on; port 0 takes a free one (default 127.0.0.1:7071).
+                    A socket that a service manager passes, as systemd does, is used instead
   --host NAME       a host to answer for, like push.example or push.example:8080: the name that a
                     proxy in front passes on; may repeat. Then only these hosts, localhost, the
                     address itself and the hosts of --origin are answered. Without --host, the

@@ -12,7 +12,7 @@ use tidings::Body;
 
 /// Settings that refusals name, and the options that set them.
 const OPTIONS: [(&str, &str); 2] =
-    [("(see allowed_hosts)", "(relay --host adds it)"), ("(see allow_origin)", "(relay --origin adds it)")];
+    [("(see allowed_hosts", "(relay --host adds it"), ("(see allow_origin", "(relay --origin adds it")];
 
 /// Returns the text of a refusal with options in place of settings.
 pub(crate) fn with_options(text: &str) -> String {

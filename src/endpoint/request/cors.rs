@@ -1,6 +1,7 @@
-use http::header::ACCESS_CONTROL_REQUEST_HEADERS;
+use http::header::{ACCESS_CONTROL_REQUEST_HEADERS, FORWARDED};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::forwarded::X_FORWARDED_HOST;
 use crate::endpoint::builder::EndpointBuilder;
 
 impl EndpointBuilder {
@@ -40,7 +41,7 @@ impl EndpointBuilder {
     /// Allows pages of allowed origins to send this request header. `Last-Event-ID`, `Prefer`, `Authorization`,
     /// `Content-Type`, `Cache-Control` and `If-None-Match` are always allowed. Call it once for each header.
     ///
-    /// A name that ends in `*` is a prefix: `HX-*` allows every header of htmx. Names are compared without case. The
+    /// A name that ends in `*` is a prefix: `HX-*` allows every header of htmx. `Forwarded` and `X-Forwarded-Host` are never allowed. Names are compared without case. The
     /// answer to a preflight lists the headers that the page asks for and that are allowed.
     ///
     /// ```
@@ -93,7 +94,7 @@ impl AllowedHeader {
 }
 
 /// Returns the value of `Access-Control-Allow-Headers` for a preflight: the headers that are always allowed, and those
-/// that the page asks for and `allowed` has. A prefix cannot be written in the answer.
+/// that the page asks for and `allowed` has, without those that only a proxy may set. A prefix cannot be written in the answer.
 pub(crate) fn allow_headers(allowed: &[AllowedHeader], preflight: &HeaderMap) -> HeaderValue {
     let always = HeaderValue::from_static(ALWAYS);
     if allowed.is_empty() {
@@ -103,7 +104,8 @@ pub(crate) fn allow_headers(allowed: &[AllowedHeader], preflight: &HeaderMap) ->
     let asked =
         lines.flat_map(|line| line.split(',')).filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok());
     let mut list = ALWAYS.to_owned();
-    for name in asked.filter(|name| allowed.iter().any(|allowed| allowed.allows(name.as_str()))) {
+    let of_proxy = |name: &HeaderName| *name == FORWARDED || *name == X_FORWARDED_HOST;
+    for name in asked.filter(|name| !of_proxy(name) && allowed.iter().any(|allowed| allowed.allows(name.as_str()))) {
         list.push_str(", ");
         list.push_str(name.as_str());
     }

@@ -40,6 +40,12 @@ impl<'a> HostPort<'a> {
         Some(Self { name, v6, port })
     }
 
+    /// Returns the host and port as text.
+    pub(crate) fn shown(self) -> String {
+        let host = self.v6.map_or_else(|| self.name.to_owned(), |address| format!("[{address}]"));
+        self.port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+    }
+
     pub(crate) fn same_host(self, other: HostPort<'_>) -> bool {
         // The first comparison is cheap, and mostly enough.
         self.v6 == other.v6 && (self.name == other.name || self.name.eq_ignore_ascii_case(other.name))
@@ -104,8 +110,8 @@ pub(crate) fn check<'a>(
 #[cold]
 fn not_served(parts: &Parts, head: &RequestHead<'_>) -> Refusal {
     let why = match text(parts, head) {
-        Some(host) => format!("host {:?} is not allowed (see allowed_hosts)", shorten(host)),
-        None => "host is missing (see allowed_hosts)".to_owned(),
+        Some(host) => format!("host {:?} is not allowed (see allowed_hosts; proxies must keep Host)", shorten(host)),
+        None => "host is missing (see allowed_hosts): send a Host header, also in health checks".to_owned(),
     };
     Refusal::new(StatusCode::MISDIRECTED_REQUEST, why)
 }

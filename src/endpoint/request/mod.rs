@@ -5,6 +5,7 @@ pub(crate) mod content_encoding;
 pub(crate) mod cors;
 pub(crate) mod entity_tag;
 pub(crate) mod extract;
+pub(crate) mod forwarded;
 pub(crate) mod head;
 pub(crate) mod host;
 pub(crate) mod negotiate;

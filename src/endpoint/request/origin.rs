@@ -2,6 +2,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 
 use super::cors::AllowedHeader;
+use super::forwarded::{self, ForwardedHost};
 use super::head::{RequestHead, SingleHeader};
 use super::host::{self, AllowedHost, HostPort};
 use super::upgrade_request;
@@ -23,11 +24,13 @@ pub(crate) struct OriginRule {
     pub(crate) absent: bool,
     /// Allowed hosts. Empty if any is allowed.
     pub(crate) hosts: Vec<AllowedHost>,
+    /// Set if the own host is the one that a proxy names.
+    pub(crate) forwarded: bool,
 }
 
 impl Default for OriginRule {
     fn default() -> Self {
-        Self { listed: Vec::new(), any: false, headers: Vec::new(), absent: true, hosts: Vec::new() }
+        Self { listed: Vec::new(), any: false, headers: Vec::new(), absent: true, hosts: Vec::new(), forwarded: false }
     }
 }
 
@@ -58,7 +61,7 @@ impl OriginRule {
     }
 
     fn allow(&self, parts: &Parts, head: &RequestHead<'_>, listed: bool) -> Result<Access, Refusal> {
-        let host = host::check(&self.hosts, parts, head)?;
+        let host = self.host(parts, head)?;
         if self.allows(head, host, listed) {
             return Ok(Access::Full);
         }
@@ -73,12 +76,26 @@ impl OriginRule {
     /// GET, HEAD and OPTIONS of a foreign page are allowed; other methods, which have effects, are not. A WebSocket
     /// handshake is not allowed either: it is a GET, but a foreign page could read the messages.
     pub(crate) fn check_route(&self, parts: &Parts, head: &RequestHead<'_>) -> Result<(), Refusal> {
-        let host = host::check(&self.hosts, parts, head)?;
+        let host = self.host(parts, head)?;
         let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) && !head.upgrades;
         match is_safe || self.allows(head, host, self.listed(head).is_some()) {
             true => Ok(()),
-            false => Err(foreign(parts, head)),
+            false => Err(self.not_own(parts, head)),
         }
+    }
+
+    /// Returns the host whose pages are the endpoint's own. `None` if it is not known.
+    #[inline]
+    fn host<'a>(&self, parts: &'a Parts, head: &RequestHead<'a>) -> Result<Option<HostPort<'a>>, Refusal> {
+        let host = host::check(&self.hosts, parts, head)?;
+        if !self.forwarded {
+            return Ok(host);
+        }
+        Ok(match forwarded::of(parts) {
+            ForwardedHost::Absent => host,
+            ForwardedHost::Is(host) => Some(host),
+            ForwardedHost::Unclear => None,
+        })
     }
 
     #[cold]
@@ -89,7 +106,27 @@ impl OriginRule {
                 let why = format!("origin {origin:?} may only read: a POST or a WebSocket needs allow_origin");
                 Refusal::new(StatusCode::FORBIDDEN, why)
             }
-            _ => foreign(parts, head),
+            _ => self.not_own(parts, head),
+        }
+    }
+
+    /// Returns the refusal of a foreign page. The host is cut after 128 bytes.
+    #[cold]
+    fn not_own(&self, parts: &Parts, head: &RequestHead<'_>) -> Refusal {
+        let forwarded = if self.forwarded { forwarded::of(parts) } else { ForwardedHost::Absent };
+        match (self.forwarded, forwarded) {
+            (_, ForwardedHost::Is(host)) => {
+                foreign(head, &format!("forwarded host {:?}", shorten(&host.shown())), "set X-Forwarded-Host")
+            }
+            (_, ForwardedHost::Unclear) => {
+                foreign(head, "an unclear forwarded host", "set X-Forwarded-Host or Forwarded")
+            }
+            (is_trusted, ForwardedHost::Absent) => {
+                let host = host::text(parts, head).map(shorten);
+                let host = host.map_or_else(|| "a request without a host".to_owned(), |host| format!("host {host:?}"));
+                let header = if is_trusted { "set X-Forwarded-Host" } else { "keep Host" };
+                foreign(head, &host, header)
+            }
         }
     }
 
@@ -125,17 +162,17 @@ fn only_reads(parts: &Parts, head: &RequestHead<'_>) -> bool {
         && !matches!(head.site, SingleHeader::Repeated)
 }
 
-/// Returns the refusal of a foreign page. The text has the origin and the host, each cut after 128 bytes, so that an
-/// operator sees whether a proxy changed the Host.
+/// Returns the refusal of a page that is not of this host. The text has the origin and the host, so that an operator sees
+/// whether a proxy changed the Host, and the headers that the proxy must set.
 #[cold]
-fn foreign(parts: &Parts, head: &RequestHead<'_>) -> Refusal {
-    let host = host::text(parts, head).map(shorten);
-    let host = host.map_or_else(|| "a request without a host".to_owned(), |host| format!("host {host:?}"));
+fn foreign(head: &RequestHead<'_>, host: &str, header: &str) -> Refusal {
     let shown = |value: &HeaderValue| format!("{:?}", shorten(&String::from_utf8_lossy(value.as_bytes())));
     let why = match (head.origin.once(), head.site.once()) {
         (Err(_), _) => "more than one Origin header: send one".to_owned(),
         (_, Err(_)) => "more than one Sec-Fetch-Site header: send one".to_owned(),
-        (Ok(Some(origin)), _) => format!("origin {} is not allowed for {host} (see allow_origin)", shown(origin)),
+        (Ok(Some(origin)), _) => {
+            format!("origin {} is not allowed for {host} (see allow_origin; proxies must {header})", shown(origin))
+        }
         (Ok(None), Ok(Some(site))) => {
             format!("no Origin header and Sec-Fetch-Site {}: not allowed for {host} (see allow_origin)", shown(site))
         }

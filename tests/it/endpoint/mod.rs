@@ -6,6 +6,7 @@ mod drain_delay;
 mod drain_resume;
 mod driver;
 mod ends;
+mod forwarded_host;
 mod from_fn;
 mod layers;
 mod live;

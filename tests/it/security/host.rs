@@ -42,7 +42,8 @@ async fn row_02_other_host_gets_421_with_any_headers() {
         // A page that is bound to this address by its own name claims the same origin.
         let before = site.app.subscribes();
         let answer = site.send_all("/events", &[("host", host), ("sec-fetch-site", "same-origin")]).await;
-        let named = format!(r#"{{"error":"host \"{host}\" is not allowed (see allowed_hosts)"}}"#);
+        let named =
+            format!(r#"{{"error":"host \"{host}\" is not allowed (see allowed_hosts; proxies must keep Host)"}}"#);
         assert_eq!((answer.status, &*answer.body), (status, if status == 421 { &named } else { body }), "{host}");
         assert!(status == 200 || site.app.subscribes() == before, "the publisher was not called");
     }

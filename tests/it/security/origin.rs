@@ -14,7 +14,9 @@ fn why(headers: &[(&str, &str)]) -> String {
     let text = match (one("origin"), one("sec-fetch-site")) {
         _ if all("sec-fetch-site").count() > 1 => "more than one Sec-Fetch-Site header: send one".to_owned(),
         _ if all("origin").count() > 1 => "more than one Origin header: send one".to_owned(),
-        (Some(origin), _) => format!("origin {origin:?} is not allowed for host {host:?} (see allow_origin)"),
+        (Some(origin), _) => {
+            format!("origin {origin:?} is not allowed for host {host:?} (see allow_origin; proxies must keep Host)")
+        }
         (None, Some(site)) => {
             format!("no Origin header and Sec-Fetch-Site {site:?}: not allowed for host {host:?} (see allow_origin)")
         }
@@ -206,13 +208,25 @@ async fn row_01_refused_origin_and_host_are_cut_and_escaped() {
     let cut = &long[..128];
     let (host, foreign) = (format!("{}.example", "h".repeat(300)), r#"https://"}{\u0000.example"#);
     for (host, origin, expected) in [
-        ("example.com", &*long, format!("origin {cut:?} is not allowed for host \"example.com\" (see allow_origin)")),
+        (
+            "example.com",
+            &*long,
+            format!(
+                "origin {cut:?} is not allowed for host \"example.com\" (see allow_origin; proxies must keep Host)"
+            ),
+        ),
         (
             "example.com",
             foreign,
-            format!("origin {foreign:?} is not allowed for host \"example.com\" (see allow_origin)"),
+            format!(
+                "origin {foreign:?} is not allowed for host \"example.com\" (see allow_origin; proxies must keep Host)"
+            ),
         ),
-        (&host, "https://example.com", format!("host {:?} is not allowed (see allowed_hosts)", &host[..128])),
+        (
+            &host,
+            "https://example.com",
+            format!("host {:?} is not allowed (see allowed_hosts; proxies must keep Host)", &host[..128]),
+        ),
     ] {
         let request = http::Request::builder().uri("/events").header("host", host).header("origin", origin);
         let error: serde_json::Value = serde_json::from_str(&text(request.to(&endpoint).await).await).unwrap();

@@ -98,14 +98,14 @@ const CASES: [Case; 12] = [
         &[("origin", "https://evil.example")],
         RefusalCause::Origin,
         403,
-        "origin \"https://evil.example\" is not allowed for host \"example.com\" (see allow_origin)",
+        "origin \"https://evil.example\" is not allowed for host \"example.com\" (see allow_origin; proxies must keep Host)",
     ),
     (
         "/events?",
         &[("origin", "null")],
         RefusalCause::Origin,
         403,
-        "origin \"null\" is not allowed for host \"example.com\" (see allow_origin)",
+        "origin \"null\" is not allowed for host \"example.com\" (see allow_origin; proxies must keep Host)",
     ),
     (
         "/events?",

@@ -91,7 +91,7 @@ async fn row_01_foreign_page_cannot_post_to_a_route_behind_the_origin_layer() {
     let (own, listed) = (("origin", "http://localhost:3000"), ("origin", "https://app.example"));
     let (evil, null) = (("origin", "https://evil.example"), ("origin", "null"));
     let site = |site| ("sec-fetch-site", site);
-    let foreign = r#"origin \"https://evil.example\" is not allowed for host \"localhost:3000\" (see allow_origin)"#;
+    let foreign = r#"origin \"https://evil.example\" is not allowed for host \"localhost:3000\" (see allow_origin; proxies must keep Host)"#;
     let published = || app.hub.stats().published;
     let mut said = 0;
     for (method, headers, status, text) in [
@@ -118,14 +118,24 @@ async fn row_01_foreign_page_cannot_post_to_a_route_behind_the_origin_layer() {
         ("OPTIONS", &[HOST, evil], 405, ""),
         // A handshake is not a link.
         ("GET", &[HOST, evil, ("upgrade", "websocket")], 403, foreign),
-        ("GET", &[("host", "evil.example")], 421, r#"host \"evil.example\" is not allowed (see allowed_hosts)"#),
+        (
+            "GET",
+            &[("host", "evil.example")],
+            421,
+            r#"host \"evil.example\" is not allowed (see allowed_hosts; proxies must keep Host)"#,
+        ),
         (
             "POST",
             &[("host", "evil.example"), ("origin", "http://evil.example")],
             421,
-            r#"host \"evil.example\" is not allowed (see allowed_hosts)"#,
+            r#"host \"evil.example\" is not allowed (see allowed_hosts; proxies must keep Host)"#,
         ),
-        ("OPTIONS", &[("host", "evil.example")], 421, r#"host \"evil.example\" is not allowed (see allowed_hosts)"#),
+        (
+            "OPTIONS",
+            &[("host", "evil.example")],
+            421,
+            r#"host \"evil.example\" is not allowed (see allowed_hosts; proxies must keep Host)"#,
+        ),
         ("POST", &[("host", "a.example"), ("origin", "http://a.example")], 200, "said"),
         ("POST", &[HOST, HOST], 400, "more than one Host header: send one"),
         ("POST", &[], 400, "Host header is missing: HTTP/1.1 requires it"),

@@ -98,7 +98,7 @@ async fn post_of_a_foreign_page_starts_no_action_and_is_refused_once() {
     assert_eq!((desk.actions(), desk.open()), (0, (0, 0)));
     assert_eq!((desk.events.stats().refused_origin, seen.lock().unwrap().len()), (6, 6));
     let expected = "refused (origin) POST \"/ask\" with status 403: \
-        \"origin \\\"https://evil.example\\\" is not allowed for host \\\"example.com\\\" (see allow_origin)\"";
+        \"origin \\\"https://evil.example\\\" is not allowed for host \\\"example.com\\\" (see allow_origin; proxies must keep Host)\"";
     assert_eq!(seen.lock().unwrap()[0], expected);
     // The own page and a program act.
     for request in [request("POST", "/ask").header("origin", "https://example.com"), request("POST", "/ask")] {
