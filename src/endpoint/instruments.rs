@@ -30,6 +30,29 @@ pub(super) fn refused(refused: &Refused<'_>) {
     });
 }
 
+/// Returns whether an event of a refusal would be recorded at any level, so that its request is to be kept for it.
+#[inline]
+pub(super) fn shows_refusals() -> bool {
+    #[cfg(feature = "tracing")]
+    return tracing::event_enabled!(target: "tidings::refusal", tracing::Level::ERROR);
+    #[cfg(not(feature = "tracing"))]
+    false
+}
+
+/// Returns the address of the client's connection, if the server puts it into the extensions.
+#[cfg(feature = "tracing")]
+pub(crate) fn peer(extensions: &http::Extensions) -> Option<std::net::SocketAddr> {
+    #[cfg(feature = "server")]
+    if let Some(peer) = extensions.get::<crate::endpoint::peer::PeerAddr>() {
+        return Some(peer.0);
+    }
+    #[cfg(all(feature = "axum", feature = "server"))]
+    if let Some(peer) = extensions.get::<axum::extract::ConnectInfo<std::net::SocketAddr>>() {
+        return Some(peer.0);
+    }
+    extensions.get::<std::net::SocketAddr>().copied()
+}
+
 #[cfg(feature = "tracing")]
 mod with_tracing {
     use http::StatusCode;
@@ -49,6 +72,7 @@ mod with_tracing {
                 close_code = $refused.close_code(),
                 method = $refused.method().map(|method| tracing::field::display(Unquoted(method.as_str()))),
                 path = $refused.path().map(|path| tracing::field::display(Unquoted(path))),
+                peer = $refused.extensions.and_then(super::peer).map(tracing::field::display),
                 transport = $refused.transport().map(|transport| transport.as_str()),
                 session = $refused.session().map(|session| session.id().get()),
                 text = %Unquoted($refused.text()),

@@ -31,7 +31,7 @@
 //! | `refused` | `tidings::refusal` | `ERROR` for the cause `internal` and for status 500, `WARN` for `busy` and `presence`, otherwise `INFO` |
 //!
 //! A refusal has the fields of [`Refused`](crate::endpoint::Refused): `cause`, `status`, `close_code`, `method`, `path`,
-//! `transport`, `session` and `text`. Any client can cause refusals. The filter `tidings::refusal=warn` leaves out those that
+//! `peer`, `transport`, `session` and `text`. Any client can cause refusals. The filter `tidings::refusal=warn` leaves out those that
 //! are the client's fault.
 //!
 //! Text of a client is escaped as by [`str::escape_debug`], so that it contains no line break and no control character. It

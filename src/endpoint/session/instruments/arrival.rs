@@ -29,6 +29,7 @@ impl Arrival {
     ) -> Self {
         #[cfg(feature = "tracing")]
         if tracing::span_enabled!(target: super::span::TARGET, tracing::Level::INFO) {
+            use crate::endpoint::instruments::peer;
             use crate::endpoint::reject::shorten::Unquoted;
 
             let text = ArrivalText {
@@ -43,18 +44,4 @@ impl Arrival {
         }
         Self::default()
     }
-}
-
-/// Returns the address of the client's connection, if the server puts it into the extensions.
-#[cfg(feature = "tracing")]
-fn peer(extensions: &Extensions) -> Option<std::net::SocketAddr> {
-    #[cfg(feature = "server")]
-    if let Some(peer) = extensions.get::<crate::endpoint::peer::PeerAddr>() {
-        return Some(peer.0);
-    }
-    #[cfg(all(feature = "axum", feature = "server"))]
-    if let Some(peer) = extensions.get::<axum::extract::ConnectInfo<std::net::SocketAddr>>() {
-        return Some(peer.0);
-    }
-    extensions.get::<std::net::SocketAddr>().copied()
 }
