@@ -21,6 +21,11 @@ fn main() -> ExitCode {
     let (Ok(burst), Ok(rounds)) = (burst.parse(), rounds.parse()) else {
         return ExitCode::FAILURE;
     };
+    // The metrics of a server that exports them.
+    #[cfg(feature = "metrics")]
+    if metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().is_err() {
+        return ExitCode::FAILURE;
+    }
     match scenarios::run(scenario, burst, rounds) {
         Some(deliveries) => println!("{deliveries}"),
         None => return ExitCode::FAILURE,

@@ -10,7 +10,7 @@ use super::names::METRICS;
 /// let sessions = METRICS.iter().find(|metric| metric.name == "tidings_sessions").expect("a metric");
 /// assert_eq!((sessions.kind, sessions.labels), (MetricKind::Gauge, ["transport"].as_slice()));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Metric {
     /// Name, by the conventions of Prometheus.
@@ -24,7 +24,7 @@ pub struct Metric {
 }
 
 /// Kind of a [`Metric`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum MetricKind {
     /// Value that only increases.
