@@ -5,6 +5,8 @@
 )]
 
 use super::refused::Refused;
+#[cfg(feature = "metrics")]
+use super::service::Endpoint;
 use crate::contract::Transport;
 
 /// Notes an accepted request to subscribe.
@@ -93,7 +95,7 @@ mod with_tracing {
 }
 
 #[cfg(feature = "metrics")]
-impl crate::Endpoint {
+impl Endpoint {
     /// Adds what live sessions have written since the last call to the [metrics](crate::instruments), and sets the gauges of
     /// sessions. Call it before each scrape. A session adds the rest when it ends.
     ///
