@@ -1,6 +1,8 @@
 //! Counts instructions: runs one scenario for a number of rounds under callgrind. `benches/instructions/run` runs each
 //! scenario at two lengths and prints the difference per delivery.
 
+#[cfg(feature = "metrics")]
+mod recorder;
 #[path = "../scenarios/mod.rs"]
 #[allow(dead_code, reason = "the other benches use the rest")]
 mod scenarios;
@@ -21,9 +23,8 @@ fn main() -> ExitCode {
     let (Ok(burst), Ok(rounds)) = (burst.parse(), rounds.parse()) else {
         return ExitCode::FAILURE;
     };
-    // The metrics of a server that exports them.
     #[cfg(feature = "metrics")]
-    if metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().is_err() {
+    if metrics::set_global_recorder(recorder::Table::default()).is_err() {
         return ExitCode::FAILURE;
     }
     match scenarios::run(scenario, burst, rounds) {
