@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 pub(crate) type Fields = BTreeMap<String, String>;
 
@@ -37,6 +37,10 @@ struct State {
     panics: AtomicBool,
 }
 
+/// Two more subscribers, which record nothing. If a process has only one, `tracing` asks that of the thread on which a callsite
+/// is first met whether it is enabled for all: a test of metrics on another thread would disable it.
+static OTHERS: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Dispatch::new(Capture::default())));
+
 struct Visitor<'a>(&'a mut Fields);
 
 impl Visit for Visitor<'_> {
@@ -52,6 +56,7 @@ impl Visit for Visitor<'_> {
 impl Capture {
     /// Runs a future on a runtime of this thread, with the subscriber.
     pub(crate) fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        LazyLock::force(&OTHERS);
         tracing::subscriber::with_default(self.clone(), || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
