@@ -107,12 +107,13 @@
 //! | [`runs`] | answers that outlive their requests, such as those of a model | `tokio`, or a timer and a spawner |
 //! | [`server`] | `serve` for axum and tower services, TCP options | `server`, `tokio` |
 //! | [`stats`] | counters of hub and endpoint, descriptions of sessions | |
+//! | [`instruments`] | spans of sessions, metrics | `tracing`, `metrics` |
 //! | [`disk`] | `DiskHub`: history in a directory, which outlives the process | `disk` |
 //! | [`engine`] | the subscriptions of hubs whose history outlives the process | `engine` |
 //! | [`conformance`] | tests for hubs, subscribers and adapters of your own | `conformance` |
 //! | [`time`] | clocks and timers, for tests and other runtimes | |
 //!
-//! No feature is on by default. `full` turns all on; the README has the table of features.
+//! No feature is on by default. `full` turns on all but engines, instruments and tests; the README has the table of features.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "conformance")]
@@ -131,6 +132,10 @@ pub mod engine;
 #[cfg(all(doc, feature = "full", feature = "disk"))]
 pub mod guide;
 mod hub;
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "tracing", feature = "metrics"))))]
+#[cfg_attr(not(feature = "http"), allow(dead_code, rustdoc::broken_intra_doc_links, reason = "of endpoints"))]
+pub mod instruments;
 mod model;
 pub mod runs;
 #[cfg(feature = "tokio")]

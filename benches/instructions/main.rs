@@ -1,6 +1,8 @@
 //! Counts instructions: runs one scenario for a number of rounds under callgrind. `benches/instructions/run` runs each
 //! scenario at two lengths and prints the difference per delivery.
 
+#[cfg(feature = "metrics")]
+mod recorder;
 #[path = "../scenarios/mod.rs"]
 #[allow(dead_code, reason = "the other benches use the rest")]
 mod scenarios;
@@ -21,6 +23,10 @@ fn main() -> ExitCode {
     let (Ok(burst), Ok(rounds)) = (burst.parse(), rounds.parse()) else {
         return ExitCode::FAILURE;
     };
+    #[cfg(feature = "metrics")]
+    if metrics::set_global_recorder(recorder::Table::default()).is_err() {
+        return ExitCode::FAILURE;
+    }
     match scenarios::run(scenario, burst, rounds) {
         Some(deliveries) => println!("{deliveries}"),
         None => return ExitCode::FAILURE,

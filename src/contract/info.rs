@@ -68,6 +68,10 @@ pub(crate) trait InfoSource: Sync {
     /// Returns the time until the next event is likely, [`Duration::MAX`] for never.
     fn next_event_in(&self) -> Duration;
 
+    /// Returns the time since the publication of the event with this sequence, if it was delivered last and that is known.
+    #[cfg(feature = "metrics")]
+    fn time_since(&self, sequence: u64) -> Option<Duration>;
+
     /// Returns the state with regard to the ends of the topics.
     fn end_state(&self) -> EndState;
 
@@ -201,6 +205,16 @@ impl<'a> SubscriberInfo<'a> {
             NextEvent::Unknown => None,
             NextEvent::In(time) => Some(time),
             NextEvent::Of(source) => Some(source.next_event_in()),
+        }
+    }
+
+    /// Returns the time since the publication of the event with this sequence, if it was delivered last and that is known.
+    #[cfg(feature = "metrics")]
+    #[allow(dead_code, reason = "used by the endpoint")]
+    pub(crate) fn time_since(&self, sequence: u64) -> Option<Duration> {
+        match self.next_event {
+            NextEvent::Of(source) => source.time_since(sequence),
+            NextEvent::Unknown | NextEvent::In(_) => None,
         }
     }
 

@@ -7,7 +7,7 @@ use super::accepted::Accepted;
 use super::reject::refusal::Refusal;
 use super::request::negotiate::SubscribeParams;
 use super::session::session_table::NoPlace;
-use super::session::{Label, NoEffect, Session, SessionGuard};
+use super::session::{Arrival, Label, NoEffect, Session, SessionGuard};
 use super::shared::Shared;
 use crate::contract::{BoxSubscriber, EndState, Rejection, Transport};
 use crate::model::Pattern;
@@ -25,6 +25,7 @@ pub(crate) struct Authorization {
     /// State of the subscriber with regard to the ends of its topics. `Live` if the request makes no session.
     pub(crate) end_state: EndState,
     pub(crate) authorized_at: Instant,
+    pub(crate) arrival: Arrival,
 }
 
 impl Authorization {
@@ -49,8 +50,9 @@ impl Shared {
         authorization: Authorization,
     ) -> Result<SessionGuard, Refusal> {
         let (authorized_at, expires) = (authorization.authorized_at, authorization.expires);
+        let arrival = authorization.arrival.clone();
         let guard = SessionGuard::joining(self, self.session(params, authorization), authorized_at, expires);
-        guard.join().map_err(|_| self.no_place())
+        guard.join(&arrival).map_err(|_| self.no_place())
     }
 
     /// Admits a poll. A poll with a session name and a limit key joins its poll session, or begins one. A short poll
@@ -101,7 +103,7 @@ impl Shared {
             let Some(entry) = self.sessions.poll_session(&label) else {
                 let session = self.session(params, authorization.clone());
                 let guard = SessionGuard::first_poll(self, session, authorization.authorized_at, authorization.expires);
-                match guard.join() {
+                match guard.join(&authorization.arrival) {
                     Err(NoPlace::Taken) => continue,
                     joined => return joined.map_err(|_| self.no_place()),
                 }

@@ -4,6 +4,7 @@ use super::gate::Gate;
 use super::presence::Presence;
 use super::reject::brief_connections::BriefConnections;
 use super::service::Endpoint;
+use super::session::SessionMeters;
 use super::session::session_table::SessionTable;
 use super::shared::Shared;
 use super::stats::Counters;
@@ -56,6 +57,7 @@ impl EndpointBuilder {
             messages: Gate::new(config.max_concurrent_calls, config.calls_per_key()),
             hook,
             presence,
+            session_meters: SessionMeters::default(),
             config,
         })
     }

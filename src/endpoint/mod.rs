@@ -94,9 +94,12 @@ mod ended_source;
 mod erased;
 mod future;
 mod gate;
+mod instruments;
 mod limits;
 mod message_settings;
 mod mutex;
+#[cfg(feature = "server")]
+mod peer;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 mod poll;
 mod presence;
@@ -125,6 +128,8 @@ pub use accepted::{IntoAccepted, IntoSubscription};
 pub use check::RefusalResponse;
 pub(crate) use connection::{ConnectionHandle, ConnectionOrder};
 pub use future::ResponseFuture;
+#[cfg(feature = "server")]
+pub use peer::PeerAddr;
 pub use refused::Refused;
 pub use reject::RefusalCause;
 pub(crate) use request::AllowedHost;

@@ -183,7 +183,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Copy of the parts of a request that a refusal shows. Made only if a hook is set.
+/// Copy of the parts of a request that a refusal shows. Made only if a hook is set, or events of refusals are recorded.
 pub(crate) struct Caller {
     method: Method,
     path: Box<str>,

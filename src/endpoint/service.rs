@@ -15,6 +15,7 @@ use super::accepted::Accepted;
 use super::body::Body;
 use super::builder::EndpointBuilder;
 use super::future::{ResponseContext, ResponseFuture};
+use super::instruments;
 use super::presence::Presence;
 use super::refused::Caller;
 use super::request::origin::Access;
@@ -343,7 +344,8 @@ impl Endpoint {
         }
         let shared = self.shared.clone();
         let (version, stream, is_get) = (parts.version, action.stream(), parts.method == Method::GET);
-        let caller = shared.hook.as_ref().map(|_| Caller::of(&parts, stream.map(|(transport, _)| transport)).into());
+        let shows_caller = shared.hook.is_some() || instruments::shows_refusals();
+        let caller = shows_caller.then(|| Caller::of(&parts, stream.map(|(transport, _)| transport)).into());
         let work: Work = match action {
             RequestAction::Respond(mut response) => {
                 headers::add_common_headers(&mut response, origin.as_ref());

@@ -11,6 +11,7 @@ use super::config::Config;
 use super::drain::DrainState;
 use super::erased::ErasedPublisher;
 use super::gate::{Full, Gate};
+use super::instruments;
 use super::presence::Presence;
 use super::refused::{Hook, Refused};
 use super::reject::RefusalCause;
@@ -25,8 +26,8 @@ use super::request::stream_only;
 use super::request::upgrade_request;
 use super::response::answer;
 use super::response::headers::{self, METHODS};
-use super::session::Timeouts;
 use super::session::session_table::SessionTable;
+use super::session::{SessionMeters, Timeouts};
 use super::stats::Counters;
 use super::time::runtime::Runtime;
 use crate::contract::{Rejection, Start, Transport};
@@ -54,6 +55,8 @@ pub(crate) struct Shared {
     /// Called for each refusal.
     pub(crate) hook: Option<Hook>,
     pub(crate) presence: Option<Presence>,
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "it is empty"))]
+    pub(crate) session_meters: SessionMeters,
 }
 
 /// Result of the checks of a request's head.
@@ -179,6 +182,7 @@ impl Shared {
     /// Counts a refusal and calls the application's hook. Call it once for each refusal, and under no lock.
     pub(crate) fn report_refusal(&self, refused: &Refused<'_>) {
         self.counters.refused(refused.cause());
+        instruments::refused(refused);
         if let Some(hook) = &self.hook {
             let _ = catch_panic(|| hook(refused));
         }

@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use super::instruments;
 use super::reject::RefusalCause;
 use super::session::SessionState;
 use super::session::session_table::Counts;
@@ -140,8 +141,9 @@ impl Counters {
         self.refused[cause as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn subscribed(&self) {
+    pub(crate) fn subscribed(&self, transport: Transport) {
         self.subscribed.fetch_add(1, Ordering::Relaxed);
+        instruments::subscribed(transport);
     }
 
     pub(crate) fn ignored_message(&self) {

@@ -12,6 +12,7 @@ use super::reject::refusal::Refusal;
 use super::request::SubscribeRequest;
 use super::request::negotiate::SubscribeParams;
 use super::response::answer::{Answer, Work};
+use super::session::Arrival;
 use super::shared::Shared;
 use super::time::timeout::timeout;
 use crate::contract::{BoxSubscriber, EndState, Subscriber, Transport};
@@ -116,15 +117,17 @@ impl PendingSubscribe {
         mut accepted: Accepted<BoxSubscriber>,
     ) -> (Authorization, Accepted<BoxSubscriber>) {
         let wheel = &self.shared.runtime.wheel;
-        self.shared.counters.subscribed();
+        self.shared.counters.subscribed(self.params.transport);
         let expires = accepted.lifetime.map(|lifetime| wheel.after(lifetime));
-        let (mut end_state, mut topics) = (EndState::Live, Vec::new());
+        let (mut end_state, mut topics, mut arrival) = (EndState::Live, Vec::new(), Arrival::default());
         if is_session {
             let info = accepted.subscriber.info();
+            let user_agent = || self.request.header("user-agent");
+            arrival = Arrival::of(user_agent, self.request.extensions(), self.params.start, &info);
             (end_state, topics) = (info.end_state(), info.into_topics());
         }
-        let authorization =
-            Authorization { key, data: accepted.data.take(), expires, topics, end_state, authorized_at: wheel.now() };
+        let (data, authorized_at) = (accepted.data.take(), wheel.now());
+        let authorization = Authorization { key, data, expires, topics, end_state, authorized_at, arrival };
         (authorization, accepted)
     }
 }

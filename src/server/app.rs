@@ -14,8 +14,7 @@ use tower_service::Service;
 
 use super::body::AnyBody;
 use super::hosts::Hosts;
-use super::peer::PeerAddr;
-use crate::endpoint::ConnectionHandle;
+use crate::endpoint::{ConnectionHandle, PeerAddr};
 
 /// Service of one connection. Checks the host and adds the connection's extensions.
 #[derive(Debug)]

@@ -49,8 +49,6 @@ mod hosts;
 mod io;
 #[cfg(feature = "server")]
 mod limits;
-#[cfg(feature = "server")]
-mod peer;
 #[cfg(feature = "http")]
 mod request_timer;
 #[cfg(feature = "server")]
@@ -60,10 +58,10 @@ mod tcp_options;
 mod tests;
 
 #[cfg(feature = "server")]
+pub use crate::endpoint::PeerAddr;
+#[cfg(feature = "server")]
 pub use bind::bind;
 pub use coalescing_stream::CoalescingStream;
-#[cfg(feature = "server")]
-pub use peer::PeerAddr;
 #[cfg(feature = "server")]
 pub use serve::{Serve, ServeFuture, serve};
 pub use tcp_options::set_tcp_options;

@@ -3,9 +3,10 @@
 use crate::source::Source;
 
 /// From the ground up. Two on one level don't know each other.
-const FLOORS: [(&str, u8); 12] = [
+const FLOORS: [(&str, u8); 13] = [
     ("model", 0),
     ("time", 0),
+    ("instruments", 0),
     ("contract", 1),
     ("hub", 2),
     ("subscriber", 2),

@@ -8,6 +8,7 @@ use atomic_waker::AtomicWaker;
 
 use super::body_hold::BodyHold;
 use super::event_stream::EventStream;
+use super::instruments::{Countdown, SessionMeter, SessionSpan};
 use super::lifecycle::{Input, Lifecycle, Phase, Registration, SessionKind};
 use super::live::RareState;
 use super::polls::{PollEntry, Polls};
@@ -40,9 +41,12 @@ pub(crate) struct SessionEntry {
     pub(super) is_read: AtomicBool,
     /// Whether the source is not asked before its [throttle](super::throttle::Throttle) allows it.
     pub(super) is_throttled: AtomicBool,
+    pub(super) countdown: Countdown,
     /// Bits that are read without the lock, and written under it after each input.
     signals: AtomicU8,
     pub(super) locked: Mutex<LockedEntry>,
+    pub(super) span: SessionSpan,
+    pub(super) meter: SessionMeter,
 }
 
 /// State of a session that is under its lock. No code of the application runs under it.
@@ -101,6 +105,7 @@ impl SessionEntry {
         let is_poll_session = poll.is_some();
         Self {
             shared: shared.clone(),
+            countdown: Countdown::of(session.id()),
             session,
             task: AtomicWaker::new(),
             track: Track::default(),
@@ -118,6 +123,8 @@ impl SessionEntry {
                 rare: poll.map(|poll| Box::new(RareState::Polls(Polls::of(poll)))),
                 head: None,
             }),
+            span: SessionSpan::default(),
+            meter: SessionMeter::default(),
         }
     }
 

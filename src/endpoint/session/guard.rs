@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::entry::SessionEntry;
+use super::instruments::Arrival;
 use super::lifecycle::{Input, NoEffect, Phase, Registration};
 use super::metered::MeteredSubscriber;
 use super::polls::PollEntry;
@@ -76,8 +77,8 @@ impl SessionGuard {
     }
 
     /// Takes a place in the table and calls the publisher's `joined`.
-    pub(crate) fn join(self) -> Result<Self, NoPlace> {
-        self.entry.join()?;
+    pub(crate) fn join(self, arrival: &Arrival) -> Result<Self, NoPlace> {
+        self.entry.join(arrival)?;
         Ok(self)
     }
 
@@ -192,5 +193,6 @@ impl Drop for SessionGuard {
             Some(poll) => self.entry.end_poll(poll),
             None => drop(self.entry.give(Input::End(self.why))),
         }
+        self.entry.count_written();
     }
 }

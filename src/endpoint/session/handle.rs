@@ -82,6 +82,24 @@ impl SessionEnd {
         Self::Revoked,
         Self::Panicked,
     ];
+
+    /// Returns the name: `gone`, `finished`, `too_slow`, `stalled`, `silent`, `refused`, `drained`, `disconnected`, `revoked`
+    /// or `panicked`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::Finished => "finished",
+            Self::TooSlow => "too_slow",
+            Self::Stalled => "stalled",
+            Self::Silent => "silent",
+            Self::Refused => "refused",
+            Self::Drained => "drained",
+            Self::Disconnected => "disconnected",
+            Self::Revoked => "revoked",
+            Self::Panicked => "panicked",
+        }
+    }
 }
 
 impl Session {

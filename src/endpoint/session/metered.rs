@@ -91,6 +91,7 @@ impl Subscriber for MeteredSubscriber {
             Poll::Ready(_) if self.is_shut() => return Poll::Pending,
             Poll::Ready(Delivery::Events(batch)) => {
                 self.entry.note_events(0, batch.count(), batch.conflated(), self.feed.cursor());
+                self.note_delay(self.feed.cursor());
             }
             Poll::Ready(Delivery::Gap(gap)) => self.entry.note_gap(gap, self.feed.cursor()),
             Poll::Ready(Delivery::TopicEnd(end)) => self.entry.note_topic_end(end.cursor),
@@ -173,6 +174,7 @@ impl MeteredSubscriber {
                 }
                 let cursor = self.feed.cursor();
                 self.entry.note_events(events.bytes.len(), events.events, events.conflated, cursor);
+                self.note_delay(cursor);
                 Poll::Ready(Fetched::Events(events))
             }
             Poll::Ready(Fetched::Other(other)) if self.is_passed_on(&other) => Poll::Ready(Fetched::Other(other)),

@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use super::entry::{LockedEntry, SessionEntry, drop_catching};
 use super::event_stream::EventStream;
+use super::instruments::Arrival;
 use super::lifecycle::{Actions, Input, NoEffect};
 use super::session_table::NoPlace;
 use super::{SessionEnd, SessionState};
 use crate::contract::Transport;
-use crate::endpoint::catch_panic::catch_panic;
 use crate::time::Clock;
 
 impl SessionEntry {
     /// Takes a place in the table and calls the publisher's `joined`. The session must be one that enters the table.
-    pub(super) fn join(self: &Arc<Self>) -> Result<(), NoPlace> {
+    pub(super) fn join(self: &Arc<Self>, arrival: &Arrival) -> Result<(), NoPlace> {
         let config = &self.shared.config;
         let renew_before = self.lifetime().map_or(Duration::ZERO, |lifetime| config.jittered_renew_before(lifetime));
         let joined = Input::Joined { max_age: config.jittered_lifetime(), renew_before };
@@ -25,7 +25,8 @@ impl SessionEntry {
             self.give(Input::NoPlace);
             return Err(no_place);
         }
-        let _ = catch_panic(|| self.shared.publisher.joined(&self.session));
+        self.begin_instruments(arrival);
+        self.call_in_span(|| self.shared.publisher.joined(&self.session));
         self.shared.begin_presence(&self.session);
         let mut locked = self.locked.lock();
         let actions = locked.lifecycle.handle(joined, now, &self.shared.timeouts);
@@ -161,7 +162,8 @@ impl SessionEntry {
             self.shared.counters.sent(self.track.bytes());
         }
         self.shared.sessions.remove(self, state, why);
-        let _ = catch_panic(|| self.shared.publisher.left(&self.session, why));
+        self.call_in_span(|| self.shared.publisher.left(&self.session, why));
+        self.end_instruments(why);
         self.shared.end_presence(&self.session);
         self.shared.sessions.note_left();
     }

@@ -54,6 +54,7 @@ impl SessionEntry {
     #[cold]
     pub(super) fn note_gap(&self, gap: &Gap, cursor: Option<Cursor>) {
         self.add(&self.track.gaps, 1);
+        self.count_gap(gap);
         // A snapshot stands for these events, so the client misses none of them.
         let missed = gap.missed.filter(|_| !gap.snapshot).unwrap_or(0);
         self.add(&self.track.missed, missed);

@@ -18,6 +18,11 @@ impl InfoSource for Subscription {
         self.shared.has_keyed
     }
 
+    #[cfg(feature = "metrics")]
+    fn time_since(&self, sequence: u64) -> Option<Duration> {
+        Self::time_since(self, sequence)
+    }
+
     fn next_event_in(&self) -> Duration {
         let now = self.shared.now();
         match &self.kind {

@@ -2,6 +2,8 @@
 
 pub(crate) mod added_states;
 pub(crate) mod backfill;
+#[cfg(feature = "metrics")]
+mod delay;
 pub(crate) mod delivery_filter;
 pub(crate) mod filtered_output;
 pub(crate) mod first_deliveries;

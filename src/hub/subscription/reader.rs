@@ -16,7 +16,7 @@ use crate::model::Overflow;
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub(crate) log: Arc<Log>,
-    segment: Option<Arc<Segment>>,
+    pub(super) segment: Option<Arc<Segment>>,
     /// Dense index of the next event.
     pub(crate) next: u64,
     /// Sequence of the last event that was left out between deliveries. In a keyed topic, sequence up to which the reader

@@ -6,6 +6,8 @@ pub(crate) mod find_topics;
 pub(crate) mod finishing;
 pub(crate) mod patterns;
 pub(crate) mod recent;
+#[cfg(feature = "metrics")]
+mod record_stats;
 pub(crate) mod registry;
 pub(crate) mod retentions;
 pub(crate) mod stats;

@@ -35,7 +35,8 @@ fn late_wake_for_a_driver_does_not_take_the_wake_of_a_revocation() {
     let (shared, wakes) = (shared(), Arc::<Wakes>::default());
     let (begin, task) = (shared.runtime.wheel.begin(), Waker::from(wakes.clone()));
     let cx = Context::from_waker(&task);
-    let guard = SessionGuard::joining(&shared, session(&shared, Transport::WebSocket), begin, None).join();
+    let guard =
+        SessionGuard::joining(&shared, session(&shared, Transport::WebSocket), begin, None).join(&Arrival::default());
     let mut guard = guard.ok().unwrap();
     assert!(!guard.poll_ending(&cx));
     // The driver is lost. The task is polled between the signal and the wake, which another thread performs.
@@ -56,7 +57,7 @@ fn late_wake_after_joined_does_not_take_the_wake_of_a_revocation() {
     let (begin, task) = (shared.runtime.wheel.begin(), Waker::from(wakes.clone()));
     let cx = Context::from_waker(&task);
     let session = session(&shared, Transport::LongPoll);
-    let first = SessionGuard::first_poll(&shared, session.clone(), begin, None).join().ok().unwrap();
+    let first = SessionGuard::first_poll(&shared, session.clone(), begin, None).join(&Arrival::default()).ok().unwrap();
     let entry = first.entry().clone();
     let mut second = SessionGuard::next_poll(entry.clone(), session.of_request(None, Vec::new()), None).ok().unwrap();
     // `joined` has returned. The second poll continues before it is woken for that.

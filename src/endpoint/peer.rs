@@ -1,6 +1,6 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// Address of the client, in the extensions of each request of [`serve`](super::serve).
+/// Address of the client, in the extensions of each request of [`serve`](crate::server::serve).
 ///
 /// Behind a proxy it is the address of the proxy. An application reads it with
 /// [`SubscribeRequest::extension`](crate::SubscribeRequest::extension), or in axum with the extractor
