@@ -85,8 +85,14 @@ impl Publisher for Events {
 }
 
 impl App {
+    fn new(lifetime: Duration) -> Arc<Self> {
+        let app = Arc::new(Self { hub: LocalHub::new(), logins: Logins::new(lifetime), events: OnceLock::new() });
+        app.events.get_or_init(|| Endpoint::new(Events(app.clone())));
+        app
+    }
+
     fn events(&self) -> &Endpoint {
-        self.events.get_or_init(|| unreachable!("the endpoint is set before the first request"))
+        self.events.get().expect("`new` sets the endpoint")
     }
 
     /// Returns the header that stores the token of a login.
@@ -186,9 +192,8 @@ async fn main() -> std::io::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().unwrap_or("127.0.0.1:3000".to_owned());
     let seconds = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(300);
-    let logins = Logins::new(Duration::from_secs(seconds));
-    let app = Arc::new(App { hub: LocalHub::new(), logins, events: OnceLock::new() });
-    let events = app.events.get_or_init(|| Endpoint::new(Events(app.clone()))).clone();
+    let app = App::new(Duration::from_secs(seconds));
+    let events = app.events().clone();
     let router = Router::new()
         .route("/", get(Html(include_str!("page.html"))))
         .route("/login", post(log_in))
@@ -202,4 +207,29 @@ async fn main() -> std::io::Result<()> {
     let listener = bind(&address).await?;
     println!("open http://{}", listener.local_addr()?);
     serve(listener, router).with_graceful_shutdown(events.drain_on(ctrl_c())).await
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http;
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn session_that_begins_during_a_revocation_ends_at_once() {
+        let app = App::new(Duration::from_secs(300));
+        let login = app.logins.begin("bob", "bob-pass").unwrap();
+        for (is_revoked, ends) in [(false, false), (true, true)] {
+            if is_revoked {
+                app.logins.revoke("bob"); // after the token was verified, and before the session begins
+            }
+            let request =
+                http::Request::get("/events?transport=sse").header("host", "localhost").extension(login.clone());
+            let response = app.events().handle(request.body(String::new()).unwrap()).await;
+            assert_eq!(response.status(), StatusCode::OK);
+            let body = tokio::time::timeout(Duration::from_secs(1), response.into_body().collect()).await;
+            assert_eq!(body.is_ok(), ends);
+        }
+    }
 }

@@ -8,12 +8,13 @@
 //! curl -N http://127.0.0.1:3000/events -H 'accept: text/event-stream'
 //! ```
 //!
-//! The tiles have their values at once, and change each second. Open a second window: "Viewers" is then 2. Stop the server: the
-//! tiles fade after 5 s. Start it again: they return.
+//! The tiles have their values at once, and change each second. Open a second window: "Viewers" is then 2, and
+//! 1 while one of them is hidden, since htmx closes its connection meanwhile. Stop the server: the tiles fade after 5 s. Start
+//! it again: they return.
 //!
 //! The curl prints the events: each is one tile. Its `hx-swap-oob` lets htmx replace the element of the same `id`.
 //!
-//! The topic keeps the newest event of each tile, so that is what a new window gets, and one that was away or is slow. htmx
+//! The topic keeps the newest event of each tile. A new window, one that was away and a slow one get these. htmx
 //! and its extension are in `vendor`, from the package `htmx.org` 4.0.1 of npm.
 
 use std::collections::VecDeque;
