@@ -40,7 +40,9 @@ await run(folder, { viewport: { width: 1280, height: 720 } }, async (browser) =>
   ok((await events(forged(await token(browser)))).status === 401, 'a token for another user is not valid with the old signature');
   ok((await events(unsigned(await token(browser)))).status === 401, 'nor is one without a signature');
 
+  const unrenewed = ended(await tokenOf('cid'));
   await renewal(browser, ann, bob);
+  await until('a stream of a program that renews nothing breaks off', async () => (await Promise.race([unrenewed, null])) === 'broken');
   await expiry(ann, bob);
   await revocation(browser, ann, bob);
   await foreign(browser, ann);
@@ -65,7 +67,7 @@ async function expiry(ann, bob) {
   await send(ann, 'bob', 'missed');
   await bob.unroute('**/renew');
   await logIn(bob, 'bob', 'bob-pass');
-  await until('a login shows the missed note', async () => (await lines(bob)).join() === 'login 1,ann: before,ann: after,ann: missed,login 2');
+  await until('a login shows the missed note', async () => (await lines(bob)).join() === 'login 1,ann: before,ann: after,ann: missed,login 3');
 }
 
 /** The button ends all sessions of the user, and their token is refused from then on. */
@@ -134,6 +136,19 @@ function lines(page) {
 /** Returns the token of Bob's cookie. */
 async function token(browser) {
   return (await browser.cookies(second)).find(({ name }) => name === 'session').value;
+}
+
+/** Logs in without a browser, and returns the token. */
+async function tokenOf(name) {
+  const body = new URLSearchParams({ name, password: `${name}-pass` });
+  const response = await fetch(`${address}/login`, { method: 'POST', redirect: 'manual', body });
+  return /session=([^;]+)/.exec(response.headers.get('set-cookie'))[1];
+}
+
+/** Follows the events of a token, and returns how the stream ended. */
+async function ended(token) {
+  const stream = await fetch(`${address}/events?transport=chunked`, { headers: { cookie: `session=${token}` } });
+  return stream.text().then(() => 'complete', () => 'broken');
 }
 
 /** Returns the token with the name of another user, and the old signature. */
