@@ -60,6 +60,22 @@ export async function run(folder, options, test) {
   process.exit(failure ? 1 : 0);
 }
 
+/** Takes screenshots of a page at the widths of a desktop and a phone, light and dark. Checks that nothing is wider than the page. */
+export async function pictures(page, folder, name) {
+  const before = page.viewportSize();
+  for (const [width, height] of [[1280, 720], [390, 844]]) {
+    await page.setViewportSize({ width, height });
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      await page.screenshot({ path: join(folder, `${name}-${width}-${colorScheme}.png`) });
+    }
+    const widest = await page.evaluate(() => document.documentElement.scrollWidth);
+    ok(widest <= width, `${name}: nothing is wider than ${width} px`, `${widest} px`);
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+  await page.setViewportSize(before);
+}
+
 /** Waits until `holds()`, and counts a check. */
 export async function until(what, holds) {
   for (const deadline = Date.now() + PATIENCE; !(await holds()); await pause(20)) {
