@@ -27,6 +27,7 @@ export async function until(what, holds) {
 export class Server {
   static async open(program) {
     const server = new Server();
+    process.once('exit', () => server.process?.kill('SIGKILL'));
     server.program = program;
     server.directory = await mkdtemp(join(tmpdir(), 'client-'));
     server.port = 0;

@@ -168,7 +168,7 @@ test('transport that hangs is raced by the next one', async (t) => {
   await complete(run);
 });
 
-test('WebSocket that is killed after each handshake is left, and probed again more and more seldom', async (t) => {
+test('WebSocket that is killed after each handshake is left after two attempts', async (t) => {
   const run = await open(t, {}, { websocket: 30 });
   await until('the client has left it', () => run.client.transport === 'sse');
   for (let round = 0; round < 10; round++) {
@@ -223,7 +223,7 @@ test('better transport is probed beside the live one, and replaces it without a 
 });
 
 test('silent connection is replaced', async (t) => {
-  for (const transport of ['websocket', 'sse', 'chunked']) {
+  await Promise.all(['websocket', 'sse', 'chunked'].map(async (transport) => {
     const run = await open(t, { transports: [transport], stableAfter: 60_000 });
     await opened(run);
     await run.source.publish(5);
@@ -235,7 +235,7 @@ test('silent connection is replaced', async (t) => {
     await run.source.publish(5);
     await complete(run);
     assert.match(run.errors[0].message, /no heartbeat/);
-  }
+  }));
 });
 
 test('restart of the server loses nothing', async (t) => {
