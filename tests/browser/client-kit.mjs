@@ -76,6 +76,8 @@ export class Proxy {
   rules = {};
   /** Requests: transport, URL and time. */
   requests = [];
+  /** Number of pieces that the server has sent. */
+  pieces = 0;
   /** While set, no byte is passed on, in either direction. */
   isFrozen = false;
   #sockets = new Set();
@@ -126,6 +128,7 @@ export class Proxy {
       if (rule !== 'hang' && !this.isFrozen) far.write(bytes);
     });
     far.on('data', (bytes) => {
+      this.pieces++;
       if (this.isFrozen) return;
       near.write(bytes);
       if (typeof rule === 'number') setTimeout(end, rule);

@@ -111,6 +111,7 @@ async function killed() {
   await trial.until('the client has left it', () => trial.get('client.transport === "sse"'));
   for (let round = 0; round < 10; round++) await trial.publish(5);
   await trial.attempts(2, 'websocket');
+  await trial.until('the failure is stored', () => trial.get('!!sessionStorage.tidings'));
   await trial.page.reload();
   await trial.page.evaluate(async (topic) => {
     const { connect } = await import('/tidings.js');
@@ -136,22 +137,28 @@ async function restarted() {
   }
 }
 
+/** Longer than the client waits for a heartbeat, which the server sends each second. */
 async function frozen() {
-  for (const transport of ['websocket', 'sse', 'long-poll']) {
-    for (const isCut of [false, true]) {
-      const trial = await Trial.open(`${transport}, frozen${isCut ? ' and cut' : ''}`, { transports: [transport] });
-      await trial.opened();
-      await trial.publish(10);
-      const devtools = await browser.newCDPSession(trial.page);
-      await devtools.send('Page.setWebLifecycleState', { state: 'frozen' });
-      if (isCut) trial.proxy.cut();
-      await trial.source.publish(10);
-      await devtools.send('Page.setWebLifecycleState', { state: 'active' });
-      await trial.publish(10);
-      if (transport !== 'long-poll') await trial.attempts(isCut ? 3 : 2);
-      await trial.close();
+  const trials = ['websocket', 'sse', 'long-poll'].flatMap((transport) => [false, true].map((isCut) => [transport, isCut]));
+  await Promise.all(trials.map(async ([transport, isCut]) => {
+    const trial = await Trial.open(`${transport}, frozen${isCut ? ' and cut' : ''}`, { transports: [transport] });
+    await trial.opened();
+    await trial.publish(10);
+    const devtools = await browser.newCDPSession(trial.page);
+    await trial.get('document.addEventListener("freeze", () => (window.wasFrozen = true))');
+    await devtools.send('Page.setWebLifecycleState', { state: 'frozen' });
+    await trial.source.publish(10);
+    if (isCut) trial.proxy.cut();
+    else if (transport !== 'long-poll') {
+      const { pieces } = trial.proxy;
+      await trial.until('four heartbeats', () => trial.proxy.pieces >= pieces + 4);
     }
-  }
+    await devtools.send('Page.setWebLifecycleState', { state: 'active' });
+    await trial.publish(10);
+    ok(await trial.get('window.wasFrozen'), `${trial.name}: the page was frozen`);
+    if (transport !== 'long-poll') await trial.attempts(isCut ? 3 : 2);
+    await trial.close();
+  }));
 }
 
 async function offline() {
@@ -194,7 +201,7 @@ async function cached() {
   await trial.page.goto(`${trial.proxy.url}/sessions`);
   await until(`${trial.name}: the client has left`, async () => (await server.sessions()) === 0);
   await trial.source.publish(10);
-  await trial.page.goBack();
+  await trial.page.goBack({ waitUntil: 'commit' });
   ok(await trial.get('window.persisted === true'), `${trial.name}: the page was in the cache`);
   await trial.publish(10);
   await trial.close();
