@@ -57,7 +57,7 @@ export function connect(url, options = {}) {
   // The position at which a new connection resumes, and the greatest id that was delivered.
   let cursor = options.cursor ?? null;
   let delivered = cursor;
-  /** Topics whose state arrives: its ids may be below `delivered`. By topic, the last id. */
+  /** Topics whose state arrives, with ids below `delivered`: by topic, the last id. */
   const fresh = new Map();
   const ended = new Set();
   let topics = options.topics;
@@ -186,7 +186,7 @@ export function connect(url, options = {}) {
       promote(link);
       for (const object of body.events) receive(link, object);
       if (!links.has(link)) return;
-      cursor = body.cursor ?? cursor;
+      move(link, body.cursor);
       if (body.end) throw fail('ended', { isEnd: true });
       const pause = +response.headers.get('tidings-retry-ms');
       if (body.events.length === 0 || (pause && !body.more)) {
@@ -209,8 +209,9 @@ export function connect(url, options = {}) {
     }
     if (tidings === 'hello') link.limit = object.heartbeat_ms * 2.5 || DAY;
     promote(link);
+    const { floor } = link;
+    move(link, object.cursor ?? id);
     if (tidings) {
-      cursor = object.cursor ?? cursor;
       if (tidings === 'topics') confirm(object.topics);
       if (tidings !== 'error') return;
       const error = fail(object.message, object);
@@ -218,13 +219,13 @@ export function connect(url, options = {}) {
       else emit('error', error);
       return;
     }
-    if (id) cursor = id;
     if (gap) {
       const startsOver = gap.reason === 'epoch' || gap.reason === 'invalid';
       if (gap.snapshot && gap.topic && !startsOver) fresh.set(gap.topic, id);
       else if (gap.snapshot || startsOver) {
         fresh.clear();
         delivered = id;
+        link.floor = undefined;
       } else advance(id);
       emit('gap', { id, ...gap });
     } else if (end) {
@@ -235,14 +236,20 @@ export function connect(url, options = {}) {
       decode(object);
       if (!topic) return emit('answer', object);
       if (id) {
-        const last = fresh.get(topic) ?? delivered;
-        if (last && !isAfter(id, last)) return;
+        if (floor && !isAfter(id, fresh.get(topic) ?? floor)) return;
         if (delivered && !isAfter(id, delivered)) fresh.set(topic, id);
         else fresh.delete(topic);
         advance(id);
       }
       emit('event', object);
     }
+  }
+
+  /** Moves the cursor. A link that has reached its floor repeats nothing more. */
+  function move(link, id) {
+    if (!id) return;
+    cursor = id;
+    if (link.floor && !isAfter(link.floor, id)) link.floor = undefined;
   }
 
   function advance(id) {
@@ -326,6 +333,8 @@ export function connect(url, options = {}) {
       drop(other);
     }
     live = link;
+    // It resumes at a cursor that may be below, and then repeats events up to here.
+    link.floor = delivered;
     isRenewed = false;
     link.since = now();
     clearTimeout(stableTimer);
@@ -405,6 +414,11 @@ export function connect(url, options = {}) {
     const { name, topics: asked } = link;
     const { status, retry } = error;
     drop(link);
+    if (live) {
+      // A probe has failed.
+      demote(name);
+      return probe();
+    }
     const isRefusal = status >= 400 && status < 500 && ![408, 425, 429].includes(status);
     if (error.isEnd) return finish();
     if (!retry) emit('error', error);
@@ -415,13 +429,12 @@ export function connect(url, options = {}) {
       if (transports.every((other) => refused.has(other))) return close(error);
     } else if (status === 401 && !isRenewed && [url, headers].some((option) => typeof option === 'function')) isRenewed = true;
     else if (isRefusal || error.isFinal) return close(error);
+    else if (!wasLive && links.size) passed.add(name);
     else if (!retry && !(wasLive && now() - link.since >= stableAfter)) {
+      failures++;
       deaths[name] = (deaths[name] ?? 0) + 1;
-      if (live) demote(name);
-      else failures++;
-      if (!live && (links.size || demoted[name] || deaths[name] > 1)) passed.add(name);
+      if (demoted[name] || deaths[name] > 1) passed.add(name);
     }
-    if (live) return probe();
     clearTimeout(stableTimer);
     if (!links.size) return schedule(retry, retry);
     const next = !wasLive && pick();

@@ -23,11 +23,10 @@ export async function until(what, holds) {
   }
 }
 
-/** The server of server.rs, on a port that it keeps. */
+/** The server of server.rs, on a port that it keeps. It ends with this process. */
 export class Server {
   static async open(program) {
     const server = new Server();
-    process.once('exit', () => server.process?.kill('SIGKILL'));
     server.program = program;
     server.directory = await mkdtemp(join(tmpdir(), 'client-'));
     server.port = 0;
@@ -37,7 +36,7 @@ export class Server {
 
   async start() {
     this.process = spawn(this.program, [`127.0.0.1:${this.port}`, join(this.directory, 'hub')], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.exited = new Promise((exited) => this.process.once('exit', exited));
     const lines = createInterface(this.process.stdout);

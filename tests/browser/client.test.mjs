@@ -320,27 +320,33 @@ test('url and headers are read for each attempt, and once more after a 401', asy
   assert.equal(closed.requests.length, 2);
 });
 
-test('events that were delivered are dropped, and gaps and snapshots pass', async (t) => {
+test('events that were delivered are dropped, and gaps, states and snapshots pass', async (t) => {
+  const cut = (...objects) => (response) => {
+    lines(...objects)(response);
+    response.end();
+  };
   const { url, requests } = await script(
     t,
-    (response) => {
-      lines(hello, event('7.a2'), event('7.a2'), event('7.a1'), event('7.b10'), event('7.a9'))(response);
-      response.end();
-    },
-    lines(
-      { ...hello, cursor: '7.b10' },
-      event('7.b10'),
-      { id: '7.b12', gap: { reason: 'evicted', missed: 2 } },
-      event('7.b11'),
-      event('7.b13'),
-      // The state of one topic; events of others have been delivered.
-      { id: '7.0', gap: { reason: 'evicted', missed: null, topic: 'keyed', snapshot: true } },
+    // The state of a topic that the application has added is below the cursor. The link is cut in it.
+    cut(hello, event('7.a4'), event('7.b10'), event('7.a2', 'keyed')),
+    cut(
+      { ...hello, cursor: '7.a2' },
       event('7.a3', 'keyed'),
       event('7.a4'),
-      event('7.a5', 'keyed'),
-      event('7.a5', 'keyed'),
-      event('7.b14'),
-      event('7.b15', 'keyed'),
+      event('7.b10'),
+      event('7.b11'),
+      { id: '7.b12', gap: { reason: 'evicted', missed: 1 } },
+      event('7.b13'),
+      // The state of one topic; the link is cut in it, too.
+      { id: '7.0', gap: { reason: 'evicted', missed: null, topic: 'other', snapshot: true } },
+      event('7.a5', 'other'),
+    ),
+    lines(
+      { ...hello, cursor: '7.a5' },
+      event('7.a6', 'other'),
+      event('7.b13'),
+      event('7.b14', 'other'),
+      event('7.b15'),
       // A snapshot of the application, and then a restart.
       { id: '0.0', gap: { reason: 'evicted', missed: null, snapshot: true } },
       event('0.0'),
@@ -354,12 +360,27 @@ test('events that were delivered are dropped, and gaps and snapshots pass', asyn
   );
   const run = await open(t, { url, transports: ['chunked'] });
   await until('the last object', () => run.client.cursor === '8.a3');
-  assert.match(requests[1].target, /cursor=7\.a9/);
+  assert.deepEqual(requests.map(({ target }) => /cursor=([^&]*)/.exec(target)?.[1]), [undefined, '7.a2', '7.a5']);
   assert.deepEqual(run.seen.slice(0, -1), [
-    '7.a2', '7.b10', '7.b13', '7.a3', '7.a5', '7.b14', '7.b15', '0.0', '0.0', '7.b20', '8.a1',
+    '7.a4', '7.b10', '7.a2', '7.a3', '7.b11', '7.b13', '7.a5', '7.a6', '7.b14', '7.b15', '0.0', '0.0', '7.b20', '8.a1',
   ]);
   assert.deepEqual([...run.seen.at(-1)], [0, 255]);
   assert.deepEqual(run.gaps.map(({ id, reason }) => `${id} ${reason}`), ['7.b12 evicted', '7.0 evicted', '0.0 evicted', '8.0 epoch']);
+});
+
+test('probe that is refused for now is not repeated at once, and the live connection remains', async (t) => {
+  globalThis.sessionStorage = { tidings: JSON.stringify({ sse: [Date.now() + 100, 30_000] }) };
+  t.after(() => delete globalThis.sessionStorage);
+  const { url, requests } = await script(t, (response, { url }) => {
+    if (url.includes('transport=chunked')) return lines(hello)(response);
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.write('data: {"retry_ms":50}\n\n');
+  });
+  const run = await open(t, { url, transports: ['sse', 'chunked'], stableAfter: 20 });
+  await until('the probe', () => requests.length === 2);
+  await until('the demotion is doubled', () => JSON.parse(sessionStorage.tidings).sse[1] === 60_000);
+  assert.equal(run.client.transport, 'chunked');
+  assert.equal(requests.length, 2);
 });
 
 test('state of a topic arrives, also when the topic is added', async (t) => {

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! `POST /publish/{topic}` publishes its body, and `POST /finish/{topic}` ends the topic. `POST /cut` ends all connections.
-//! `/tidings.js` is the client. A message to `/events` is answered with its own text; `no` is rejected.
+//! It ends at the end of its standard input. `/tidings.js` is the client. A message to `/events` is answered with its own text; `no` is rejected.
 
 use std::error::Error;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use axum::http::StatusCode;
 use axum::response::Html;
 use axum::routing::{get, post};
 use tidings::disk::DiskHub;
-use tidings::engine::HistorySubscription;
 use tidings::endpoint::browser_client;
+use tidings::engine::HistorySubscription;
 use tidings::server::{bind, serve};
 use tidings::{Accepted, EndReason, Endpoint, Event, Message, Publisher, Rejection, Retention, SubscribeRequest};
 
@@ -76,6 +76,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route_service("/events", events.clone())
         .route_service("/tidings.js", browser_client())
         .with_state((hub.clone(), events.clone()));
+    // A test keeps the standard input open: the server ends with it.
+    std::thread::spawn(|| {
+        std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).ok();
+        std::process::exit(0);
+    });
     let listener = bind(&address).await?;
     println!("listening on http://{}", listener.local_addr()?);
     serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await?;

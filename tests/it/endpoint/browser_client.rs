@@ -25,7 +25,9 @@ async fn browser_client_with_its_tag_is_not_modified() {
     let tag = call(Request::get("/")).await.headers()[ETAG].to_str().unwrap().to_owned();
     let bare = tag.trim_matches('"');
     assert_eq!(bare.len(), 16, "{tag}");
-    for held in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), format!("\"{bare}-gzip\""), "*".to_owned()] {
+    for held in
+        [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), format!("\"{bare}-gzip\""), "*".to_owned()]
+    {
         let response = call(Request::get("/").header(IF_NONE_MATCH, &held)).await;
         assert_eq!(response.status(), StatusCode::NOT_MODIFIED, "{held}");
         assert_eq!(response.headers()[ETAG], tag);
