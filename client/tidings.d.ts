@@ -100,7 +100,7 @@ export interface Options {
   maxDelay?: number;
   /** Time without a first frame after which another transport is tried in parallel, in ms. Default: 5,000. */
   slowAfter?: number;
-  /** Time for which a connection must live before it counts as established, in ms. Default: 5,000. */
+  /** Time for which a connection must last before it counts as established, in ms. Default: 5,000. */
   stableAfter?: number;
   /** Time for which the server holds a long poll, in whole seconds. Default: 20. */
   wait?: number;

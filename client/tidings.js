@@ -71,9 +71,9 @@ export function connect(url, options = {}) {
   /** Reasons for which there is no connection. */
   const pauses = new Set();
 
-  // `failures` counts attempts without a stable connection; `deaths`, by transport, those that lived for less than `stableAfter`.
+  // `failures` counts attempts without a stable connection; `earlyEnds`, by transport, those that lasted for less than `stableAfter`.
   let failures = 0;
-  let deaths = {};
+  let earlyEnds = {};
   /** Transports that failed since the last stable connection, those that the endpoint does not offer, and see `load`. */
   const passed = new Set();
   const refused = new Set();
@@ -90,7 +90,7 @@ export function connect(url, options = {}) {
     }
   };
 
-  function become(next, fields) {
+  function setState(next, fields) {
     state = next;
     emit('state', { state, transport: live?.name, ...fields });
   }
@@ -317,7 +317,7 @@ export function connect(url, options = {}) {
       if (next) start(next);
     }, slowAfter);
     watch(link, link.limit);
-    if (!live) become('connecting', { transport: name });
+    if (!live) setState('connecting', { transport: name });
     run(link).catch((error) => settle(link, error));
   }
 
@@ -339,19 +339,19 @@ export function connect(url, options = {}) {
     link.since = now();
     clearTimeout(stableTimer);
     stableTimer = setTimeout(stable, stableAfter, link);
-    become('open');
+    setState('open');
     if (!change) return;
     if (link.socket || link.topics !== change.next) apply();
     else confirm(change.next);
   }
 
-  /** The live link has lived long enough. Demotes the transports that failed before it. */
+  /** The live link has lasted for `stableAfter`. Demotes the transports that failed before it. */
   function stable(link) {
     delete demoted[link.name];
     passed.delete(link.name);
     passed.forEach(demote);
     passed.clear();
-    deaths = {};
+    earlyEnds = {};
     failures = 0;
     probe();
   }
@@ -432,8 +432,8 @@ export function connect(url, options = {}) {
     else if (!wasLive && links.size) passed.add(name);
     else if (!retry && !(wasLive && now() - link.since >= stableAfter)) {
       failures++;
-      deaths[name] = (deaths[name] ?? 0) + 1;
-      if (demoted[name] || deaths[name] > 1) passed.add(name);
+      earlyEnds[name] = (earlyEnds[name] ?? 0) + 1;
+      if (demoted[name] || earlyEnds[name] > 1) passed.add(name);
     }
     clearTimeout(stableTimer);
     if (!links.size) return schedule(retry, retry);
@@ -455,11 +455,11 @@ export function connect(url, options = {}) {
     if (globalThis.navigator?.onLine === false) ms = Math.max(ms, maxDelay);
     ms = Math.min(Math.max(ms, minDelay), DAY);
     retryTimer = setTimeout(begin, ms);
-    become('waiting', { delay: ms });
+    setState('waiting', { delay: ms });
   }
 
   /** Connects soon, unless the server announced another time. */
-  function hurry() {
+  function reconnectSoon() {
     if (retryTimer && !isAnnounced) schedule(minDelay);
   }
 
@@ -467,7 +467,7 @@ export function connect(url, options = {}) {
     if (state === 'closed') return;
     pauses.add(reason);
     dropAll();
-    if (state !== 'paused') become('paused');
+    if (state !== 'paused') setState('paused');
   }
 
   function resume(reason) {
@@ -484,7 +484,7 @@ export function connect(url, options = {}) {
       if (live) {
         dropAll();
         schedule(minDelay);
-      } else hurry();
+      } else reconnectSoon();
     }],
     ['pagehide', () => pause('page')],
     ['pageshow', () => resume('page')],
@@ -492,7 +492,7 @@ export function connect(url, options = {}) {
       clearTimeout(hiddenTimer);
       if (!document.hidden) {
         resume('hidden');
-        hurry();
+        reconnectSoon();
         probe();
       } else if (pauseHiddenAfter != null) hiddenTimer = setTimeout(pause, pauseHiddenAfter, 'hidden');
     }],
@@ -526,7 +526,7 @@ export function connect(url, options = {}) {
     clearTimeout(hiddenTimer);
     listen('remove');
     reject(error ?? fail(reason));
-    become('closed', { reason, error });
+    setState('closed', { reason, error });
   }
 
   if (!globalThis.WebSocket) refused.add('websocket');

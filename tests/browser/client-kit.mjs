@@ -94,6 +94,10 @@ export class Proxy {
     return this.requests.filter((request) => request.transport === transport);
   }
 
+  get connections() {
+    return this.#sockets.size;
+  }
+
   /** Ends all connections. */
   cut() {
     this.#sockets.forEach((socket) => socket.destroy());

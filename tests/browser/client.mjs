@@ -86,7 +86,7 @@ class Trial {
 await run(null, { ignoreDefaultArgs: ['--disable-back-forward-cache'] }, async (launched) => {
   browser = launched;
   try {
-    for (const trial of [blocked, killed, restarted, frozen, offline, hidden, cached]) await trial();
+    for (const trial of [blocked, killed, restarted, frozen, offline, hidden, cached, inWorker]) await trial();
     ok(mistakes.length === 0, 'no script failed', mistakes.join());
   } finally {
     await server.close();
@@ -217,5 +217,26 @@ async function cached() {
   await trial.page.goBack({ waitUntil: 'commit' });
   ok(await trial.get('window.persisted === true'), `${trial.name}: the page was in the cache`);
   await trial.publish(10);
+  await trial.close();
+}
+
+async function inWorker() {
+  const trial = await Trial.open('worker');
+  await trial.opened();
+  await trial.page.evaluate((topic) => {
+    const code = `import { connect } from '${location.origin}/tidings.js';
+      connect('${location.origin}/events', {
+        topics: ['${topic}'],
+        onevent: ({ data }) => postMessage(data),
+        onstate: ({ state }) => state === 'open' && postMessage(state),
+      });`;
+    window.fromWorker = [];
+    const blob = new Blob([code], { type: 'text/javascript' });
+    const worker = new Worker(URL.createObjectURL(blob), { type: 'module' });
+    worker.onmessage = ({ data }) => fromWorker.push(data);
+  }, trial.topic);
+  await trial.until('the client in the worker is open', () => trial.get('fromWorker[0] === "open"'));
+  await trial.publish(10);
+  await trial.until('its events arrive', () => trial.get('fromWorker.length === 11'));
   await trial.close();
 }

@@ -162,7 +162,7 @@ for (let blocked = 1; blocked < TRANSPORTS.length; blocked++) {
   });
 }
 
-test('transport that hangs is raced by the next one', async (t) => {
+test('next transport is tried beside one that hangs', async (t) => {
   const run = await open(t, {}, { websocket: 'hang', sse: 'hang' });
   await opened(run);
   assert.equal(run.client.transport, 'chunked');
@@ -188,6 +188,7 @@ test('demotion is stored for the tab, and ends after its time', async (t) => {
   const run = await open(t, { stableAfter: 50 }, { websocket: 'block' });
   await until('the WebSocket is demoted', () => sessionStorage.tidings?.includes('websocket'));
   assert.equal(run.client.transport, 'sse');
+  assert.equal(run.proxy.of('websocket').length, 2);
   await run.source.publish(10);
 
   const reloaded = await open(t, { stableAfter: 50 });
@@ -337,18 +338,25 @@ test('events that were delivered are dropped, and gaps, states and snapshots pas
       event('7.b11'),
       { id: '7.b12', gap: { reason: 'evicted', missed: 1 } },
       event('7.b13'),
+      // The application has added another topic.
+      event('7.a1', 'added'),
       // The state of one topic; the link is cut in it, too.
       { id: '7.0', gap: { reason: 'evicted', missed: null, topic: 'other', snapshot: true } },
       event('7.a5', 'other'),
     ),
-    lines(
+    cut(
       { ...hello, cursor: '7.a5' },
       event('7.a6', 'other'),
       event('7.b13'),
       event('7.b14', 'other'),
       event('7.b15'),
-      // A snapshot of the application, and then a restart.
+      // A snapshot of the application; the link is cut in it.
       { id: '0.0', gap: { reason: 'evicted', missed: null, snapshot: true } },
+      event('0.0'),
+    ),
+    // The snapshot again, and then a restart.
+    lines(
+      { ...hello, cursor: null },
       event('0.0'),
       event('0.0'),
       event('7.b20'),
@@ -360,9 +368,10 @@ test('events that were delivered are dropped, and gaps, states and snapshots pas
   );
   const run = await open(t, { url, transports: ['chunked'] });
   await until('the last object', () => run.client.cursor === '8.a3');
-  assert.deepEqual(requests.map(({ target }) => /cursor=([^&]*)/.exec(target)?.[1]), [undefined, '7.a2', '7.a5']);
+  assert.deepEqual(requests.map(({ target }) => /cursor=([^&]*)/.exec(target)?.[1]), [undefined, '7.a2', '7.a5', '0.0']);
   assert.deepEqual(run.seen.slice(0, -1), [
-    '7.a4', '7.b10', '7.a2', '7.a3', '7.b11', '7.b13', '7.a5', '7.a6', '7.b14', '7.b15', '0.0', '0.0', '7.b20', '8.a1',
+    '7.a4', '7.b10', '7.a2', '7.a3', '7.b11', '7.b13', '7.a1', '7.a5', '7.a6', '7.b14', '7.b15',
+    '0.0', '0.0', '0.0', '7.b20', '8.a1',
   ]);
   assert.deepEqual([...run.seen.at(-1)], [0, 255]);
   assert.deepEqual(run.gaps.map(({ id, reason }) => `${id} ${reason}`), ['7.b12 evicted', '7.0 evicted', '0.0 evicted', '8.0 epoch']);
@@ -404,6 +413,7 @@ test('pause disconnects, and resume continues at the cursor', async (t) => {
   await until('the events', () => run.seen.length === 5);
   run.client.pause();
   assert.equal(run.client.state, 'paused');
+  await until('the connection ends', () => run.proxy.connections === 0);
   const { length } = run.proxy.requests;
   await run.source.publish(5);
   assert.equal(run.proxy.requests.length, length);
