@@ -136,4 +136,6 @@ pub(crate) use request::AllowedHost;
 pub use respond::IntoParts;
 pub use resubscribe::ResubscribeError;
 pub(crate) use server::refuse_host;
+#[cfg(feature = "browser-client")]
+pub use server::{BrowserClient, browser_client};
 pub use server::{OriginFuture, OriginLayer, OriginService};
