@@ -56,7 +56,7 @@ async function renewal(browser, ann, bob) {
   bob.on('request', (request) => new URL(request.url()).pathname === '/events' && opened.push(request));
   await until('the first token expires', async () => (await events(first)).status === 401);
   await send(ann, 'bob', 'after');
-  await until('the stream goes on', async () => (await lines(bob)).join() === 'login 1,ann: before,ann: after');
+  await until('the stream continues', async () => (await lines(bob)).join() === 'login 1,ann: before,ann: after');
   ok(opened.length === 0, 'and is the one that the first token opened', String(opened.length));
 }
 
