@@ -79,8 +79,9 @@ fn topic(parts: &Parts, id: &str) -> Result<Topic, Rejection> {
 
 /// Returns the user of a request. A cookie that the client can choose stands for your authentication.
 fn user(parts: &Parts) -> Option<&str> {
-    let cookies = parts.headers.get(COOKIE)?.to_str().ok()?;
-    cookies.split("; ").find_map(|cookie| cookie.strip_prefix("user="))
+    // HTTP/2 clients may send each cookie in a header of its own.
+    let cookies = parts.headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    cookies.flat_map(|value| value.split("; ")).find_map(|cookie| cookie.strip_prefix("user="))
 }
 
 /// Returns the hub of the answers: on disk if the second argument is a directory.

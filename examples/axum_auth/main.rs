@@ -138,11 +138,8 @@ async fn log_in(State(app): Server, Form(form): Form<Credentials>) -> Result<Res
 async fn renew(State(app): Server, login: Option<Extension<Login>>) -> Result<Response, Rejection> {
     let Extension(login) = login.ok_or(Rejection::Unauthorized)?;
     let login = app.logins.renewed(login);
-    for info in app.events().sessions() {
-        if info.session.data::<Login>().is_some_and(|of| of.id == login.id) {
-            app.events().extend(info.session.id(), login.expires_in());
-        }
-    }
+    let is_of_login = |session: &Session| session.data::<Login>().is_some_and(|of| of.id == login.id);
+    app.events().extend_where(login.expires_in(), is_of_login);
     let is_admin = user(&login.sub).is_some_and(|user| user.is_admin);
     let state = serde_json::json!({ "user": login.sub, "admin": is_admin, "expires_in": login.expires_in().as_secs() });
     Ok((app.cookie(&login), Json(state)).into_response())

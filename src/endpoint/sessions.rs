@@ -174,7 +174,25 @@ impl Endpoint {
         self.shared().sessions.get(id).is_some_and(|entry| entry.extend(lifetime))
     }
 
+    /// [Extends](Self::extend) every session for which `is_meant` returns `true`. Returns their number.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # struct User { id: u64 }
+    /// # fn renewed(events: &tidings::Endpoint, id: u64, expires_in: Duration) {
+    /// // The publisher accepted each session `.with_data(User { id })`, and the user has a new token.
+    /// events.extend_where(expires_in, |session| session.data::<User>().is_some_and(|user| user.id == id));
+    /// # }
+    /// ```
+    pub fn extend_where(&self, lifetime: Duration, is_meant: impl Fn(&Session) -> bool) -> usize {
+        let members = self.shared().sessions.entries().into_iter();
+        members.filter(|entry| is_meant(&entry.session) && entry.extend(lifetime)).count()
+    }
+
     /// Revokes every session for which `is_meant` returns `true`. Returns their number.
+    ///
+    /// A session that the publisher is accepting begins afterwards. Where that may be, let [`joined`](crate::Publisher::joined) check the
+    /// authorization again, and [revoke](Self::revoke) the session.
     ///
     /// ```
     /// # struct User { id: u64 }

@@ -119,6 +119,16 @@ impl SubscribeRequest {
         std::str::from_utf8(value).ok()
     }
 
+    /// Returns the value of the first cookie with this name, as it was sent: quotes and percent-encoding are not removed. All
+    /// `Cookie` headers are searched, since a client may send one for each cookie over HTTP/2 (RFC 9113, section 8.2.3). `None`
+    /// if there is none, or if its header is not UTF-8.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        let headers = self.0.head.headers().filter(|(key, _)| key.eq_ignore_ascii_case(b"cookie"));
+        let mut cookies = headers.filter_map(|(_, value)| std::str::from_utf8(value).ok()).flat_map(|value| value.split(';'));
+        cookies.find_map(|cookie| cookie.trim().split_once('=').filter(|(key, _)| *key == name)).map(|(_, value)| value)
+    }
+
     /// Returns the first query parameter with this name, decoded.
     ///
     /// A request with a name or a value that is not UTF-8 is refused with 400 before the publisher is called, so no

@@ -1,6 +1,7 @@
 //! The endpoint as its clients see it: most tests call it directly, those that need a server use loopback.
 
 mod browser_client;
+mod cookies;
 mod cursorless;
 mod drain;
 mod drain_delay;

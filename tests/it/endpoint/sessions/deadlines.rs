@@ -140,3 +140,20 @@ async fn disconnected_client_that_reads_nothing_is_cut_after_10_s() {
         drop(body);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn extend_where_selects_sessions_by_data() {
+    let app = App::with_limit_key();
+    let endpoint = app.endpoint();
+    let mut clients = Vec::new();
+    for user in ["ann", "bob", "ann"] {
+        let query = format!("/?user={user}&lifetime=5000");
+        clients.push(TestClient::open(&endpoint, Transport::Sse, &query).await);
+    }
+    let is_ann = |session: &tidings::Session| session.data::<String>().is_some_and(|user| user == "ann");
+    assert_eq!(endpoint.extend_where(Duration::from_secs(60), is_ann), 2);
+    pass(Duration::from_secs(6)).await;
+    assert_eq!(app.left(), [(2, SessionEnd::Revoked)]);
+    assert_eq!(endpoint.extend_where(Duration::from_secs(60), |_| true), 2, "the other one has ended");
+    drop(clients);
+}
