@@ -125,7 +125,8 @@ impl SubscribeRequest {
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<&str> {
         let headers = self.0.head.headers().filter(|(key, _)| key.eq_ignore_ascii_case(b"cookie"));
-        let mut cookies = headers.filter_map(|(_, value)| std::str::from_utf8(value).ok()).flat_map(|value| value.split(';'));
+        let mut cookies =
+            headers.filter_map(|(_, value)| std::str::from_utf8(value).ok()).flat_map(|value| value.split(';'));
         cookies.find_map(|cookie| cookie.trim().split_once('=').filter(|(key, _)| *key == name)).map(|(_, value)| value)
     }
 
