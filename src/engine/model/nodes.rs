@@ -292,8 +292,6 @@ fn settings() -> impl Strategy<Value = Settings> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases * 4))]
-
     #[test]
     fn subscriptions_of_several_nodes_deliver_every_event_once_in_order_or_yield_gap(
         settings in settings(),

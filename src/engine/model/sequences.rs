@@ -303,8 +303,6 @@ fn with_epoch(epochs: &KnownEpochs, epoch: u64, last: u64) -> KnownEpochs {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases * 4))]
-
     #[test]
     fn subscription_delivers_every_event_once_in_order_or_yields_gap(
         page in 1..8_usize,
