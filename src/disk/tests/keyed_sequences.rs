@@ -156,7 +156,7 @@ fn poll(client: &mut Client) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 16))]
 
     #[test]
     fn client_has_the_newest_event_of_each_key_and_every_event_of_other_topics(

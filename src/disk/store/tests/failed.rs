@@ -51,7 +51,7 @@ fn contents(store: &Store) -> (Vec<Vec<Record>>, Vec<Record>, Vec<Record>, u64) 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 32))]
 
     #[test]
     fn failed_write_is_visible_to_no_one_after_the_next_one_and_after_a_reopen(
