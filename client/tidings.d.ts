@@ -139,7 +139,7 @@ export interface Client {
   /** Disconnects until `resume()`, which continues at the cursor. */
   pause(): void;
   resume(): void;
-  /** Disconnects for good. */
+  /** Disconnects permanently. */
   close(): void;
 }
 

@@ -14,8 +14,8 @@
 //! curl -i http://127.0.0.1:3000/events
 //! ```
 //!
-//! Log in as ann (`ann-pass`), who is an administrator, and in a private window as bob (`bob-pass`). Each sees the own notes and
-//! logins only. With tokens of 20 s the page renews its token every 10 s, and the stream stays open. "Log out everywhere" ends
+//! Log in as ann (`ann-pass`), who is an administrator, and in a private window as bob (`bob-pass`). Each page shows only that user's notes and
+//! logins. With tokens of 20 s the page renews its token every 10 s, and the stream stays open. "Log out everywhere" ends
 //! bob's sessions at once, in all windows.
 //!
 //! The first curl logs in. The second prints Bob's events, and breaks off when the token expires, unless the fourth renewed it.

@@ -1,5 +1,5 @@
 // The code of docs/proxies.md that reopens an EventSource: a proxy in this process answers 502 for a while, which closes an
-// EventSource for good.
+// EventSource permanently.
 //
 //   cargo run --release --example relay --features full -- --listen 127.0.0.1:7071
 //   cd tests/browser && npm ci && node reopen.mjs http://127.0.0.1:7071/

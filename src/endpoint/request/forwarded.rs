@@ -16,9 +16,9 @@ impl EndpointBuilder {
     /// `Host` needs nothing here, which is simpler: see `docs/proxies.md`.
     ///
     /// - **List.** Of several values the last one counts, because proxies append to the values that the client sent.
-    /// - **Both headers** must name the same host and port. Otherwise only pages of
-    ///   [`allow_origin`](Self::allow_origin), and those that the browser marks as `same-origin`, are allowed.
-    ///   The same holds for a value that is not `host` or `host:port`.
+    /// - **Both headers** must name the same host and port if both are sent, and each value must be `host` or `host:port`.
+    ///   Otherwise only pages of [`allow_origin`](Self::allow_origin), and those that the browser marks as `same-origin`,
+    ///   are allowed.
     /// - **Port.** A page on a port other than the default one of its scheme needs the port in the header.
     /// - **Neither header.** `Host` counts.
     /// - **[`allowed_hosts`](Self::allowed_hosts)** is compared with `Host` as before.

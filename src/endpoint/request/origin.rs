@@ -162,7 +162,7 @@ fn only_reads(parts: &Parts, head: &RequestHead<'_>) -> bool {
         && !matches!(head.site, SingleHeader::Repeated)
 }
 
-/// Returns the refusal of a page that is not of this host. The text has the origin and the host, so that an operator sees
+/// Returns the refusal of a page that is not of this host. The text has the origin and the host, so that an operator can see
 /// whether a proxy changed the Host, and the headers that the proxy must set.
 #[cold]
 fn foreign(head: &RequestHead<'_>, host: &str, header: &str) -> Refusal {
